@@ -1,0 +1,20 @@
+"""Hydra finds launchers in this namespace only; the work is done by launch/. Kept thin, since Hydra imports it at every start."""
+
+from collections.abc import Sequence
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class JapagenLauncher(Launcher):
+    """Plans a sweep as a whole and runs it."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.context, self.config = hydra_context, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from launch.sweep import launch_sweep
+
+        return launch_sweep(self.context.config_loader, self.config, job_overrides, initial_job_idx)

@@ -1,0 +1,328 @@
+"""The configuration's schema: dataclasses under the YAML groups of conf/, and the checks that need nothing but them.
+
+Hydra composes conf/ into a DictConfig typed by these classes; `to_config` turns it once into plain dataclasses, and all
+that comes after takes those. Settings are of two halves: identity (what is made) enters keys, see `japagen.keys`;
+running (where and how fast it is made) never does and is marked so below.
+"""
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Optional
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from japagen.errors import ConfigError, check_at_least, check_choice, nearest
+from japagen.tasks import Task, check_task
+
+
+@dataclass
+class Sampling:
+    """How the LLM draws its tokens; every value is sent, so that no server default fills in."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    """0: all tokens."""
+    repetition_penalty: float = 1.0
+    max_tokens: int = 128
+    """Longest reply, in tokens; a reply that reaches it is rejected as truncated."""
+
+
+@dataclass
+class Server:
+    """Running: how a vLLM server of our own is started."""
+
+    python: Optional[str] = None
+    """Python of another environment that has vLLM; none: this one."""
+    port: Optional[int] = None
+    """HTTP port on 127.0.0.1; none: a free one."""
+    start_timeout_s: float = 900.0
+    """Time allowed until it is ready; large models take minutes."""
+    max_restarts: int = 2
+    """Starts again after a crash in mid-run."""
+    gpu_memory_utilization: float = 0.9
+    cpu_kvcache_gib: int = 1
+    """On the CPU: memory for the KV cache."""
+    enforce_eager: bool = False
+    """No compilation and no CUDA graphs: starts faster, generates slower."""
+    extra_args: list[str] = field(default_factory=list)
+    """More vLLM arguments, as they are."""
+
+
+@dataclass
+class LLM:
+    """A large language model that writes the texts."""
+
+    name: str = "???"
+    id: str = "???"
+    """Hub id, local folder, or `package:` and a folder of this package."""
+    revision: Optional[str] = None
+    """Commit; none: the hub's present one, resolved before anything starts. Local folders: their checksum."""
+    dtype: str = "auto"
+    quantization: Optional[str] = None
+    max_model_len: int = 4096
+    """Context length in tokens, prompt and reply together."""
+    system_role: bool = True
+    """Whether the chat template takes a system turn."""
+    chat_template_args: dict[str, Any] = field(default_factory=dict)
+    """E.g. {enable_thinking: false}."""
+    sampling: Sampling = field(default_factory=Sampling)
+    gpus: int = 1
+    """GPUs that one server takes (tensor parallel)."""
+    trust_remote_code: bool = False
+    license: str = "unknown"
+    license_note: str = ""
+    """What the licence asks of models trained on the LLM's output."""
+    price_per_gpu_hour: Optional[float] = None
+    price_per_million_tokens: Optional[float] = None
+    seen: list[str] = field(default_factory=list)
+    """Gold data known to be in its tuning, as task/split; [unknown] where nothing is known."""
+    verified: str = "never"
+    """never, or the date and hardware of a run of ours with the real weights."""
+    demo: bool = False
+    base_url: Optional[str] = None
+    """Running: an OpenAI-compatible server that runs already (…/v1); none: we start vLLM."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Running: environment variable with that server's key."""
+    server: Server = field(default_factory=Server)
+
+
+@dataclass
+class Encoder:
+    """A compact encoder that becomes the student."""
+
+    name: str = "???"
+    id: str = "???"
+    """Hub id, local folder, or `package:` and a folder of this package."""
+    revision: Optional[str] = None
+    max_length: int = 128
+    """Tokens a text (or pair) is cut to."""
+    learning_rate: float = 2e-5
+    """The usual one for this encoder; train.learning_rate takes it unless told otherwise."""
+    bf16: bool = True
+    """bf16 on GPUs; false for encoders that are known to fail under it."""
+    word_splitter: str = ""
+    """'jumanpp' where words must be split before the tokenizer."""
+    trust_remote_code: bool = False
+    license: str = "unknown"
+    verified: str = "never"
+    demo: bool = False
+
+
+@dataclass
+class Method:
+    """Where the student's training rows come from."""
+
+    name: str = "japagen"
+    """japagen: written by the LLM; gold: the task's labelled train split."""
+
+
+@dataclass
+class Prompt:
+    """The prompt's variant."""
+
+    name: str = "base"
+
+
+@dataclass
+class Synthesis:
+    """How the stream of texts is made."""
+
+    seed: int = 0
+    texts_per_request: int = 8
+    """Texts one request asks for (the API's n)."""
+    max_rows_factor: float = 5.0
+    """Budget: at most this many times num_per_label replies a label (and never fewer than 200)."""
+    concurrency: Optional[int] = None
+    """Running: open requests; none: found while running."""
+
+
+@dataclass
+class Curate:
+    """Which texts become training rows. The filters that need no model are always on."""
+
+    name: str = "basic"
+    max_same_first: int = 4
+    """Pairs: a first sentence is accepted at most this often per label."""
+    contamination: str = "ngram"
+    """Drop rows that match evaluation texts: off, exact (NFKC), or ngram (exact, or 13 characters in common)."""
+
+
+@dataclass
+class Train:
+    """How a student is trained."""
+
+    epochs: int = 4
+    batch_size: int = 32
+    learning_rate: float = 2e-5
+    warmup_ratio: float = 0.1
+    weight_decay: float = 0.01
+    label_smoothing: float = 0.0
+    patience: int = 2
+    """Validations without improvement before training stops."""
+    validations_per_epoch: int = 1
+    fixed_steps: int = 200
+    """Optimiser steps where there is nothing to select on (gold_per_label=k)."""
+
+
+@dataclass
+class Data:
+    """Which gold data score the student (and give exemplars and gold training rows)."""
+
+    source: str = "sample"
+    """sample: smoke data in the package; published: the publisher's files; files: your own."""
+    split: str = "valid"
+    """The split that is scored."""
+    train_source: Optional[str] = None
+    """A named stand-in for the train split."""
+    train_file: Optional[str] = None
+    """source=files: labelled rows for exemplars and gold training."""
+    eval_file: Optional[str] = None
+    """source=files: labelled rows for scoring."""
+    cache: str = "~/.cache/japagen"
+    """Running: where published files are kept."""
+    mirror: Optional[str] = None
+    """Running: folder laid out like the publishers' files; looked at before the cache and the network."""
+
+
+@dataclass
+class Logger:
+    """Running: Weights & Biases."""
+
+    wandb: str = "auto"
+    """auto (online when logged in, else offline), online, offline or off."""
+    project: str = "japagen"
+    entity: Optional[str] = None
+
+
+@dataclass
+class Config:
+    """One experiment."""
+
+    task: Task = field(default_factory=Task)
+    llm: LLM = field(default_factory=LLM)
+    model: Encoder = field(default_factory=Encoder)
+    method: Method = field(default_factory=Method)
+    prompt: Prompt = field(default_factory=Prompt)
+    curate: Curate = field(default_factory=Curate)
+    train: Train = field(default_factory=Train)
+    data: Data = field(default_factory=Data)
+    synthesis: Synthesis = field(default_factory=Synthesis)
+    logger: Logger = field(default_factory=Logger)
+    shots: int = 0
+    """Gold rows per label that the prompts show."""
+    shots_seed: int = 0
+    num_per_label: int = 100
+    """Texts per label accepted by the filters."""
+    gold_per_label: str = "all"
+    """method=gold: train rows per label: all, or a number."""
+    seed: int = 0
+    """The student's."""
+    store: str = "outputs/store"
+    """Running: where everything made is kept."""
+    device: str = "auto"
+    """Running: auto, cpu or cuda; for the LLM's server and the students."""
+
+
+METHODS = ("japagen", "gold")
+
+
+def to_config(composed: DictConfig) -> Config:
+    """The composed configuration as plain, checked dataclasses; ConfigError names the key at fault."""
+    try:
+        config = OmegaConf.to_object(composed)
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{getattr(error, 'full_key', None) or 'a setting'} is not set, and has no default") from error
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{getattr(error, 'full_key', None) or 'configuration'}: {str(error).splitlines()[0]}") from error
+    if not isinstance(config, Config):
+        raise ConfigError("the configuration is not japagen's: conf/config.yaml must name `japagen_schema` first in its defaults")
+    _check_no_additions(config, "")
+    check_config(config)
+    return config
+
+
+def _check_no_additions(node: Any, where: str) -> None:
+    """Refuses keys that `+key=value` put beside a dataclass's own; nobody would read them."""
+    names = [one.name for one in fields(node)]
+    for name, value in vars(node).items():
+        if name not in names:
+            allowed = f"{nearest(name, names)}; allowed: {', '.join(names)}"
+            raise ConfigError(f"{where or 'the configuration'} has no setting {name!r}{allowed}")
+        if is_dataclass(value):
+            _check_no_additions(value, f"{where}.{name}".strip("."))
+
+
+def check_config(config: Config) -> None:
+    """Raises ConfigError for values and combinations that can't be run; reads no file."""
+    check_task(config.task)
+    _check_choices(config)
+    _check_numbers(config)
+    if config.gold_per_label != "all" and not (config.gold_per_label.isdigit() and int(config.gold_per_label) > 0):
+        raise ConfigError(f"gold_per_label={config.gold_per_label!r} is not known; allowed: all, or a whole number from 1")
+    if config.data.train_source is not None:
+        if config.data.source != "published":
+            raise ConfigError(f"data.train_source={config.data.train_source!r} needs data.source=published")
+        check_choice("data.train_source", config.data.train_source, config.task.published.train_sources)
+    if config.model.word_splitter:
+        raise ConfigError(
+            f"model={config.model.name!r} needs text split into words by {config.model.word_splitter} first, which is not built in;"
+            " choose an encoder whose tokenizer takes plain text, e.g. model=bert-base-japanese-v3 or model=modernbert-ja-130m"
+        )
+
+
+def _check_choices(config: Config) -> None:
+    check_choice("method.name", config.method.name, METHODS)
+    check_choice("data.source", config.data.source, ["sample", "published", "files"])
+    check_choice("curate.contamination", config.curate.contamination, ["off", "exact", "ngram"])
+    check_choice("device", config.device, ["auto", "cpu", "cuda"])
+    check_choice("logger.wandb", config.logger.wandb, ["auto", "online", "offline", "off"])
+
+
+def _check_numbers(config: Config) -> None:
+    for key, least in _LEAST.items():
+        value: Any = config
+        for part in key.split("."):
+            value = getattr(value, part)
+        if value is not None:
+            check_at_least(key, value, least)
+    if not 0 <= config.train.label_smoothing < 1:
+        raise ConfigError(f"train.label_smoothing={config.train.label_smoothing} is not allowed; allowed: 0 up to, not including, 1")
+    if not 0 < config.llm.sampling.top_p <= 1:
+        raise ConfigError(f"llm.sampling.top_p={config.llm.sampling.top_p} is not allowed; allowed: above 0, up to 1")
+    if config.train.learning_rate <= 0:
+        raise ConfigError(f"train.learning_rate={config.train.learning_rate} is not allowed; allowed: above 0")
+
+
+_LEAST: dict[str, float] = {
+    "shots": 0,
+    "shots_seed": 0,
+    "seed": 0,
+    "num_per_label": 1,
+    "synthesis.seed": 0,
+    "synthesis.texts_per_request": 1,
+    "synthesis.max_rows_factor": 1,
+    "synthesis.concurrency": 1,
+    "curate.max_same_first": 1,
+    "train.epochs": 1,
+    "train.batch_size": 1,
+    "train.warmup_ratio": 0,
+    "train.weight_decay": 0,
+    "train.patience": 1,
+    "train.validations_per_epoch": 1,
+    "train.fixed_steps": 1,
+    "model.max_length": 8,
+    "llm.gpus": 1,
+    "llm.max_model_len": 16,
+    "llm.sampling.temperature": 0,
+    "llm.sampling.max_tokens": 1,
+    "llm.server.port": 1,
+    "llm.server.start_timeout_s": 1,
+    "llm.server.max_restarts": 0,
+}
+
+
+def register_schema() -> None:
+    """Makes the dataclasses known to Hydra under the name that conf/config.yaml opens with."""
+    ConfigStore.instance().store(name="japagen_schema", node=Config)

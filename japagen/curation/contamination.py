@@ -1,0 +1,29 @@
+"""Drops training texts that match evaluation texts: the one place where evaluation data touch training data.
+
+Only the evaluation texts are read, never their labels. It is the last step and asks for no replacement, so the stream and
+the selection do not depend on the evaluation data. `curate.contamination=off` shows the score without it.
+"""
+
+from collections.abc import Iterable
+
+from japagen.replies import normalise
+
+NGRAM = 13
+"""Characters in common that make a match, as in the decontamination of GPT-3 (there: words)."""
+
+
+class EvaluationTexts:
+    """The texts of an evaluation split, indexed for exact and n-gram matches."""
+
+    def __init__(self, texts: Iterable[str], ngrams: bool) -> None:
+        self._exact = {normalise(text) for text in texts}
+        self._ngrams = {gram for text in self._exact for gram in _ngrams(text)} if ngrams else set()
+
+    def match(self, text: str) -> bool:
+        """Whether the text equals an evaluation text or shares NGRAM characters in a row with one."""
+        normalised = normalise(text)
+        return normalised in self._exact or any(gram in self._ngrams for gram in _ngrams(normalised))
+
+
+def _ngrams(text: str) -> Iterable[str]:
+    return (text[start : start + NGRAM] for start in range(len(text) - NGRAM + 1))

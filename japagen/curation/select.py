@@ -1,0 +1,150 @@
+"""Which rows of a stream become texts: the smallest prefix in (index, label) order that gives n texts per label.
+
+The outcome depends on the rows alone, never on the order in which they came: rows are judged strictly in (index, label)
+order, of duplicates the first is kept, and rows of a label that is full are passed over.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from japagen.config import Curate
+from japagen.replies import Reject, clean_reply, normalise
+from japagen.tasks import Example, Task
+
+
+class RawRow(Protocol):
+    """What is read of a stream's row."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def finish_reason(self) -> str: ...
+
+
+class Rows(Protocol):
+    """A stream's rows by place."""
+
+    def get(self, label: str, index: int, turn: int) -> RawRow | None: ...
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A text (or pair) that passed, and where in the stream it stands."""
+
+    label: str
+    index: int
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A reply that didn't, as it was."""
+
+    label: str
+    index: int
+    reason: str
+    text: str
+
+
+MAX_KEPT_REJECTS = 20
+"""Rejected replies kept per label and reason, to look at; all are counted."""
+
+
+class Selector:
+    """Judges rows as they become available, always in (index, label) order."""
+
+    def __init__(self, task: Task, curate: Curate, num_per_label: int, exemplars: Sequence[Example] = ()) -> None:
+        self.task, self.curate, self.num_per_label = task, curate, num_per_label
+        self.accepted: list[Accepted] = []
+        self.rejected: list[Rejected] = []
+        self.counts: dict[str, Counter[str]] = {label: Counter() for label in task.label_names}
+        self._num_accepted: Counter[str] = Counter()
+        self._seen: set[tuple[str, ...]] = set()
+        self._uses_of_first: dict[str, Counter[str]] = defaultdict(Counter)
+        self._exemplar_texts = {normalise(text) for example in exemplars for text in example.texts}
+        self._index, self._position = 0, 0
+
+    def num_accepted(self, label: str) -> int:
+        return self._num_accepted[label]
+
+    def num_judged(self, label: str) -> int:
+        return self._num_accepted[label] + self.counts[label].total()
+
+    def rejects(self, label: str) -> Counter[str]:
+        """Rejected replies of the label by reason."""
+        return self.counts[label]
+
+    def is_full(self, label: str) -> bool:
+        return self._num_accepted[label] >= self.num_per_label
+
+    @property
+    def is_complete(self) -> bool:
+        return all(self.is_full(label) for label in self.task.label_names)
+
+    def next_index(self, label: str) -> int:
+        """The first index of the label that isn't judged yet."""
+        return self._index + (self.task.label_names.index(label) < self._position)
+
+    def advance(self, rows: Rows) -> None:
+        """Judges rows until one is missing or all labels are full."""
+        names = self.task.label_names
+        while not self.is_complete:
+            label = names[self._position]
+            if not self.is_full(label) and not self._judge(rows, label, self._index):
+                return
+            self._position += 1
+            if self._position == len(names):
+                self._index, self._position = self._index + 1, 0
+
+    def first_sentence(self, row: RawRow) -> str | Reject:
+        """Turn 0 of a pair: the sentence that goes back as the assistant's turn, or why it can't."""
+        text = clean_reply(self.task, row.text, row.finish_reason)
+        if isinstance(text, str) and normalise(text) in self._exemplar_texts:
+            return Reject("copies an exemplar")
+        return text
+
+    def _judge(self, rows: Rows, label: str, index: int) -> bool:
+        """False when a row that is needed isn't there yet."""
+        opening = rows.get("" if self.task.is_pair else label, index, 0)
+        if opening is None:
+            return False
+        first = self.first_sentence(opening)
+        if not self.task.is_pair:
+            self._settle(label, index, opening.text, first if isinstance(first, Reject) else (first,))
+            return True
+        if isinstance(first, Reject):
+            self._settle(label, index, opening.text, Reject("first sentence"))
+            return True
+        second = rows.get(label, index, 1)
+        if second is None:
+            return False
+        self._settle(label, index, second.text, self._pair(label, first, second))
+        return True
+
+    def _pair(self, label: str, first: str, row: RawRow) -> tuple[str, ...] | Reject:
+        second = clean_reply(self.task, row.text, row.finish_reason)
+        if isinstance(second, Reject):
+            return second
+        if normalise(first) == normalise(second):
+            return Reject("repeats first sentence")
+        if normalise(second) in self._exemplar_texts:
+            return Reject("copies an exemplar")
+        if self._uses_of_first[label][normalise(first)] >= self.curate.max_same_first:
+            return Reject("first sentence repeated")
+        return first, second
+
+    def _settle(self, label: str, index: int, raw: str, judged: tuple[str, ...] | Reject) -> None:
+        if not isinstance(judged, Reject):
+            texts = tuple(normalise(text) for text in judged)
+            if texts not in self._seen:
+                self._seen.add(texts)
+                self._uses_of_first[label][texts[0]] += 1
+                self._num_accepted[label] += 1
+                self.accepted.append(Accepted(label, index, judged))
+                return
+            judged = Reject("duplicate")
+        self.counts[label][judged.reason] += 1
+        if self.counts[label][judged.reason] <= MAX_KEPT_REJECTS:
+            self.rejected.append(Rejected(label, index, judged.reason, raw))

@@ -1,0 +1,98 @@
+"""Model ids to files and commits: the hub, a local folder, or a folder of this package.
+
+Keys of streams and models take a model's id and revision, so a revision must be a fixed point: a commit for hub models
+(a moving `main` is resolved before anything starts), a checksum of the files for local folders.
+"""
+
+import hashlib
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from japagen.errors import ConfigError
+
+PACKAGE = Path(__file__).parent
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def locate(model_id: str, key: str = "id") -> str:
+    """What transformers and vLLM load: an absolute folder, or the hub id as it is.
+
+    `package:` ids lead into this package. Raises ConfigError, naming `key`, where a folder is missing or holds no model.
+    """
+    if model_id.startswith("package:"):
+        folder = PACKAGE / model_id.removeprefix("package:")
+    elif _HUB_ID.fullmatch(model_id) and not Path(model_id).exists():
+        return model_id
+    else:
+        folder = Path(model_id).expanduser()
+    if not folder.is_dir():
+        raise ConfigError(f"{key}={model_id!r}: there is no folder {folder}; give a hub id (owner/name) or a folder that holds a model")
+    if not (folder / "config.json").is_file():
+        raise ConfigError(f"{key}={model_id!r}: {folder} holds no config.json, so it is no Hugging Face model folder")
+    return str(folder.resolve())
+
+
+def resolve_revision(model_id: str, revision: str | None, key: str = "id") -> str:
+    """The commit of a hub model, or the checksum of a local folder's files.
+
+    Hub models: a full commit is taken as it is; anything else is asked of the hub, or, where that can't be reached, read
+    from the local cache. Raises ConfigError where neither knows.
+    """
+    location = locate(model_id, key)
+    if location != model_id:
+        return folder_checksum(location)
+    if revision is not None and _COMMIT.fullmatch(revision):
+        return revision
+    return _hub_commit(model_id, revision or "main", key)
+
+
+@lru_cache
+def _hub_commit(model_id: str, revision: str, key: str) -> str:
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub.file_download import repo_folder_name
+
+    try:
+        commit = HfApi().model_info(model_id, revision=revision, timeout=10).sha
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, RuntimeError) as error:
+        cached = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model_id, repo_type="model") / "refs" / revision
+        if cached.is_file():
+            return cached.read_text(encoding="utf-8").strip()
+        raise ConfigError(
+            f"{key}={model_id!r}: the commit of revision {revision!r} can't be found: the model is not in the local cache and the hub"
+            f" answered {type(error).__name__}: {str(error).splitlines()[0][:200]}; give a folder, a full commit, or fetch the model first"
+        ) from error
+    if commit is None:
+        raise ConfigError(f"{key}={model_id!r}: the hub names no commit for revision {revision!r}")
+    return commit
+
+
+@lru_cache
+def folder_checksum(folder: str) -> str:
+    """sha256 over the names and contents of a model folder's files (hidden files and Markdown left out)."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(folder).rglob("*")):
+        relative = path.relative_to(folder)
+        if path.is_dir() or path.suffix == ".md" or any(part.startswith(".") for part in relative.parts):
+            continue
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{relative.as_posix()}\0{content}\n".encode())
+    return digest.hexdigest()
+
+
+def find_file(model_id: str, revision: str | None, name: str) -> Path | None:
+    """One of a model's files: in its folder, the local cache, or fetched from the hub; None where there is none."""
+    location = locate(model_id)
+    if location != model_id:
+        path = Path(location) / name
+        return path if path.is_file() else None
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    try:
+        return Path(hf_hub_download(model_id, name, revision=revision))
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, RuntimeError):
+        return None

@@ -1,0 +1,119 @@
+"""What enters which key: the identity of every stage, in one place.
+
+A key is the sha256 of the canonical JSON of a stage's identity and version. An input made by another stage enters by that
+stage's key, so every key is known before anything runs. Running settings (paths, devices, servers, concurrency, loggers)
+stand in no identity. Raise a version by hand when the code gives a stage another meaning.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from japagen.config import Config
+from japagen.tasks import Example, Task
+
+VERSIONS = {"stream": 1, "dataset": 1, "model": 1, "result": 1}
+KEY_LENGTH = 32
+
+Exemplars = Mapping[str, Sequence[Example]]
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces; TypeError or ValueError for what has no single serialisation."""
+    _check_serialisable(value, "identity")
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _check_serialisable(value: Any, where: str) -> None:
+    if value is None or isinstance(value, str | bool | int):
+        return
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{where} is {value}, which has no place in a key")
+    elif isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            _check_serialisable(item, f"{where}[{position}]")
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if not isinstance(name, str):
+                raise TypeError(f"{where} has the key {name!r}, which is no string")
+            _check_serialisable(item, f"{where}.{name}")
+    else:
+        raise TypeError(f"{where} is a {type(value).__name__}, which can't be serialised deterministically")
+
+
+def stage_key(stage: str, identity: dict[str, Any]) -> str:
+    """32 hexadecimal digits for a stage's identity under the stage's present version."""
+    content = canonical_json({"stage": stage, "version": VERSIONS[stage], "identity": identity})
+    return hashlib.sha256(content.encode()).hexdigest()[:KEY_LENGTH]
+
+
+def examples_checksum(examples: Sequence[Example]) -> str:
+    """sha256 over texts, labels and scores in their order."""
+    rows = [[list(example.texts), example.label, example.score] for example in examples]
+    return hashlib.sha256(canonical_json(rows).encode()).hexdigest()
+
+
+def stream_identity(config: Config, llm_revision: str, exemplars: Exemplars) -> dict[str, Any]:
+    """Prompts, labels, LLM, texts per request, exemplars and seed: all that decides a reply."""
+    task, llm = config.task, config.llm
+    return {
+        "prompt": {
+            "name": config.prompt.name,
+            "kind": task.kind,
+            "system": task.system,
+            "first_instruction": task.first_instruction if task.is_pair else "",
+            "labels": [[label.name, label.instruction] for label in task.labels],
+        },
+        "llm": {
+            "id": llm.id,
+            "revision": llm_revision,
+            "dtype": llm.dtype,
+            "quantization": llm.quantization,
+            "system_role": llm.system_role,
+            "chat_template_args": llm.chat_template_args,
+            "sampling": asdict(llm.sampling),
+        },
+        "exemplars": {name: [list(example.texts) for example in examples] for name, examples in exemplars.items() if examples},
+        "texts_per_request": config.synthesis.texts_per_request,
+        "seed": config.synthesis.seed,
+    }
+
+
+def dataset_identity(config: Config, stream: str, evaluation_checksum: str | None) -> dict[str, Any]:
+    """The stream, how many texts, what the filters read, and the texts that contamination is checked against."""
+    task = config.task
+    checks = config.curate.contamination != "off" and evaluation_checksum is not None
+    return {
+        "stream": stream,
+        "num_per_label": config.num_per_label,
+        "filters": {
+            "language": task.language,
+            "min_chars": task.min_chars,
+            "max_chars": task.max_chars,
+            "max_same_first": config.curate.max_same_first if task.is_pair else None,
+        },
+        "labels": [[label.name, label.word, label.score] for label in task.labels],
+        "fields": [*task.fields, task.label_field],
+        "contamination": [config.curate.contamination, evaluation_checksum] if checks else None,
+    }
+
+
+def model_identity(config: Config, rows_key: str, encoder_revision: str) -> dict[str, Any]:
+    """Training rows (a data set's key, or gold rows' checksum), encoder, training settings and seed."""
+    task, model = config.task, config.model
+    return {
+        "rows": rows_key,
+        "task": [task.target, task.metric, [[label.name, label.score] for label in task.labels]],
+        "encoder": {"id": model.id, "revision": encoder_revision, "max_length": model.max_length, "bf16": model.bf16},
+        "train": asdict(config.train),
+        "seed": config.seed,
+    }
+
+
+def result_identity(task: Task, model: str, evaluation_checksum: str | None, metrics_version: int) -> dict[str, Any]:
+    """The model, the gold rows that score it, and the metrics' version."""
+    return {"model": model, "gold": evaluation_checksum, "metric": task.metric, "metrics_version": metrics_version}

@@ -1,0 +1,264 @@
+"""One experiment: which stages its method needs, their keys, and how each is made.
+
+`plan_experiment` reads the gold data, checks what only they can tell, and fixes every key before anything expensive
+starts. `fill_stream` does the LLM's part and `score_student` the rest; both do nothing when the store has their work.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from japagen import gold, keys
+from japagen.config import Config
+from japagen.curation.contamination import EvaluationTexts
+from japagen.curation.dataset import Dataset, dataset_card, make_dataset, read_examples, write_dataset
+from japagen.curation.select import Selector
+from japagen.errors import DataError
+from japagen.evaluation import METRICS_VERSION
+from japagen.hub import locate, resolve_revision
+from japagen.llm.client import Client
+from japagen.llm.context import check_context
+from japagen.prompts import Message, Prompting
+from japagen.store import Store, explain_os_errors
+from japagen.synthesis.generate import Generator, Progress
+from japagen.synthesis.stream import Stream, StreamRows, open_rows
+from japagen.tasks import Example, Task
+
+SERVED = "as served"
+"""Revision of an LLM behind `llm.base_url` whose YAML names none."""
+HELD_OUT = 0.1
+"""Share of gold train that a gold arm selects on; the scored split is never seen before the score."""
+
+SESSIONS = "sessions.jsonl"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A checked configuration with its gold data and the keys of all its stages."""
+
+    config: Config
+    evaluation: gold.Split | None
+    train_gold: gold.Split | None
+    exemplars: dict[str, tuple[Example, ...]]
+    encoder_revision: str
+    identities: dict[str, dict[str, Any]] = field(repr=False)
+    keys: dict[str, str]
+    """stage -> key; 'stream' and 'dataset' only where an LLM writes the rows."""
+
+    @property
+    def task(self) -> Task:
+        return self.config.task
+
+    @cached_property
+    def stream(self) -> Stream:
+        """The stream that this experiment's data set is cut from."""
+        prompting = Prompting(self.config.llm.system_role)
+        n = self.config.synthesis.texts_per_request
+        return Stream(self.keys["stream"], self.task, prompting, self.exemplars, n, self.identities["stream"])
+
+    @property
+    def needs_llm(self) -> bool:
+        return "stream" in self.keys
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether a demo model or smoke data take part, so that the result means nothing."""
+        llm = self.needs_llm and self.config.llm.demo
+        return llm or self.config.model.demo or (self.config.data.source == "sample" and self.evaluation is not None)
+
+    @property
+    def protocol(self) -> str:
+        """What the student may have seen of the task's gold train data, in words for tables."""
+        config = self.config
+        if config.method.name == "gold":
+            return "gold, all rows" if config.gold_per_label == "all" else f"gold, {config.gold_per_label} rows a label"
+        seen = [entry for entry in config.llm.seen if entry.split("/")[0] == self.task.name]
+        shots = f"{config.shots} shots" if config.shots else "zero-shot"
+        if seen:
+            return f"{config.shots} shots, LLM tuned on this task's {seen[0].partition('/')[2] or 'data'} split"
+        return f"{shots}, LLM's tuning data unknown" if "unknown" in config.llm.seen else shots
+
+
+def plan_experiment(config: Config) -> Experiment:
+    """Reads gold data, draws exemplars, resolves revisions and fixes all keys; raises before anything is made."""
+    task, method = config.task, config.method.name
+    evaluation = gold.read_eval(task, config.data)
+    needs_train = method == "gold" or config.shots > 0
+    train_gold = gold.read_train(task, config.data) if needs_train else None
+    if needs_train and train_gold is None:
+        why = "method=gold" if method == "gold" else f"shots={config.shots}"
+        raise DataError(f"task {task.name!r}: {why} needs labelled train rows, and there are none; set data=files data.train_file=FILE")
+    exemplars: dict[str, tuple[Example, ...]] = {}
+    if method == "japagen" and train_gold is not None:
+        exemplars = gold.draw_exemplars(task, train_gold, config.shots, config.shots_seed)
+    locate(config.model.id, "model.id")
+    encoder_revision = resolve_revision(config.model.id, config.model.revision, "model.id")
+    identities = _identities(config, evaluation, train_gold, exemplars, encoder_revision)
+    stage_keys = {stage: keys.stage_key(stage, identity) for stage, identity in identities.items()}
+    experiment = Experiment(config, evaluation, train_gold, exemplars, encoder_revision, identities, stage_keys)
+    if experiment.needs_llm:
+        check_context(config.llm, identities["stream"]["llm"]["revision"], _longest_prompts(experiment.stream), task.name)
+    return experiment
+
+
+def _longest_prompts(stream: Stream) -> list[list[Message]]:
+    """Each label's last request, with a first sentence as long as one may be."""
+    names = stream.task.label_names
+    if not stream.task.is_pair:
+        return [list(stream.ask(name, 0).messages) for name in names]
+    return [list(stream.second_ask(name, 0, "あ" * stream.task.max_chars).messages) for name in names]
+
+
+def _identities(
+    config: Config, evaluation: gold.Split | None, train_gold: gold.Split | None,
+    exemplars: dict[str, tuple[Example, ...]], encoder_revision: str,
+) -> dict[str, dict[str, Any]]:  # fmt: skip
+    identities: dict[str, dict[str, Any]] = {}
+    checksum = evaluation.checksum if evaluation else None
+    if config.method.name == "japagen":
+        identities["stream"] = keys.stream_identity(config, llm_revision(config), exemplars)
+        stream = keys.stage_key("stream", identities["stream"])
+        identities["dataset"] = keys.dataset_identity(config, stream, checksum)
+        rows = keys.stage_key("dataset", identities["dataset"])
+    else:
+        assert train_gold is not None
+        train, valid = gold_rows(config, train_gold)
+        rows = f"gold:{keys.examples_checksum(train)}:{keys.examples_checksum(valid)}"
+    identities["model"] = keys.model_identity(config, rows, encoder_revision)
+    model = keys.stage_key("model", identities["model"])
+    identities["result"] = keys.result_identity(config.task, model, checksum, METRICS_VERSION)
+    return identities
+
+
+def llm_revision(config: Config) -> str:
+    """The LLM's commit or checksum; of a server that runs already only what the YAML says."""
+    if config.llm.base_url is not None:
+        return config.llm.revision or SERVED
+    return resolve_revision(config.llm.id, config.llm.revision, "llm.id")
+
+
+def gold_rows(config: Config, train_gold: gold.Split) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+    """Rows to train on and to select on: all but a held-out tenth, or k a label and none."""
+    if config.gold_per_label == "all":
+        return gold.hold_out(train_gold.examples, HELD_OUT, config.shots_seed)
+    return gold.draw_per_label(config.task, train_gold, int(config.gold_per_label), config.shots_seed), ()
+
+
+def make_selector(experiment: Experiment) -> Selector:
+    """A fresh judge of the experiment's rows."""
+    config = experiment.config
+    shown = [example for examples in experiment.exemplars.values() for example in examples]
+    return Selector(config.task, config.curate, config.num_per_label, shown)
+
+
+def stream_is_complete(experiment: Experiment, store: Store) -> bool:
+    """Whether the stored rows give num_per_label texts a label, so that no LLM is needed."""
+    if store.find("dataset", experiment.keys["dataset"]):
+        return True
+    if not store.find("stream", experiment.keys["stream"]):
+        return False
+    selector = make_selector(experiment)
+    selector.advance(StreamRows(store.path("stream", experiment.keys["stream"])))
+    return selector.is_complete
+
+
+async def fill_stream(experiment: Experiment, store: Store, client: Client, show: Callable[[Progress], None]) -> None:
+    """Asks the LLM for what the experiment's data set misses; the caller holds the stream's lock."""
+    config = experiment.config
+    rows = open_rows(store, experiment.stream)
+    generator = Generator(
+        experiment.stream,
+        rows,
+        make_selector(experiment),
+        config.llm.sampling,
+        config.num_per_label,
+        config.synthesis.max_rows_factor,
+        show,
+    )
+    try:
+        await generator.run(client)
+    finally:
+        _note_session(rows.folder, generator.progress(0))
+
+
+def _note_session(folder: Path, progress: Progress) -> None:
+    """Appends what one run over the stream made; costs are summed from these lines."""
+    line = {"seconds": round(progress.seconds, 3), "rows": progress.new_rows, "completion_tokens": progress.new_tokens}
+    with explain_os_errors(folder), (folder / SESSIONS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def generation_seconds(store: Store, stream_key: str) -> float:
+    """Seconds spent on the stream in all runs, server starts left out; runs that were killed are not in it."""
+    path = store.path("stream", stream_key) / SESSIONS
+    if not path.is_file():
+        return 0.0
+    return sum(json.loads(line)["seconds"] for line in path.read_text(encoding="utf-8").splitlines())
+
+
+def build_dataset(experiment: Experiment, store: Store, say: Say = print) -> Path:
+    """The published data set's folder, made from the stream's rows when it isn't there."""
+    key = experiment.keys["dataset"]
+    with store.lock("dataset", key, say) as lock:
+        if (folder := store.find("dataset", key)) is not None:
+            return folder
+        store.remove_leftovers("dataset", key)
+        return store.publish("dataset", key, lambda out: _write_dataset(experiment, store, out), experiment.identities["dataset"], lock)
+
+
+def _write_dataset(experiment: Experiment, store: Store, out: Path) -> dict[str, Any]:
+    started = time.monotonic()
+    config, task = experiment.config, experiment.task
+    rows = StreamRows(store.path("stream", experiment.keys["stream"]))
+    selector = make_selector(experiment)
+    selector.advance(rows)
+    assert selector.is_complete, "a data set is cut from a stream that is complete"
+    evaluation = None
+    if config.curate.contamination != "off" and experiment.evaluation is not None:
+        texts = (text for example in experiment.evaluation.examples for text in example.texts)
+        evaluation = EvaluationTexts(texts, ngrams=config.curate.contamination == "ngram")
+    dataset = make_dataset(task, selector, evaluation)
+    write_dataset(task, dataset, out, dataset_card(task, dataset, _made_by(experiment)))
+    return {
+        "rejects": dataset.rejects,
+        "num_train": len(dataset.train),
+        "num_valid": len(dataset.valid),
+        "tokens": {"prompt": sum(row.prompt_tokens for row in rows), "completion": sum(row.completion_tokens for row in rows)},
+        "replies": len(rows),
+        "seconds": time.monotonic() - started,
+    }
+
+
+def _made_by(experiment: Experiment) -> dict[str, str]:
+    config = experiment.config
+    llm = config.llm
+    made_by = {"method": f"{config.method.name}, prompt {config.prompt.name}", "protocol": experiment.protocol}
+    made_by |= {"language model": f"{llm.id} at {experiment.identities['stream']['llm']['revision']}", "its licence": llm.license}
+    if llm.license_note:
+        made_by["what that asks"] = llm.license_note
+    if experiment.is_demo:
+        made_by["demo"] = "made with demo models or smoke data; good for trying the pipeline only"
+    return made_by | {"stream": experiment.keys["stream"], "texts per label asked for": str(config.num_per_label)}
+
+
+def training_rows(experiment: Experiment, store: Store, say: Say = print) -> Dataset:
+    """What the student learns from and selects on."""
+    if experiment.needs_llm:
+        folder = build_dataset(experiment, store, say)
+        parts = [read_examples(experiment.task, folder / f"{name}.parquet") for name in ("train", "valid")]
+        return Dataset(parts[0], parts[1], store.meta("dataset", experiment.keys["dataset"])["rejects"], ())
+    assert experiment.train_gold is not None
+    train, valid = gold_rows(experiment.config, experiment.train_gold)
+    return Dataset(train, valid, {}, ())
+
+
+def encoder_location(experiment: Experiment) -> tuple[str, str | None]:
+    """Folder or hub id of the encoder, and the commit to load of the latter."""
+    location = locate(experiment.config.model.id, "model.id")
+    return location, (experiment.encoder_revision if location == experiment.config.model.id else None)

@@ -1,0 +1,223 @@
+"""One experiment's result: the student trained, scored beside its baselines, and written down in one schema.
+
+`make_result` is the last stage of every method. It trains the student unless the store has it, predicts the gold split,
+and publishes result.json (the schema is `Result`) with predictions.parquet. Tables and reports read nothing else.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from japagen.baselines import baselines
+from japagen.evaluation import Predictions, decide, evaluate
+from japagen.methods import Experiment, Say, encoder_location, generation_seconds, training_rows
+from japagen.store import Lock, Store, read_json, write_json
+
+Scores = dict[str, dict[str, float] | None]
+"""{metric: {value, low, high}}; None where the gold rows allow no value."""
+OnMetrics = Callable[[dict[str, float], int], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """result.json: the same fields for every method."""
+
+    task: str
+    split: str | None
+    """The gold split that was scored; None for a task without gold data."""
+    method: str
+    prompt: str | None
+    llm: str | None
+    model: str
+    data: str
+    """Where the gold data come from: sample, published or files."""
+    gold_source: str | None
+    train_source: str | None
+    """Where exemplars or gold training rows come from; None where no gold row was seen."""
+    shots: int
+    gold_per_label: str | None
+    seeds: dict[str, int]
+    num_per_label: int | None
+    num_train: int
+    num_valid: int
+    demo: bool
+    protocol: str
+    metric: str
+    metrics: Scores
+    baselines: dict[str, Scores]
+    num_eval: int
+    num_contaminated: int | None
+    """Training texts dropped because they match evaluation texts; None where that was not checked."""
+    keys: dict[str, str]
+    seconds: dict[str, float]
+    tokens: dict[str, int]
+    training: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def primary(self) -> dict[str, float] | None:
+        """{value, low, high} of the task's metric."""
+        return self.metrics.get(self.metric)
+
+
+def read_result(folder: Path) -> Result:
+    """The Result of a published folder."""
+    content = read_json(folder / "result.json")
+    known = {one.name for one in fields(Result)}
+    return Result(**{name: value for name, value in content.items() if name in known})
+
+
+def find_result(experiment: Experiment, store: Store) -> Result | None:
+    """The experiment's result when the store has it."""
+    folder = store.find("result", experiment.keys["result"])
+    return read_result(folder) if folder else None
+
+
+def make_result(experiment: Experiment, store: Store, on_metrics: OnMetrics | None = None, say: Say = print) -> Result:
+    """Trains and scores the student unless the store has it done; one process at a time."""
+    with store.lock("result", experiment.keys["result"], say) as lock:
+        if (done := find_result(experiment, store)) is not None:
+            return done
+        store.remove_leftovers("result", experiment.keys["result"])
+        with store.lock("model", experiment.keys["model"], say) as model_lock:
+            _ensure_model(experiment, store, model_lock, on_metrics, say)
+        identity = experiment.identities["result"]
+        return read_result(
+            store.publish("result", experiment.keys["result"], lambda out: _write_result(experiment, store, out), identity, lock)
+        )
+
+
+def _ensure_model(experiment: Experiment, store: Store, lock: Lock, on_metrics: OnMetrics | None, say: Say) -> None:
+    key = experiment.keys["model"]
+    if store.find("model", key) is None:
+        store.remove_leftovers("model", key)
+        rows = training_rows(experiment, store, say)
+        say(f"{experiment.task.name}: training {experiment.config.model.name} on {len(rows.train)} rows, validating on {len(rows.valid)}")
+        store.publish("model", key, lambda out: _train(experiment, store, out, on_metrics), experiment.identities["model"], lock)
+    store.remove_work(key)
+
+
+def _train(experiment: Experiment, store: Store, out: Path, on_metrics: OnMetrics | None) -> dict[str, Any]:
+    from japagen.training.student import train_student
+
+    config = experiment.config
+    rows = training_rows(experiment, store)
+    location, revision = encoder_location(experiment)
+    fit = train_student(
+        experiment.task, config.model, location, revision, config.train, rows.train, rows.valid, config.seed, out,
+        store.work(experiment.keys["model"]), on_metrics,
+    )  # fmt: skip
+    (out / "README.md").write_text(model_card(experiment, len(rows.train)), encoding="utf-8")
+    training = asdict(fit)
+    return {"training": training, "seconds": training.pop("seconds"), "num_train": len(rows.train), "num_valid": len(rows.valid)}
+
+
+def model_card(experiment: Experiment, num_rows: int) -> str:
+    """The student's README.md: what it is, what it learned from, and what the licences ask."""
+    config, task = experiment.config, experiment.task
+    lines = ["---", f"language: {task.language or 'multilingual'}", "library_name: transformers", "pipeline_tag: text-classification"]
+    lines += ["tags: [japagen]", "---", "", f"# {config.model.name} for {task.title or task.name}", ""]
+    lines += [
+        f"- labels: {', '.join(task.label_names)}" if not task.is_regression else f"- output: a number, {_range(task.label_scores())}"
+    ]
+    lines += [f"- encoder: {config.model.id} at {experiment.encoder_revision}, licence {config.model.license}"]
+    lines += [f"- method: {config.method.name}; {experiment.protocol}; {num_rows} training rows; seed {config.seed}"]
+    if experiment.needs_llm:
+        lines += [f"- training texts written by {config.llm.id}, licence {config.llm.license}. {config.llm.license_note}".rstrip()]
+    elif experiment.train_gold is not None:
+        lines += [f"- training texts: {experiment.train_gold.source}, licence {experiment.train_gold.license}"]
+    if experiment.is_demo:
+        lines += ["", "**Demo: made with demo models or smoke data, so that the pipeline runs anywhere. Its predictions mean nothing.**"]
+    lines += ["", "Load it with `transformers.pipeline('text-classification', model=FOLDER)`.", ""]
+    return "\n".join(lines)
+
+
+def _range(scores: Sequence[float]) -> str:
+    return f"{min(scores)} to {max(scores)}"
+
+
+def _write_result(experiment: Experiment, store: Store, out: Path) -> dict[str, Any]:
+    started = time.monotonic()
+    task, evaluation = experiment.task, experiment.evaluation
+    gold = evaluation.examples if evaluation else ()
+    metrics: Scores = {}
+    beside: dict[str, Scores] = {}
+    if evaluation is not None:
+        outputs, predictions = _predict(experiment, store)
+        metrics = evaluate(task, gold, predictions)
+        rows = training_rows(experiment, store)
+        beside = baselines(task, [*rows.train, *rows.valid], gold)
+        _write_predictions(experiment, outputs, predictions, out / "predictions.parquet")
+    result = _describe(experiment, store, metrics, beside, time.monotonic() - started)
+    write_json(out / "result.json", asdict(result))
+    return {"seconds": time.monotonic() - started}
+
+
+def _predict(experiment: Experiment, store: Store) -> tuple[Any, Predictions]:
+    from japagen.training.student import predict
+
+    assert experiment.evaluation is not None
+    texts = [example.texts for example in experiment.evaluation.examples]
+    config = experiment.config
+    folder = store.path("model", experiment.keys["model"])
+    outputs = predict(folder, texts, config.device, max_length=config.model.max_length)
+    return outputs, decide(experiment.task, outputs)
+
+
+def _write_predictions(experiment: Experiment, outputs: Any, predictions: Predictions, path: Path) -> None:
+    """One row a gold row: its id, gold label, prediction and the student's outputs; no texts."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    assert experiment.evaluation is not None
+    gold = experiment.evaluation.examples
+    value = [example.score if experiment.task.is_regression else example.label for example in gold]
+    columns = {"id": [example.id for example in gold], "gold": value, "prediction": list(predictions), "outputs": outputs.tolist()}
+    pq.write_table(pa.table(columns), path)
+
+
+def _seconds(experiment: Experiment, store: Store, training: float, scoring: float) -> dict[str, float]:
+    seconds = {"training": training, "scoring": scoring}
+    if not experiment.needs_llm:
+        return seconds
+    curation = store.meta("dataset", experiment.keys["dataset"])["seconds"]
+    return {"generation": generation_seconds(store, experiment.keys["stream"]), "curation": curation} | seconds
+
+
+def _describe(experiment: Experiment, store: Store, metrics: Scores, beside: dict[str, Scores], seconds: float) -> Result:
+    config, evaluation = experiment.config, experiment.evaluation
+    model = store.meta("model", experiment.keys["model"])
+    dataset = store.meta("dataset", experiment.keys["dataset"]) if experiment.needs_llm else {}
+    written, is_gold = experiment.needs_llm, config.method.name == "gold"
+    checked = written and config.curate.contamination != "off" and evaluation is not None
+    return Result(
+        task=experiment.task.name,
+        split=config.data.split if evaluation else None,
+        method=config.method.name,
+        prompt=config.prompt.name if written else None,
+        llm=config.llm.name if written else None,
+        model=config.model.name,
+        data=config.data.source,
+        gold_source=evaluation.source if evaluation else None,
+        train_source=experiment.train_gold.source if experiment.train_gold else None,
+        shots=config.shots if written else 0,
+        gold_per_label=config.gold_per_label if is_gold else None,
+        seeds={"seed": config.seed, "shots_seed": config.shots_seed} | ({"synthesis.seed": config.synthesis.seed} if written else {}),
+        num_per_label=config.num_per_label if written else None,
+        num_train=model["num_train"],
+        num_valid=model["num_valid"],
+        demo=experiment.is_demo,
+        protocol=experiment.protocol,
+        metric=experiment.task.metric,
+        metrics=metrics,
+        baselines=beside,
+        num_eval=len(evaluation.examples) if evaluation else 0,
+        num_contaminated=sum(counts.get("contamination", 0) for counts in dataset["rejects"].values()) if checked else None,
+        keys=experiment.keys,
+        seconds=_seconds(experiment, store, model["seconds"], seconds),
+        tokens=dataset.get("tokens", {}),
+        training=model["training"],
+        notes=evaluation.notes if evaluation else (),
+    )

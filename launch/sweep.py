@@ -1,0 +1,47 @@
+"""A Hydra sweep as one plan: every job composed and checked first, then run together.
+
+Called by hydra_plugins/japagen_launcher.py. Hydra starts jobs one by one and stops at the first that raises; here the
+jobs share their LLM work, and all that can be finished is.
+"""
+
+from collections.abc import Sequence
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig, open_dict
+
+from japagen.config import to_config
+from japagen.errors import ConfigError, JapagenError
+from japagen.reporting.table import Failure
+from launch.execute import execute
+
+
+def launch_sweep(loader: ConfigLoaderImpl, master: DictConfig, job_overrides: Sequence[Sequence[str]], first_job: int) -> list[JobReturn]:
+    """Composes and runs all jobs; each JobReturn holds a Result, or the error that Hydra raises at the end."""
+    configs, faults = [], []
+    for number, overrides in enumerate(job_overrides, first_job):
+        composed = loader.load_sweep_config(master, list(overrides))
+        with open_dict(composed):
+            composed.hydra.job.id = composed.hydra.job.num = number
+            del composed["hydra"]
+        try:
+            configs.append(to_config(composed))
+        except ConfigError as error:
+            faults.append(f"  job {number} ({' '.join(overrides)}): {error}")
+    if faults:
+        raise ConfigError(f"{len(faults)} of {len(job_overrides)} experiments can't be run, so none was started:\n" + "\n".join(faults))
+    outcomes = execute(configs, group=_sweep_name(master))
+    num_failed = sum(isinstance(outcome, Failure) for outcome in outcomes)
+    returns = []
+    for overrides, outcome in zip(job_overrides, outcomes, strict=True):
+        job = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
+        job.return_value = outcome
+        if isinstance(outcome, Failure):
+            job.status = JobStatus.FAILED
+            job.return_value = JapagenError(f"{num_failed} of {len(outcomes)} experiments failed; see the table")
+        returns.append(job)
+    return returns
+
+
+def _sweep_name(master: DictConfig) -> str:
+    return str(master.hydra.sweep.dir).rsplit("/", 2)[-1]

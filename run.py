@@ -1,0 +1,60 @@
+"""The command `python run.py`: Hydra composes conf/, launch/ runs what it says.
+
+Kept thin and quick: nothing heavy is imported before the work begins, so that --help and --cfg answer at once.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come to us, and we word them
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from japagen.cli import explain
+from japagen.config import register_schema, to_config
+from japagen.errors import JapagenError
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def run(composed: DictConfig) -> None:
+    """One experiment; a sweep (-m) goes through hydra_plugins/japagen_launcher.py instead."""
+    try:
+        config = to_config(composed)
+        from launch.execute import execute, failures
+
+        outcomes = execute([config], group=Path(HydraConfig.get().runtime.output_dir).name)
+    except JapagenError as error:
+        if os.environ.get("JAPAGEN_DEBUG"):
+            raise
+        sys.exit(explain(error))  # here, because Hydra prints lines of its own about what leaves this function
+    if failures(outcomes):
+        sys.exit(1)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends us like Ctrl-C does, so that servers are stopped and rows are on the disk."""
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Runs and words errors: one message for a fault of the user's, a traceback for one of ours."""
+    signal.signal(signal.SIGTERM, _stop)
+    register_schema()
+    try:
+        run()
+    except KeyboardInterrupt:
+        sys.exit("stopped; what was made is in the store, and the same command goes on from there")
+    except Exception as error:
+        message = explain(error)
+        if message is None or os.environ.get("JAPAGEN_DEBUG"):
+            raise
+        sys.exit(message)
+
+
+if __name__ == "__main__":
+    main()
