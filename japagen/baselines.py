@@ -1,6 +1,7 @@
 """What no neural network is needed for: scores to hold beside every student and every prompt.
 
-majority   the most frequent label of the training rows at hand; regression: their mean
+majority   the best constant answer: the gold rows' own most frequent label (an oracle, so the bar is never too low);
+           regression: the training rows' mean
 overlap    pairs only: Jaccard similarity of the two texts' characters. Regression: the similarity itself, which needs no
            training (Spearman 0.70 on JSTS valid); classification: a small decision tree on that one number
 tfidf      character n-grams of 1 to 3, weighted by TF-IDF, and a linear model on the same training rows
@@ -29,13 +30,13 @@ def baselines(
     """{baseline: {metric: {value, low, high} or None}} of each baseline that the task and `rows` allow.
 
     rows: the student's training rows; without any only the overlap of a regression's pairs is scored.
-    gold: the rows that are scored; their labels enter nothing but the scores.
+    gold: the rows that are scored; their labels enter nothing but the scores and the majority.
     """
     if not gold:
         return {}
     predictions: dict[str, Predictions] = {}
     if rows:
-        predictions["majority"] = majority(task, rows, len(gold))
+        predictions["majority"] = majority(task, rows, gold)
     if task.is_pair and (rows or task.is_regression):
         predictions["overlap"] = overlap(task, rows, gold)
     if rows:
@@ -43,12 +44,12 @@ def baselines(
     return {name: evaluate(task, gold, guess, seed, num_resamples) for name, guess in predictions.items()}
 
 
-def majority(task: Task, rows: Sequence[Example], num: int) -> Predictions:
-    """`num` times the most frequent label of `rows` (the task's first one of a tie), or their mean score."""
+def majority(task: Task, rows: Sequence[Example], gold: Sequence[Example]) -> Predictions:
+    """For each gold row the most frequent gold label (the task's first one of a tie), or the mean score of `rows`."""
     if task.is_regression:
-        return [float(np.mean([gold_value(task, row) for row in rows]))] * num
-    counts = Counter(row.label for row in rows)
-    return [max(task.label_names, key=lambda name: counts[name])] * num
+        return [float(np.mean([gold_value(task, row) for row in rows]))] * len(gold)
+    counts = Counter(row.label for row in gold)
+    return [max(task.label_names, key=lambda name: counts[name])] * len(gold)
 
 
 def overlap(task: Task, rows: Sequence[Example], gold: Sequence[Example]) -> Predictions:
@@ -78,7 +79,7 @@ def tfidf(task: Task, rows: Sequence[Example], gold: Sequence[Example]) -> Predi
 
     rows = _at_most(rows, MAX_ROWS)
     if not task.is_regression and len({row.label for row in rows}) < 2:
-        return majority(task, rows, len(gold))
+        return [rows[0].label] * len(gold)
     features, gold_features = _features(rows, gold)
     if not task.is_regression:
         classifier = LogisticRegression(C=10.0, max_iter=300, tol=1e-3).fit(features, [row.label for row in rows])

@@ -184,7 +184,7 @@ async def fill_stream(experiment: Experiment, store: Store, client: Client, show
     try:
         await generator.run(client)
     finally:
-        _note_session(rows.folder, generator.progress(0))
+        _note_session(rows.folder, generator.progress())
 
 
 def _note_session(folder: Path, progress: Progress) -> None:

@@ -107,7 +107,7 @@ def _train(experiment: Experiment, store: Store, out: Path, on_metrics: OnMetric
     location, revision = encoder_location(experiment)
     fit = train_student(
         experiment.task, config.model, location, revision, config.train, rows.train, rows.valid, config.seed, out,
-        store.work(experiment.keys["model"]), on_metrics,
+        store.work(experiment.keys["model"]), on_metrics, config.device,
     )  # fmt: skip
     (out / "README.md").write_text(model_card(experiment, len(rows.train)), encoding="utf-8")
     training = asdict(fit)
@@ -162,7 +162,7 @@ def _predict(experiment: Experiment, store: Store) -> tuple[Any, Predictions]:
     texts = [example.texts for example in experiment.evaluation.examples]
     config = experiment.config
     folder = store.path("model", experiment.keys["model"])
-    outputs = predict(folder, texts, config.device, max_length=config.model.max_length)
+    outputs = predict(folder, texts, config.device, trust_remote_code=config.model.trust_remote_code)
     return outputs, decide(experiment.task, outputs)
 
 

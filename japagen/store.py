@@ -16,7 +16,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -184,10 +184,8 @@ class Lock:
         except FileNotFoundError:
             return
         if _read_text(aside) != stale:
-            try:
+            with suppress(FileExistsError):  # else its owner finds out through check()
                 os.link(aside, self.path)
-            except FileExistsError:
-                pass  # its owner finds out through check()
         aside.unlink()
 
     def _keep_beating(self) -> None:

@@ -75,38 +75,40 @@ class Generator:
         self._ready: dict[str, list[int]] = {label: [] for label in self.labels}
         self._firsts: dict[int, str] = {}
         self.counts: Counter[str] = Counter()
+        self._num_open = 0
+        """Requests sent and not yet taken from the queue."""
         self._started = time.monotonic()
 
     async def run(self, client: Client) -> None:
         """Returns once every label is full; GenerationError, with the rejects, when the budget can't give that."""
         self._queue: asyncio.Queue[tuple[Ask, Reply] | BaseException] = asyncio.Queue()
-        open_tasks: set[asyncio.Task[None]] = set()
+        tasks: set[asyncio.Task[None]] = set()
         for row in list(self.rows):
             self._take_first(row)
         try:
             while not self._is_done():
-                while len(open_tasks) < client.limit and (ask := self._next_ask()) is not None:
+                while self._num_open < client.limit and (ask := self._next_ask()) is not None:
+                    self._num_open += 1
                     task = asyncio.create_task(self._answer(client, ask))
-                    open_tasks.add(task)
-                    task.add_done_callback(open_tasks.discard)
-                assert open_tasks or not self._queue.empty(), "nothing is open and nothing is left to ask for"
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
                 await self._collect()
-                self.show(self.progress(len(open_tasks)))
-            while open_tasks or not self._queue.empty():  # paid for already: kept for a larger num_per_label
+                self.show(self.progress())
+            while self._num_open:  # paid for already: kept for a larger num_per_label
                 await self._collect()
         finally:
-            for task in open_tasks:
+            for task in tasks:
                 task.cancel()
             self.rows.close()
-        self.show(self.progress(0))
+        self.show(self.progress())
 
-    def progress(self, open_requests: int) -> Progress:
+    def progress(self) -> Progress:
         """Counts so far; `new` is what this run made."""
         accepted = sum(self.selection.num_accepted(label) for label in self.labels)
         judged = sum(self.selection.num_judged(label) for label in self.labels)
         seconds = time.monotonic() - self._started
         wanted = self.num_per_label * len(self.labels)
-        return Progress(wanted, accepted, judged - accepted, self.counts["rows"], self.counts["tokens"], seconds, open_requests)
+        return Progress(wanted, accepted, judged - accepted, self.counts["rows"], self.counts["tokens"], seconds, self._num_open)
 
     async def _answer(self, client: Client, ask: Ask) -> None:
         request = Request(list(ask.messages), ask.num_rows, ask.seed, self.sampling, self.stream.identity["llm"]["chat_template_args"])
@@ -117,9 +119,11 @@ class Generator:
 
     async def _collect(self) -> None:
         """Waits for one reply and takes all that have come."""
+        assert self._num_open, "nothing is open and nothing is left to ask for"
         arrived = [await self._queue.get()]
         while not self._queue.empty():
             arrived.append(self._queue.get_nowait())
+        self._num_open -= len(arrived)
         fault = None
         for item in arrived:
             if isinstance(item, BaseException):

@@ -1,0 +1,211 @@
+"""Task and data settings in, a Split of checked examples out.
+
+Which file is read depends on `data.source`; how its rows become examples does not. A row that can't be used is an error
+with its file:line and never dropped, since a gold split with fewer rows would give scores that compare with nobody's.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from japagen.config import Data
+from japagen.errors import DataError, check_choice, nearest
+from japagen.gold.formats import Row, read_rows
+from japagen.gold.published import find_file
+from japagen.tasks import Example, SplitFile, Task, nearest_level
+
+SAMPLE_FOLDER = Path(__file__).parent.parent / "data" / "sample"
+SAMPLE_SPLITS = ("train", "valid")
+ID_COLUMNS = ("id", "sentence_pair_id", "uid")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Labelled rows of one task, and where they are from."""
+
+    name: str
+    """train, valid, test, …"""
+    examples: tuple[Example, ...]
+    """In the file's order."""
+    checksum: str
+    """sha256 of texts, labels and scores in that order; the same rows in another format, or with other ids, have the same."""
+    source: str
+    """One line for tables, e.g. `JGLUE JSTS v1.3 valid`."""
+    license: str
+    notes: tuple[str, ...] = ()
+    """How it was read, where that may surprise, e.g. `my.csv: read as CP932`."""
+
+
+def read_train(task: Task, data: Data) -> Split | None:
+    """The train split, or the stand-in that `data.train_source` names; None: the task has no train rows in this source.
+
+    Raises DataError for a file that can't be had or read.
+    """
+    if data.source == "sample":
+        return _read_sample(task, "train")
+    if data.source == "files":
+        return _read_user_file(task, "train", data.train_file)
+    _check_published(task)
+    if data.train_source is not None:
+        return _read_stand_in(task, data, data.train_source)
+    return _read_published(task, data, "train")
+
+
+def read_eval(task: Task, data: Data, split: str | None = None) -> Split | None:
+    """The split that is scored (None: `data.split`); None: the task has no evaluation rows in this source.
+
+    Raises DataError for a file that can't be had or read, and for the train split: it is never scored.
+    """
+    name = data.split if split is None else split
+    if name == "train":
+        raise DataError("data.split='train' can't be scored: students are trained on it; choose another split, e.g. data.split=valid")
+    if data.source == "sample":
+        return _read_sample(task, name)
+    if data.source == "files":
+        return _read_user_file(task, name, data.eval_file)
+    _check_published(task)
+    return _read_published(task, data, name)
+
+
+def _read_sample(task: Task, name: str) -> Split | None:
+    folder = SAMPLE_FOLDER / task.name
+    if not folder.is_dir():
+        return None
+    _check_split_name(name, SAMPLE_SPLITS, f"the sample of task {task.name!r}")
+    return _read_split(task, Split(name, (), "", "sample (smoke data)", "CC0-1.0"), folder / f"{name}.jsonl")
+
+
+def _read_user_file(task: Task, name: str, file: str | None) -> Split | None:
+    if file is None:
+        return None
+    path = Path(file).expanduser()
+    return _read_split(task, Split(name, (), "", f"files: {path.name}", "the user's own"), path)
+
+
+def _read_published(task: Task, data: Data, name: str) -> Split:
+    published = task.published
+    hint = _stand_ins(task) if name == "train" else ""
+    _check_split_name(name, published.splits, published.name, hint)
+    file = published.splits[name]
+    path = find_file(published, file, data, hint)
+    return _read_split(task, Split(name, (), "", f"{published.name} {name}", published.license), path, file)
+
+
+def _read_stand_in(task: Task, data: Data, name: str) -> Split:
+    published = task.published
+    check_choice("data.train_source", name, published.train_sources)
+    file = published.train_sources[name]
+    kept = "".join(f", {column}={value}" for column, value in file.where.items())
+    source = f"{name}{kept} (stands in for {published.name} train)"
+    return _read_split(task, Split("train", (), "", source, published.license), find_file(published, file, data), file)
+
+
+def _stand_ins(task: Task) -> str:
+    """What to add to a message that the train split can't be had: the stand-ins, by setting and size."""
+    named = [f"data.train_source={name} ({file.rows} rows)" for name, file in task.published.train_sources.items()]
+    return f"; or take a stand-in for the train split: {', '.join(named)}" if named else ""
+
+
+def _check_published(task: Task) -> None:
+    if not task.published.splits:
+        raise DataError(
+            f"data.source='published': task {task.name!r} has no published gold data that can be downloaded; set data=files with"
+            " data.eval_file=… (and data.train_file=… for exemplars or gold training) to your own files, or data=sample"
+        )
+
+
+def _check_split_name(name: str, splits: Iterable[str], owner: str, hint: str = "") -> None:
+    if name in splits:
+        return
+    scored = [split for split in splits if split != "train"]
+    if name == "train":
+        raise DataError(f"{owner} has no train split; it has {', '.join(scored)}{hint}")
+    raise DataError(f"data.split={name!r} is no split of {owner}{nearest(name, scored)}; allowed: {', '.join(scored)}")
+
+
+def _read_split(task: Task, empty: Split, path: Path, file: SplitFile | None = None) -> Split:
+    """`empty` filled with the rows of `path`; `file`: the publisher's columns, filter and number of rows."""
+    rows, notes = read_rows(path)
+    columns: dict[str, str] = {} if file is None else file.columns
+    if file is not None:
+        rows = [row for row in rows if all(_as_text(row.value(column)) == value for column, value in file.where.items())]
+        if file.rows and len(rows) != file.rows:
+            kept = f" where {file.where}" if file.where else ""
+            raise DataError(f"{path}: {len(rows)} rows{kept}, but there must be {file.rows}; get the file anew from {file.url}")
+    if not rows:
+        raise DataError(f"{path}: no rows, but split {empty.name!r} needs at least one")
+    examples = tuple(_example(task, row, columns) for row in rows)
+    return replace(empty, examples=examples, checksum=_checksum(examples), notes=notes)
+
+
+def _checksum(examples: tuple[Example, ...]) -> str:
+    digest = hashlib.sha256()
+    for example in examples:
+        line = json.dumps([example.texts, example.label, example.score], ensure_ascii=False, separators=(",", ":"))
+        digest.update(line.encode("utf-8", errors="surrogatepass") + b"\n")  # JSON files can hold lone surrogates
+    return digest.hexdigest()
+
+
+def _example(task: Task, row: Row, columns: dict[str, str]) -> Example:
+    texts = tuple(_text(row, columns.get(field, field)) for field in task.fields)
+    label_column = columns.get(task.label_field, task.label_field)
+    if task.is_regression:
+        score = _score(task, row, label_column)
+        return Example(texts, nearest_level(task, score).name, score, _id(row))
+    return Example(texts, _label(task, row, label_column), None, _id(row))
+
+
+def _text(row: Row, column: str) -> str:
+    text = row.value(column)
+    if not isinstance(text, str) and text is not None:
+        raise DataError(f"{row.place}: column {column!r} must hold text; found {type(text).__name__} {text!r:.40}")
+    if text is None or not text.strip():
+        raise DataError(f"{row.place}: column {column!r} is empty; each row needs a text there")
+    return text
+
+
+def _label(task: Task, row: Row, column: str) -> str:
+    """The label's name for the row's value, by `label_map` or as it stands; 1.0 is taken for 1 (pandas writes it so)."""
+    found = _as_text(row.value(column))
+    integral = re.fullmatch(r"([+-]?\d+)\.0+", found)
+    for value in [found, integral[1]] if integral else [found]:
+        if value in task.label_map:
+            return task.label_map[value]
+        if value in task.label_names:
+            return value
+    allowed = [*task.label_names, *task.label_map]
+    raise DataError(
+        f"{row.place}: label {found!r} (column {column!r}) is not known{nearest(found, allowed)}; allowed: {', '.join(allowed)}"
+        " (task.labels, task.label_map)"
+    )
+
+
+def _score(task: Task, row: Row, column: str) -> float:
+    """The row's true score. Raises DataError unless it is a finite number between the lowest and the highest level."""
+    found, low, high = row.value(column), min(task.label_scores()), max(task.label_scores())
+    try:
+        score = math.nan if isinstance(found, bool) else float(found)
+    except (TypeError, ValueError):
+        score = math.nan
+    if not low <= score <= high:
+        raise DataError(
+            f"{row.place}: regression needs labels that are numbers; found {found!r} (column {column!r}); allowed: {low} to {high}"
+        )
+    return score
+
+
+def _id(row: Row) -> str:
+    for column in ID_COLUMNS:
+        found = _as_text(row.values.get(column))
+        if found:
+            return found
+    return str(row.line)
+
+
+def _as_text(value: Any) -> str:
+    return "" if value is None else str(value).strip()

@@ -1,0 +1,299 @@
+"""Chat completions from an OpenAI-compatible server: one call, one answer, whatever the network does in between.
+
+A request in, its reply out. What passes (408, 409, 429, 5xx, resets, timeouts, broken or malformed answers) is tried again
+with growing, jittered pauses. What concerns one row (other 4xx, an answer that stays malformed) becomes an error reply, so
+that the rest goes on. What would fail every row (no server, no such model, a refused key) is a ServerError at once.
+The client creates no task of its own; a caller keeps about `limit` calls of `complete` in flight.
+"""
+
+import asyncio
+import json
+import random
+import re
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from japagen.config import Sampling
+from japagen.errors import ServerError
+from japagen.llm.endpoint import Endpoint
+from japagen.llm.pace import Pace
+from japagen.prompts import Message
+
+REQUEST_TIMEOUT_S = 1800.0
+"""For one answer: nothing arrives until all n texts are written, which on a busy CPU takes long."""
+CONNECT_TIMEOUT_S = 30.0
+KEEPALIVE_S = 4.0
+"""Shorter than the 5 s after which vLLM (VLLM_HTTP_TIMEOUT_KEEP_ALIVE) closes an idle connection under us."""
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 5.0
+LONGEST_RETRY_AFTER_S = 60.0
+MAX_MALFORMED = 5
+"""Malformed answers until a row fails for good."""
+MAX_INTERNAL_ERRORS = 10
+"""The same for answers 500, of which only those count between which the server served other rows."""
+NUM_HOPELESS_ROWS = 20
+"""Rows that fail for good in a row, alike and with no success before: then it isn't the rows."""
+_RETRIED = frozenset({408, 409, 429})
+_OVERLOADED = frozenset({429, 503})
+_REFUSES_ALL = {
+    401: "the key is refused (llm.api_key_env names the variable that holds it)",
+    403: "the key is refused (llm.api_key_env names the variable that holds it)",
+    404: "no such model or address (llm.id, llm.base_url)",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """n texts asked for with one prompt; text j is drawn with seed + j (vLLM)."""
+
+    messages: list[Message]
+    n: int
+    seed: int | None
+    sampling: Sampling
+    chat_template_args: dict[str, Any] = field(default_factory=dict)
+    structured_outputs: dict[str, Any] | None = None
+    """vLLM's {choice | regex | json | grammar}; others ignore it, so check the text too."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One text."""
+
+    text: str
+    finish_reason: str
+    """stop, length, or error: no text came."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a request gave: always n completions, in the order of their seeds."""
+
+    completions: tuple[Completion, ...]
+    prompt_tokens: int
+    completion_tokens: int
+    error: str = ""
+    """Why the row failed for good; its completions are empty then."""
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """An attempt that gave no reply."""
+
+    kind: str
+    """refused: this row, for good; malformed or internal: an answer, but none we can use; passing: try again."""
+    text: str
+    retry_after_s: float = 0.0
+
+
+class Client:
+    """Calls to one endpoint under one model name; an async context manager.
+
+    `requests` counts attempts, `retries` those after the first, `failures` rows that failed for good; tokens as the server
+    reports them.
+    """
+
+    def __init__(self, endpoint: Endpoint, model: str, concurrency: int | None = None) -> None:
+        self._endpoint, self._model = endpoint, model
+        self._pace = Pace(concurrency)
+        self._session: aiohttp.ClientSession | None = None
+        self._length_key = "max_completion_tokens" if endpoint.is_vllm else "max_tokens"
+        self._num_served = 0
+        self._failing_since: float | None = None
+        self._hopeless_rows, self._hopeless_error = 0, ""
+        self._lost: str | None = None
+        self.requests = self.retries = self.failures = self.prompt_tokens = self.completion_tokens = 0
+
+    @property
+    def limit(self) -> int:
+        """Open requests aimed at now; more calls wait their turn."""
+        return self._pace.limit
+
+    async def __aenter__(self) -> Self:
+        headers = {"Content-Type": "application/json"}
+        if self._endpoint.api_key:
+            headers["Authorization"] = f"Bearer {self._endpoint.api_key}"
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S),
+            timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S),
+            headers=headers,
+            trust_env=not self._endpoint.is_local,
+        )
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        assert self._session is not None
+        await self._session.close()
+
+    async def complete(self, request: Request) -> Reply:
+        """The reply, after as many tries as it takes; ServerError where the server is lost or would refuse every row."""
+        async with self._pace:
+            row = _Row(self._num_served)
+            while True:
+                self._raise_if_lost()
+                outcome = await self._attempt(request)
+                if isinstance(outcome, Reply):
+                    return self._succeeded(outcome)
+                if (error := self._judge(outcome, row)) is not None:
+                    return self._failed(error, request.n, outcome.kind)
+                await self._pause(row.num_tries, outcome.retry_after_s)
+                self.retries += 1
+
+    def _raise_if_lost(self) -> None:
+        self._lost = self._lost or self._endpoint.failure()
+        if self._lost is not None:
+            raise ServerError(self._lost)
+
+    def _lose(self, message: str) -> ServerError:
+        """Makes every call, also those that wait, end with `message`."""
+        self._lost = f"the LLM server at {self._endpoint.base_url} {message}"
+        return ServerError(self._lost)
+
+    def _succeeded(self, reply: Reply) -> Reply:
+        self._num_served += 1
+        self._failing_since = None
+        self._hopeless_rows = 0
+        self.prompt_tokens += reply.prompt_tokens
+        self.completion_tokens += reply.completion_tokens
+        self._pace.completed(len(reply.completions))
+        return reply
+
+    def _failed(self, error: str, n: int, kind: str) -> Reply:
+        """The error reply; ServerError where rows fail alike, so many in a row that the fault is not theirs."""
+        self.failures += 1
+        alike = re.sub(r"\d+", "#", error)
+        self._hopeless_rows = self._hopeless_rows + 1 if alike == self._hopeless_error else 1
+        self._hopeless_error = alike
+        if self._hopeless_rows >= NUM_HOPELESS_ROWS and (self._num_served == 0 or kind != "refused"):
+            raise self._lose(f"failed {self._hopeless_rows} rows one after the other, all alike: {error}")
+        return Reply((Completion("", "error"),) * n, 0, 0, error)
+
+    def _judge(self, fault: "_Fault", row: "_Row") -> str | None:
+        """Why the row fails for good, or None where it is to be tried again; ServerError where the server is lost."""
+        row.num_tries += 1
+        if fault.kind == "refused":
+            return fault.text
+        if fault.kind == "malformed":
+            row.num_malformed += 1
+            return fault.text if row.num_malformed >= MAX_MALFORMED else None
+        now = time.monotonic()
+        self._failing_since = now if self._failing_since is None else self._failing_since
+        row.failing_since = now if row.failing_since is None else row.failing_since
+        row.num_internal += fault.kind == "internal" and self._num_served > row.num_served
+        row.num_served = self._num_served
+        if row.num_internal >= MAX_INTERNAL_ERRORS:
+            return fault.text
+        row_s, server_s = now - row.failing_since, now - self._failing_since
+        if row_s < self._endpoint.patience_s:
+            return None
+        if fault.kind == "internal" or server_s < self._endpoint.patience_s:
+            return f"{fault.text} (for {row_s:.0f} s)"
+        raise self._lose(f"has served nothing for {server_s:.0f} s; the last attempt: {fault.text}")
+
+    async def _pause(self, num_tries: int, retry_after_s: float) -> None:
+        """Backs off; the server's death ends the pause."""
+        pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(num_tries - 1, 10)) * random.uniform(0.5, 1.0)
+        end = time.monotonic() + max(pause_s, retry_after_s)
+        while (left_s := end - time.monotonic()) > 0:
+            self._raise_if_lost()
+            await asyncio.sleep(min(left_s, 1.0))
+
+    async def _attempt(self, request: Request) -> "Reply | _Fault":
+        assert self._session is not None, "Client is an async context manager"
+        self.requests += 1
+        try:
+            async with self._session.post(f"{self._endpoint.base_url}/chat/completions", data=self._body(request)) as response:
+                content = await response.read()
+                if response.status == 200:
+                    return _read_reply(content, request.n)
+                return self._read_refusal(response.status, content, response.headers.get("Retry-After"))
+        except aiohttp.ClientPayloadError as error:
+            return _Fault("malformed", f"the answer broke off: {error}")
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return _Fault("passing", f"{type(error).__name__}: {error}")
+
+    def _body(self, request: Request) -> bytes:
+        sampling = request.sampling
+        body: dict[str, Any] = {
+            "model": self._model,
+            "messages": request.messages,
+            "n": request.n,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            self._length_key: sampling.max_tokens,
+        }
+        if request.seed is not None:
+            body["seed"] = request.seed
+        if self._endpoint.is_vllm or sampling.top_k:
+            body["top_k"] = sampling.top_k
+        if self._endpoint.is_vllm or sampling.repetition_penalty != 1.0:
+            body["repetition_penalty"] = sampling.repetition_penalty
+        if request.chat_template_args:
+            body["chat_template_kwargs"] = request.chat_template_args
+        if request.structured_outputs is not None:
+            body["structured_outputs"] = request.structured_outputs
+        return json.dumps(body).encode()
+
+    def _read_refusal(self, status: int, content: bytes, retry_after: str | None) -> "_Fault":
+        text = f"status {status}: {content.decode('utf-8', 'replace')[:300]}"
+        if status in _OVERLOADED:
+            self._pace.overloaded()
+        if status in _RETRIED or status >= 500:
+            return _Fault("internal" if status == 500 else "passing", text, _read_retry_after(retry_after))
+        if status in _REFUSES_ALL:
+            raise self._lose(f"refuses every request: {_REFUSES_ALL[status]}: {text}")
+        if status == 400 and self._length_key == "max_tokens" and b"max_completion_tokens" in content:
+            # OpenAI's newer models take no max_tokens, many other servers nothing else.
+            self._length_key = "max_completion_tokens"
+            return _Fault("passing", text)
+        return _Fault("refused", text)
+
+
+@dataclass
+class _Row:
+    """How a row has fared so far."""
+
+    num_served: int
+    """Rows that the server had served when this one last failed (or began)."""
+    failing_since: float | None = None
+    num_tries: int = 0
+    num_malformed: int = 0
+    num_internal: int = 0
+
+
+def _read_reply(content: bytes, n: int) -> Reply | _Fault:
+    try:
+        answer = json.loads(content)
+        choices = sorted(answer["choices"], key=lambda choice: choice.get("index", 0))
+        completions = tuple(Completion(choice["message"]["content"] or "", choice["finish_reason"] or "stop") for choice in choices)
+        "".join(completion.text for completion in completions).encode()  # refuses what is no text, or has half a surrogate pair
+        usage = answer.get("usage") or {}
+        tokens = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return _Fault("malformed", f"no chat completion: {content.decode('utf-8', 'replace')[:300]}")
+    if any(completion.finish_reason == "abort" for completion in completions):
+        return _Fault("passing", "the server aborted the request")  # vLLM, as it shuts down
+    if len(completions) != n:
+        advice = "; for a server that can't give several, set synthesis.texts_per_request=1" if n > 1 else ""
+        return _Fault("malformed", f"{len(completions)} texts where n={n} were asked for{advice}")
+    return Reply(completions, *tokens)
+
+
+def _read_retry_after(value: str | None) -> float:
+    """Seconds from now (RFC 9110, 10.2.3: a number of seconds, or a date), at most LONGEST_RETRY_AFTER_S; 0 where none is said."""
+    if value is None:
+        return 0.0
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(value)
+        except ValueError:
+            return 0.0
+        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)

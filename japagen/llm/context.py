@@ -1,0 +1,44 @@
+"""Whether prompts and replies fit the LLM's context, told from its tokenizer before a server starts."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from japagen.config import LLM
+from japagen.errors import ConfigError
+from japagen.hub import find_file
+from japagen.prompts import Message
+
+TEMPLATE_TOKENS = 8
+"""Allowed for what a chat template puts around one message."""
+
+
+def check_context(llm: LLM, revision: str, prompts: Sequence[list[Message]], task: str) -> None:
+    """Raises ConfigError when the longest prompt and a reply of `max_tokens` exceed `max_model_len`.
+
+    A server of somebody else's (`llm.base_url`) or a model without tokenizer.json can't be measured and passes.
+    """
+    if llm.base_url is not None:
+        return
+    path = find_file(llm.id, revision, "tokenizer.json")
+    if path is None:
+        return
+    longest = max(_num_tokens(path, messages) for messages in prompts)
+    if longest + llm.sampling.max_tokens > llm.max_model_len:
+        raise ConfigError(
+            f"llm.max_model_len={llm.max_model_len} is too small for task {task!r}: the longest prompt takes about {longest} tokens and"
+            f" the reply up to llm.sampling.max_tokens={llm.sampling.max_tokens}; lower shots or max_tokens, or raise"
+            " llm.max_model_len where the model allows it"
+        )
+
+
+def _num_tokens(path: Path, messages: list[Message]) -> int:
+    tokenizer = _load(path)
+    return sum(len(tokenizer.encode(message["content"]).ids) + TEMPLATE_TOKENS for message in messages)
+
+
+@lru_cache
+def _load(path: Path):  # type: ignore[no-untyped-def]
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(path))

@@ -1,0 +1,30 @@
+"""Where an LLM answers: what the server side hands to the client, and all that the client knows of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+
+def _never() -> str | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An OpenAI-compatible server that is ready."""
+
+    base_url: str
+    """Ends in /v1, no slash after it."""
+    api_key: str = field(default="", repr=False)
+    """Bearer token; empty: none is sent."""
+    failure: Callable[[], str | None] = field(default=_never, repr=False)
+    """None while the server lives or is being restarted; a message once it is gone for good. Any thread may call it."""
+    is_vllm: bool = True
+    """Takes vLLM's own request fields; others get them only where they differ from the defaults."""
+    patience_s: float = 300.0
+    """How long it may give no answer at all (a restart with a large model) before it counts as lost."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it stands on this machine's loopback, which no proxy of the environment may see."""
+        return urlsplit(self.base_url).hostname in ("127.0.0.1", "localhost", "::1")

@@ -1,0 +1,250 @@
+"""The life of a vLLM server: started, awaited, watched, restarted after a crash, ended. Or one that runs already.
+
+`serve` is all that others need. vLLM is a process, never an import; between us and it stands the keeper
+(`japagen.llm.keeper`), which ends it when we do, however we end. A thread watches it: after a crash it starts again on the
+same port with the same key, so that the client's retries reach it; after `llm.server.max_restarts` of these it is given
+up, and `Endpoint.failure` tells the client so. Silence is no hang: only a dead process, a closed port or an engine that
+reports itself dead (/health 503) counts, and for the start the time that `llm.server.start_timeout_s` allows.
+"""
+
+import http.client
+import json
+import logging
+import os
+import secrets
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from japagen.config import LLM
+from japagen.errors import ServerError, nearest
+from japagen.llm import keeper, serverlog
+from japagen.llm.build import choose_device
+from japagen.llm.command import HOST, choose_http_port, choose_port_base, command, environment, is_free
+from japagen.llm.endpoint import Endpoint
+
+__all__ = ["Endpoint", "serve"]
+
+logger = logging.getLogger(__name__)
+
+PORT_TRIES = 3
+"""Starts with new ports where another process was quicker to take one."""
+POLL_S = 0.2
+HEALTH_EVERY_S = 3.0
+DEAD_AFTER_S = 15.0
+"""How long a living process may refuse connections or report a dead engine before it counts as dead."""
+
+
+@contextmanager
+def serve(llm: LLM, model_path: str, revision: str | None, log_dir: Path, device: str = "auto") -> Iterator[Endpoint]:
+    """A server that answers under the model name `llm.id`: the one at `llm.base_url`, or vLLM, which ends with the context.
+
+    `model_path`, `revision`: what vLLM loads, a folder or a hub id and commit. `log_dir`: gets the log, one file a server.
+    ConfigError where this installation can't serve the LLM on `device`; ServerError where the server does not start.
+    """
+    if llm.base_url is not None:
+        yield _running_server(llm, llm.base_url.rstrip("/"))
+        return
+    server = _Server(llm, model_path, revision, log_dir, choose_device(llm, device))
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+class _PortTaken(ServerError):
+    """The server ended since another process has one of its ports."""
+
+
+class _Server:
+    """vLLM under a keeper, and the thread that watches it."""
+
+    def __init__(self, llm: LLM, model_path: str, revision: str | None, log_dir: Path, device: str) -> None:
+        self._llm, self._model_path, self._revision, self._device = llm, model_path, revision, device
+        self._api_key = secrets.token_urlsafe(32)
+        self._port = choose_http_port(llm.server.port)
+        log_dir.mkdir(parents=True, exist_ok=True)
+        self._log = log_dir / f"vllm-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{self._port}.log"
+        self._log_start = 0
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._failure: str | None = None
+        self._stopping = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="vllm-watcher", daemon=True)
+
+    def start(self) -> Endpoint:
+        """The endpoint, once it answers; ServerError with the log's last lines where it doesn't."""
+        for attempt in range(1, PORT_TRIES + 1):
+            try:
+                self._launch()
+                break
+            except _PortTaken:
+                if attempt == PORT_TRIES:
+                    raise
+                self._port = choose_http_port(self._llm.server.port)
+        self._watcher.start()
+        return Endpoint(
+            base_url=f"http://{HOST}:{self._port}/v1",
+            api_key=self._api_key,
+            failure=lambda: self._failure,
+            patience_s=self._llm.server.start_timeout_s + 300,
+        )
+
+    def stop(self) -> None:
+        """Ends the watching and every process of the server."""
+        self._stopping.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+        self._end()
+
+    def _launch(self) -> None:
+        """Starts the keeper with vLLM and waits until it answers."""
+        began = time.monotonic()
+        arguments = command(self._llm, self._model_path, self._revision, self._device, self._port)
+        with self._log.open("ab") as log:
+            log.write(f"[japagen] {time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(arguments)}\n".encode())
+            self._log_start = log.tell()
+            self._keeper = subprocess.Popen(
+                [sys.executable, "-IS", keeper.__file__, str(os.getpid()), *arguments],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment(self._llm, self._model_path, self._device, self._api_key, choose_port_base()),
+                start_new_session=True,
+            )
+        logger.info("starting vLLM for llm=%s on %s; log: %s", self._llm.name, self._device, self._log)
+        self._wait_until_ready(began)
+
+    def _wait_until_ready(self, began: float) -> None:
+        timeout_s = self._llm.server.start_timeout_s
+        while not self._stopping.wait(POLL_S):
+            if (status := self._exit_status()) is not None:
+                raise self._start_error(f"ended with exit status {status} before it was ready")
+            # The second request needs our key: another process's server on this port does not pass for ours.
+            if self._get("/health") == 200 and self._get("/v1/models") == 200:
+                logger.info("vLLM for llm=%s is ready after %.0f s", self._llm.name, time.monotonic() - began)
+                return
+            if time.monotonic() - began > timeout_s:
+                self._end()
+                what = f"was not ready within llm.server.start_timeout_s={timeout_s:g}; allow more time if it was still loading"
+                raise self._start_error(what)
+
+    def _start_error(self, what: str) -> ServerError:
+        text = serverlog.read_end(self._log, self._log_start)
+        kind = _PortTaken if serverlog.names_taken_address(text) else ServerError
+        return kind(f"vLLM for llm={self._llm.name!r} {what}. {self._describe_log(text)}")
+
+    def _describe_log(self, text: str) -> str:
+        lines = "\n".join(f"  {line}" for line in serverlog.last_lines(text)).replace(self._api_key, "***")
+        return f"Last lines of its log {self._log}:\n{lines or '  (empty)'}{serverlog.advice(text)}"
+
+    def _exit_status(self) -> int | None:
+        assert self._keeper is not None
+        return self._keeper.poll()
+
+    def _get(self, path: str) -> int | None:
+        """The status of a GET, None where there is no answer in time, 0 where nothing listens."""
+        connection = http.client.HTTPConnection(HOST, self._port, timeout=5)
+        try:
+            connection.request("GET", path, headers={"Authorization": f"Bearer {self._api_key}"})
+            return connection.getresponse().status
+        except ConnectionRefusedError:
+            return 0
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+
+    def _watch(self) -> None:
+        """Restarts the server when it dies, until the context ends or no restart is left."""
+        restarts = 0
+        while (cause := self._wait_until_dead()) is not None:
+            cause = f"{cause}. {self._describe_log(serverlog.read_end(self._log, self._log_start))}"
+            while not self._stopping.is_set():
+                if restarts == self._llm.server.max_restarts:
+                    self._failure = (
+                        f"the vLLM server for llm={self._llm.name!r} is lost after {restarts} restarts (llm.server.max_restarts): {cause}"
+                    )
+                    return
+                restarts += 1
+                logger.warning("vLLM for llm=%s died and is restarted (%d): %s", self._llm.name, restarts, cause)
+                try:
+                    self._restart()
+                    break
+                except ServerError as error:
+                    cause = str(error)
+
+    def _wait_until_dead(self) -> str | None:
+        """Why the server counts as dead, or None once the context ends."""
+        healthy_at = checked_at = time.monotonic()
+        while not self._stopping.wait(POLL_S):
+            if (status := self._exit_status()) is not None:
+                return f"it ended with exit status {status}"
+            now = time.monotonic()
+            if now - checked_at < HEALTH_EVERY_S:
+                continue
+            checked_at = now
+            if (health := self._get("/health")) not in (0, 503):
+                healthy_at = now
+            elif now - healthy_at > DEAD_AFTER_S:
+                return "it refuses connections" if health == 0 else "its engine is dead (/health: 503)"
+        return None
+
+    def _restart(self) -> None:
+        self._end()
+        # Where the keeper itself was killed, vLLM is only now ending.
+        give_up_at = time.monotonic() + keeper.GRACE_S + keeper.KILL_WAIT_S
+        while not is_free(self._port) and time.monotonic() < give_up_at and not self._stopping.wait(POLL_S):
+            pass
+        self._launch()
+
+    def _end(self) -> None:
+        """Has the keeper end everything, and waits for it."""
+        if self._keeper is None:
+            return
+        assert self._keeper.stdin is not None
+        self._keeper.stdin.close()
+        self._keeper.terminate()  # a forked child of ours may still hold the pipe
+        try:
+            self._keeper.wait(timeout=keeper.GRACE_S + keeper.KILL_WAIT_S + 5)
+        except subprocess.TimeoutExpired:
+            logger.warning("the keeper of vLLM (process %d) does not end; killed", self._keeper.pid)
+            self._keeper.kill()
+            self._keeper.wait()
+
+
+def _running_server(llm: LLM, base_url: str) -> Endpoint:
+    """The endpoint at `llm.base_url`, after GET /models showed that it answers, takes our key and has the model."""
+    endpoint = Endpoint(base_url, os.environ.get(llm.api_key_env, ""))
+    models = _list_models(llm, endpoint)
+    names = [str(model.get("id")) for model in models]
+    if llm.id not in names:
+        shown = ", ".join(names[:20]) or "none"
+        raise ServerError(f"llm.base_url={base_url} has no model llm.id={llm.id!r}{nearest(llm.id, names)}; it serves: {shown}")
+    is_vllm = any(model.get("owned_by") == "vllm" for model in models)
+    return Endpoint(base_url, endpoint.api_key, is_vllm=is_vllm)
+
+
+def _list_models(llm: LLM, endpoint: Endpoint) -> list[dict[str, object]]:
+    where = f"llm.base_url={endpoint.base_url}"
+    opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if endpoint.is_local else []))
+    headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
+    try:
+        with opener.open(urllib.request.Request(f"{endpoint.base_url}/models", headers=headers), timeout=30) as response:
+            models = json.load(response)["data"]
+            return [model for model in models if isinstance(model, dict)]
+    except urllib.error.HTTPError as error:
+        if error.code in (401, 403):
+            state = "is not set" if not endpoint.api_key else "was refused"
+            key = f"the key in the environment variable {llm.api_key_env} (llm.api_key_env names it)"
+            raise ServerError(f"{where} answers {error.code}: {key} {state}") from error
+        raise ServerError(f"{where} answers {error.code} to GET /models; give the address up to and with /v1") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise ServerError(f"{where} can't be reached: {error}; start that server, or leave llm.base_url out to start vLLM") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise ServerError(f"{where} answers GET /models, but not as OpenAI-compatible servers do; give the address up to /v1") from error

@@ -1,0 +1,11 @@
+"""Students: a pretrained encoder, fine-tuned on labelled rows, and what it predicts. torch is imported here only.
+
+pretrained (encoder, tokenizer) -> encoding (rows as token ids) -> batches (order, padding) -> classifier (Lightning module)
+with progress (callbacks: metrics, best weights, early stop, checkpoints), put together by student; prediction uses the result.
+"""
+
+import os
+
+# Before torch loads OpenMP: waiting threads sleep instead of spinning. Where another process holds a core, spinning made a
+# training eight times slower on two cores; alone it costs nothing that we could measure.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

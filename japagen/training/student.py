@@ -1,0 +1,171 @@
+"""A student: an encoder trained on labelled rows, as a Hugging Face folder that needs nothing of ours.
+
+In: rows (synthetic or gold), validation rows of the same source, an encoder. Out: weights, tokenizer and config in `out`.
+The best weights are chosen on `valid` only; nothing here ever sees the rows that are scored.
+"""
+
+import hashlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+from transformers import set_seed
+
+from japagen.config import Encoder, Train
+from japagen.errors import TrainingError
+from japagen.tasks import Example, Task, example_to_json
+from japagen.training.batches import Schedule, fixed, validated
+from japagen.training.classifier import Classifier, Rows, to_targets
+from japagen.training.encoding import Encoded, encode, padding_of
+from japagen.training.prediction import predict
+from japagen.training.pretrained import choose_device, load, quiet, to_task_scale
+from japagen.training.progress import OnMetrics, Progress, Selection, WholeFiles
+
+__all__ = ["Fit", "predict", "train_student"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a training went."""
+
+    best_step: int
+    """Optimiser steps after which the weights were those kept."""
+    best_score: float | None
+    """The task's metric on the validation rows then; None where nothing was selected or it had no value."""
+    num_steps: int
+    """Optimiser steps done."""
+    seconds: float
+    """Training and validating, over all parts of an interrupted run."""
+    samples: int
+    """Rows trained on, each as often as it came."""
+    history: tuple[dict[str, float], ...]
+    """One entry a validation: step, train/loss, train/learning_rate, valid/loss, valid/<metric>."""
+    truncated: int
+    """Training rows cut at the encoder's max_length."""
+
+
+def train_student(
+    task: Task,
+    encoder: Encoder,
+    encoder_path: str,
+    revision: str | None,
+    train: Train,
+    rows: Sequence[Example],
+    valid: Sequence[Example],
+    seed: int,
+    out: Path,
+    work: Path,
+    on_metrics: OnMetrics | None = None,
+    device: str = "auto",
+) -> Fit:
+    """Trains `encoder` on `rows` and writes the student's folder into `out`.
+
+    With `valid`: `train.epochs` epochs, the best weights kept, early stop. Without: exactly `train.fixed_steps` optimiser
+    steps. `work` keeps checkpoints: a run that died there goes on where its last validation was, and ends as if nothing had
+    happened (bitwise so on the CPU); the caller deletes it. A trained regression's outputs are on the task's own scale.
+    on_metrics: called with train/loss and train/learning_rate each few steps, and with valid/… after each validation.
+    Raises TrainingError for rows that can't train, missing packages or files, and a device that can't be had.
+    """
+    _check_rows(task, rows, valid)
+    device = choose_device(device)
+    work.mkdir(parents=True, exist_ok=True)
+    run = _fingerprint(task, encoder, revision, train, rows, valid, seed)
+    with quiet():
+        set_seed(seed)
+        model, tokenizer = load(task, encoder, encoder_path, revision)
+        encoded, encoded_valid = (encode(tokenizer, [row.texts for row in part], encoder.max_length) for part in (rows, valid))
+        schedule = _schedule(train, encoded, bool(valid), seed)
+        module = Classifier(model, task, train, schedule.num_steps, seed, valid)
+        data = Rows(encoded, to_targets(task, rows), encoded_valid, to_targets(task, valid), schedule, padding_of(tokenizer))
+        progress = Progress(on_metrics)
+        selection = Selection(work, run, task.metric, train.patience, schedule.num_steps)
+        trainer = _trainer(encoder, device, schedule, bool(valid), work, [progress, selection])
+        _fit(trainer, module, data, selection)
+        num_steps = trainer.global_step
+        if valid:
+            model.load_state_dict(torch.load(selection.best(selection.step), map_location=model.device, weights_only=True))
+        if task.is_regression:
+            to_task_scale(model)
+        tokenizer.model_max_length = encoder.max_length  # whoever uses the folder then cuts texts as training did
+        model.save_pretrained(out)
+        tokenizer.save_pretrained(out)
+    best_step = selection.step if valid else num_steps
+    return Fit(best_step, selection.score, num_steps, progress.seconds, progress.samples, tuple(progress.history), encoded.truncated)
+
+
+def _check_rows(task: Task, rows: Sequence[Example], valid: Sequence[Example]) -> None:
+    unknown = sorted({row.label for row in (*rows, *valid)} - set(task.label_names))
+    if unknown:
+        raise TrainingError(f"task {task.name!r}: training rows are labelled {unknown[0]!r}; labels: {', '.join(task.label_names)}")
+    counts = Counter(row.label for row in rows)
+    shown = ", ".join(f"{name}: {counts[name]}" for name in task.label_names)
+    cure = "ask for more texts (num_per_label), or look at the rejects and the prompts with `japagen preview`"
+    if len(rows) < 2:
+        raise TrainingError(f"task {task.name!r}: {len(rows)} training row(s) ({shown}); a student needs 2 or more: {cure}")
+    if not task.is_regression and len(counts) < 2:
+        raise TrainingError(f"task {task.name!r}: all {len(rows)} training rows have one label ({shown}); a student needs 2 labels: {cure}")
+
+
+def _schedule(train: Train, encoded: Encoded, is_validated: bool, seed: int) -> Schedule:
+    if is_validated:
+        return validated(encoded.lengths, train.batch_size, seed, train.epochs, train.validations_per_epoch)
+    return fixed(encoded.lengths, train.batch_size, seed, train.fixed_steps)
+
+
+def _trainer(encoder: Encoder, device: str, schedule: Schedule, is_validated: bool, work: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
+    """One device, no logs of Lightning's own. Its environment is named, or a SLURM job would be taken for one to requeue."""
+    bf16 = device == "cuda" and encoder.bf16 and torch.cuda.is_bf16_supported(including_emulation=False)
+    return pl.Trainer(
+        accelerator="gpu" if device == "cuda" else "cpu",
+        devices=1,
+        precision="bf16-mixed" if bf16 else "32-true",
+        deterministic="warn" if device == "cpu" else False,
+        max_epochs=len(schedule.ends),
+        reload_dataloaders_every_n_epochs=1,
+        limit_val_batches=1.0 if is_validated else 0,
+        num_sanity_val_steps=0,
+        gradient_clip_val=1.0,
+        callbacks=callbacks,
+        plugins=[LightningEnvironment(), WholeFiles()],
+        default_root_dir=work,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=sys.stdout.isatty() and sys.stderr.isatty(),
+        use_distributed_sampler=False,
+    )
+
+
+def _fit(trainer: pl.Trainer, module: Classifier, data: Rows, selection: Selection) -> None:
+    """Trains, from the run's checkpoint where there is one. Lightning ends an interrupted process with codes that don't say so."""
+    checkpoint = selection.checkpoint if selection.checkpoint.is_file() else None
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except torch.OutOfMemoryError as error:
+        said = str(error).split(". ")[0]
+        raise TrainingError(f"the GPU's memory is too small: {said}; lower train.batch_size or model.max_length") from error
+    except SIGTERMException:
+        raise SystemExit(128 + 15) from None
+    except SystemExit as end:
+        if isinstance(end.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _fingerprint(
+    task: Task, encoder: Encoder, revision: str | None, train: Train, rows: Sequence[Example], valid: Sequence[Example], seed: int
+) -> str:
+    """Of all that shapes the weights: a checkpoint of another run must not be continued."""
+    labels = [(label.name, label.score) for label in task.labels]
+    parts = [task.target, task.metric, labels, encoder.id, revision, encoder.max_length, encoder.bf16, asdict(train), seed, len(rows)]
+    digest = hashlib.sha256(json.dumps(parts).encode())
+    for row in (*rows, *valid):
+        digest.update(json.dumps(example_to_json(row)).encode())
+    return digest.hexdigest()[:32]

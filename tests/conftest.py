@@ -1,0 +1,48 @@
+"""What all tests share: the real configuration, composed, and where real gold data lie when this machine has them."""
+
+import copy
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hypothesis import settings
+
+from japagen.config import Config, register_schema, to_config
+
+ROOT = Path(__file__).parent.parent
+settings.register_profile("japagen", deadline=None, max_examples=60)  # machines are noisy, so no test is timed
+settings.load_profile("japagen")
+Compose = Callable[..., Config]
+
+
+@pytest.fixture(scope="session")
+def composed() -> Compose:
+    """Composes the shipped conf/ with overrides, as run.py does."""
+    register_schema()
+
+    @functools.cache
+    def make(*overrides: str) -> Config:
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            return to_config(compose("config", overrides=list(overrides)))
+
+    return lambda *overrides: copy.deepcopy(make(*overrides))
+
+
+def find_mirror() -> Path | None:
+    """The folder with published gold data: JAPAGEN_DATA_MIRROR, or ../shared/data beside the checkout."""
+    for folder in (os.environ.get("JAPAGEN_DATA_MIRROR"), ROOT.parent / "shared" / "data"):
+        if folder and (Path(folder) / "JGLUE").is_dir():
+            return Path(folder)
+    return None
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The mirror folder, or a skip that says what is missing."""
+    found = find_mirror()
+    if found is None:
+        pytest.skip("no published gold data: set JAPAGEN_DATA_MIRROR to a folder that has them")
+    return found

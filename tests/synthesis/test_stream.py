@@ -1,0 +1,132 @@
+"""A stream is a function of its key: what is asked for at an index never depends on anything else."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from japagen.errors import StoreError
+from japagen.prompts import Prompting
+from japagen.synthesis.stream import Row, Stream, StreamRows, read_rows
+from japagen.tasks import Example
+from tests.conftest import Compose
+
+EXEMPLARS = {
+    label: tuple(Example((f"{label}の前提{i}。", f"{label}の仮説{i}。"), label) for i in range(3))
+    for label in ("entailment", "contradiction", "neutral")
+}
+
+
+@pytest.fixture
+def stream(composed: Compose) -> Stream:
+    return Stream("key", composed().task, Prompting(), EXEMPLARS, 8)
+
+
+def row(index: int, label: str = "neutral", turn: int = 1, text: str = "犬が走る。") -> Row:
+    return Row(index, label, turn, text, "stop", 1, 1, 0)
+
+
+@given(index=st.integers(0, 10_000))
+def test_a_request_carries_its_index_and_is_the_same_for_all_its_rows(composed: Compose, index: int) -> None:
+    stream = Stream("key", composed().task, Prompting(), EXEMPLARS, 8)
+    ask = stream.ask("", index)
+    assert ("", index, 0) in ask.places
+    assert ask == stream.ask("", index - index % 8)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", "entailment", "neutral"]), st.integers(0, 500)), unique=True, min_size=2))
+def test_no_two_rows_of_a_label_share_a_seed(composed: Compose, places: list[tuple[str, int]]) -> None:
+    stream = Stream("key", composed().task, Prompting(), EXEMPLARS, 8)
+    seeds = {}
+    for label, index in places:
+        ask = stream.ask(label, index)
+        seeds[label, index] = ask.seed + index - ask.index
+    assert len(set(seeds.values())) == len(seeds)
+
+
+def test_another_key_gives_other_seeds_and_orders(composed: Compose) -> None:
+    one, other = (Stream(key, composed().task, Prompting(), EXEMPLARS, 1) for key in ("a", "b"))
+    assert one.ask("", 0).seed != other.ask("", 0).seed
+    assert [one.ask("", i).messages for i in range(9)] != [other.ask("", i).messages for i in range(9)]
+
+
+def test_the_first_turn_is_the_same_for_every_label_and_gives_none_away(stream: Stream) -> None:
+    opening = stream.ask("", 5).messages
+    for label in stream.task.labels:
+        second = stream.second_ask(label.name, 5, "犬が走る。").messages
+        assert second[: len(opening)] == opening
+        assert second[-2] == {"role": "assistant", "content": "犬が走る。"}
+        assert label.instruction in second[-1]["content"]
+        assert all(label.instruction not in message["content"] for message in opening)
+    shown = opening[-1]["content"]
+    assert all(example.texts[0] in shown and example.texts[1] not in shown for examples in EXEMPLARS.values() for example in examples)
+
+
+def test_the_second_turn_shows_its_labels_pairs_only(stream: Stream) -> None:
+    shown = stream.second_ask("neutral", 0, "犬が走る。").messages[-1]["content"]
+    assert all(example.texts[1] in shown for example in EXEMPLARS["neutral"])
+    assert not any(example.texts[1] in shown for example in EXEMPLARS["entailment"])
+
+
+def test_the_order_of_exemplars_varies_and_the_set_does_not(stream: Stream) -> None:
+    contents = [stream.second_ask("neutral", i, "犬が走る。").messages[-1]["content"] for i in range(20)]
+    assert len(set(contents)) > 1
+    assert len({tuple(sorted(content.splitlines())) for content in contents}) == 1
+
+
+def test_without_a_system_role_its_text_opens_the_first_turn(composed: Compose) -> None:
+    stream = Stream("key", composed().task, Prompting(system_role=False), {}, 8)
+    first = stream.ask("", 0).messages[0]
+    assert first["role"] == "user"
+    assert first["content"].startswith(stream.task.system)
+
+
+def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
+    rows = StreamRows(tmp_path)
+    rows.append([row(0), row(1, text="改行\nと\u2028区切り")])
+    rows.close()
+    again = StreamRows(tmp_path)
+    assert list(again) == list(rows)
+
+
+def test_a_torn_last_line_is_ignored_and_written_again(tmp_path: Path) -> None:
+    rows = StreamRows(tmp_path)
+    rows.append([row(0), row(1)])
+    rows.close()
+    path = next(tmp_path.glob("rows-*"))
+    path.write_bytes(path.read_bytes()[:-5])
+    again = StreamRows(tmp_path)
+    assert [one.index for one in again] == [0]
+    again.append([row(1)])
+    again.close()
+    assert sorted(one.index for one in StreamRows(tmp_path)) == [0, 1]
+    assert len(list(tmp_path.glob("rows-*"))) == 2
+
+
+def test_of_an_index_written_twice_the_first_counts(tmp_path: Path) -> None:
+    for number, text in enumerate(["一", "二"]):
+        line = json.dumps(asdict(row(0, text=text)), ensure_ascii=False) + "\n"
+        (tmp_path / f"rows-000{number}-1.jsonl").write_text(line, encoding="utf-8")
+    assert [one.text for one in StreamRows(tmp_path)] == ["一"]
+
+
+def test_a_broken_line_is_named(tmp_path: Path) -> None:
+    (tmp_path / "rows-0000-1.jsonl").write_text('{"index": 0}\n', encoding="utf-8")
+    with pytest.raises(StoreError, match=r"rows-0000-1\.jsonl:1: not a row"):
+        list(read_rows(tmp_path / "rows-0000-1.jsonl"))
+
+
+def test_a_full_disk_keeps_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = StreamRows(tmp_path)
+    rows.append([row(0)])
+    real_write = __import__("os").write
+    monkeypatch.setattr("os.write", lambda file, data: real_write(file, data[:10]))
+    with pytest.raises(StoreError, match="disk is full"):
+        rows.append([row(1)])
+    monkeypatch.undo()
+    rows.append([row(2)])
+    rows.close()
+    assert sorted(one.index for one in StreamRows(tmp_path)) == [0, 2]

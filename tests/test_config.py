@@ -1,0 +1,135 @@
+"""The configuration: every shipped YAML composes, answers come at once, and what can't be run is refused in words."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from japagen.config import to_config
+from japagen.errors import ConfigError
+from tests.conftest import ROOT, Compose
+
+GROUPS = ["task", "llm", "model", "method", "prompt", "curate", "train", "data", "logger"]
+SHIPPED = [(group, path.stem) for group in GROUPS for path in sorted((ROOT / "conf" / group).glob("*.yaml"))]
+
+
+@pytest.mark.parametrize(("group", "name"), SHIPPED)
+def test_every_shipped_yaml_composes_and_converts(composed: Compose, group: str, name: str) -> None:
+    config = composed(f"{group}={name}")
+    if group in ("task", "llm", "model", "method", "prompt"):
+        assert getattr(config, group).name == name
+
+
+@pytest.mark.parametrize(("group", "name"), SHIPPED)
+def test_every_shipped_yaml_opens_with_a_comment(group: str, name: str) -> None:
+    assert (ROOT / "conf" / group / f"{name}.yaml").read_text(encoding="utf-8").startswith("# ")
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("shots=-1", ["shots=-1", "0 or more"]),
+        ("num_per_label=0", ["num_per_label=0", "1 or more"]),
+        ("gold_per_label=many", ["gold_per_label='many'", "all"]),
+        ("gold_per_label=0", ["gold_per_label='0'"]),
+        ("curate.contamination=ngrams", ["curate.contamination='ngrams'", "did you mean 'ngram'?", "exact"]),
+        ("task.metric=accuracyy", ["metric='accuracyy'", "did you mean 'accuracy'?"]),
+        ("task.metric=spearman", ["metric='spearman' does not score classification"]),
+        ("task.target=regression", ["metric='accuracy' does not score regression"]),
+        ("task.labels=[]", ["labels has 0 entries"]),
+        ("task.fields=[text]", ["fields=['text']", "2 text column(s)"]),
+        ("train.label_smoothing=1", ["train.label_smoothing=1.0"]),
+        ("train.learning_rate=0", ["train.learning_rate=0.0"]),
+        ("llm.sampling.top_p=0", ["llm.sampling.top_p=0.0"]),
+        ("data.train_source=jnli_neg", ["data.train_source='jnli_neg' needs data.source=published"]),
+        ("model.word_splitter=jumanpp", ["needs text split into words by jumanpp"]),
+        ("device=gpu", ["device='gpu'", "auto, cpu, cuda"]),
+        ("+foo=3", ["no setting 'foo'"]),
+        ("+task.labell=3", ["task has no setting 'labell'", "did you mean 'label"]),
+    ],
+)
+def test_what_cannot_be_run_is_refused(composed: Compose, override: str, parts: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        composed(override)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_regression_labels_must_be_numbers(composed: Compose) -> None:
+    with pytest.raises(ConfigError, match=r"labels\.entailment\.score is missing"):
+        composed("task.target=regression", "task.metric=spearman")
+
+
+def test_unknown_train_source_names_the_known_one(composed: Compose) -> None:
+    with pytest.raises(ConfigError, match=r"did you mean 'jnli_neg'"):
+        composed("data=published", "data.train_source=jnli_ng")
+
+
+def test_a_task_of_ones_own_comes_from_config_dir(tmp_path: Path) -> None:
+    (tmp_path / "task").mkdir()
+    task = "name: mine\nsystem: 文を書きます。\nfields: [text]\nlabels:\n- {name: a, instruction: 甲}\n- {name: b, instruction: 乙}\n"
+    (tmp_path / "task" / "mine.yaml").write_text(task, encoding="utf-8")
+    printed = run_py("--config-dir", str(tmp_path), "task=mine", "--cfg", "job")
+    assert printed.returncode == 0
+    assert "name: mine" in printed.stdout
+
+
+def run_py(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "run.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize(
+    ("argument", "parts"),
+    [
+        ("task=jnil", ["task='jnil' is not known", "did you mean 'jnli'?", "jcola, jnli, jsts"]),
+        ("llm=demmo", ["llm='demmo' is not known", "did you mean 'demo'?"]),
+        ("shotz=1", ["no setting 'shotz'", "did you mean 'shots'?"]),
+        ("llm.sampling.temprature=1", ["llm.sampling has no setting 'temprature'", "did you mean 'temperature'?"]),
+        ("shots=abc", ["shots", "'abc'", "Integer"]),
+        ("shots=-1", ["shots=-1 is too small; allowed: 0 or more"]),
+        ("llm.id=/no/such/model", ["llm.id='/no/such/model'", "no folder"]),
+        ("shots=1000", ["shots=1000 is too many", "allowed: up to"]),
+        ("llm.max_model_len=64", ["llm.max_model_len=64 is too small", "llm.sampling.max_tokens"]),
+        ("llm.sampling.max_tokens", ["llm.sampling.max_tokens"]),
+    ],
+)
+def test_messages_of_the_command(argument: str, parts: list[str]) -> None:
+    printed = run_py(argument, "store=/nonexistent/never-written")
+    assert printed.returncode != 0
+    assert "Traceback" not in printed.stderr
+    for part in parts:
+        assert part in printed.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--cfg", "job"], ["--help"]])
+def test_answers_come_without_heavy_imports(arguments: list[str]) -> None:
+    program = (
+        "import sys, runpy; sys.argv = ['run.py', *sys.argv[1:]]\n"
+        "try: runpy.run_path('run.py', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'transformers', 'pytorch_lightning', 'wandb', 'numpy', 'submitit', 'aiohttp'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", program, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert printed.returncode == 0, printed.stderr
+    assert "jnli" in printed.stdout
+
+
+def test_a_sweep_with_one_bad_job_starts_nothing(tmp_path: Path) -> None:
+    started = time.monotonic()
+    printed = run_py("-m", "shots=0,-1", f"store={tmp_path / 'store'}")
+    assert printed.returncode != 0
+    assert "1 of 2 experiments can't be run, so none was started" in printed.stderr
+    assert not (tmp_path / "store").exists()
+    assert time.monotonic() - started < 60
+
+
+def test_conversion_refuses_a_foreign_configuration() -> None:
+    from omegaconf import OmegaConf
+
+    with pytest.raises(ConfigError, match="is not japagen's"):
+        to_config(OmegaConf.create({"task": "x"}))

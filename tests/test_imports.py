@@ -1,0 +1,86 @@
+"""Imports point one way, and heavy packages are imported only where they belong (docs/architecture.md)."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+LAYERS = [
+    ["japagen.errors"],
+    ["japagen.tasks"],
+    ["japagen.config"],
+    ["japagen.hub", "japagen.prompts", "japagen.replies", "japagen.gold", "japagen.keys", "japagen.store"],
+    ["japagen.llm", "japagen.evaluation"],
+    ["japagen.synthesis", "japagen.curation", "japagen.training", "japagen.demo"],
+    ["japagen.baselines"],
+    ["japagen.methods"],
+    ["japagen.results"],
+    ["japagen.tracking", "japagen.reporting"],
+    ["japagen.cli"],
+    ["launch"],
+    ["hydra_plugins", "run"],
+]
+"""Lower layers first; a module imports from layers below its own, or from its own package."""
+
+ALONE = {
+    "hydra": ["japagen.config", "japagen.cli", "launch", "hydra_plugins", "run"],
+    "omegaconf": ["japagen.config", "japagen.cli", "japagen.demo", "launch", "hydra_plugins", "run"],
+    "torch": ["japagen.training", "japagen.demo"],
+    "transformers": ["japagen.training", "japagen.demo"],
+    "pytorch_lightning": ["japagen.training"],
+    "submitit": ["launch"],
+    "wandb": ["japagen.tracking", "japagen.reporting"],
+    "vllm": [],
+    "pickle": [],
+}
+"""Package -> the only parts of the project that import it. vLLM is a process, never an import."""
+
+MODULES = [path for part in ("japagen", "launch", "hydra_plugins") for path in sorted((ROOT / part).rglob("*.py"))] + [ROOT / "run.py"]
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports_of(path: Path) -> set[str]:
+    """Full names of all modules that a file imports, also inside functions."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def part_of(module: str) -> tuple[int, str] | None:
+    """(layer, part) of one of our modules; None for others."""
+    for number, layer in enumerate(LAYERS):
+        for part in layer:
+            if module == part or module.startswith(f"{part}."):
+                return number, part
+    return None
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_point_one_way(path: Path) -> None:
+    name = name_of(path)
+    if name == "japagen":
+        return
+    own = part_of(name)
+    assert own is not None, f"{name} has no layer: add it to LAYERS and to docs/architecture.md"
+    for imported in imports_of(path):
+        other = part_of(imported)
+        if other is not None and other[1] != own[1]:
+            assert other[0] < own[0], f"{name} imports {imported}, which is not below it"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_packages_are_imported_only_where_they_belong(path: Path) -> None:
+    name = name_of(path)
+    for imported in imports_of(path):
+        allowed = ALONE.get(imported.partition(".")[0])
+        if allowed is not None:
+            assert any(name == part or name.startswith(f"{part}.") for part in allowed), f"{name} imports {imported}"
