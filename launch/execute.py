@@ -4,6 +4,7 @@ A failure stays with the experiments that need what failed; all others are finis
 """
 
 import asyncio
+import traceback
 from collections.abc import Sequence
 
 from japagen.config import Config
@@ -54,19 +55,18 @@ def _run_llm_work(groups: Sequence[Group], store: Store) -> dict[str, str]:
     for group in groups:
         llm = group.config.llm
         try:
-            _say(
-                f"{llm.name}: {'starting vLLM' if llm.base_url is None else llm.base_url}, {len(group.experiments)} data set(s) to write for"
-            )
+            _say(f"{llm.name}: {llm.base_url or 'starting vLLM'}, {len(group.experiments)} data set(s) to write for")
             revision = group.experiments[0].identities["stream"]["llm"]["revision"]
             location = locate(llm.id, "llm.id") if llm.base_url is None else llm.id
             with serve(llm, location, revision if location == llm.id else None, store.root / "logs", group.config.device) as endpoint:
                 for experiment in group.experiments:
                     _run_stream(experiment, store, endpoint, faults)
-        except JapagenError as error:
+        except Exception as error:
+            cause = _cause(error)
             _say(f"error: {error}")
             for experiment in group.experiments:
                 if not stream_is_complete(experiment, store):
-                    faults.setdefault(experiment.keys["dataset"], str(error))
+                    faults.setdefault(experiment.keys["dataset"], cause)
     return faults
 
 
@@ -82,11 +82,11 @@ def _run_stream(experiment: Experiment, store: Store, endpoint: Endpoint, faults
     try:
         with store.lock("stream", experiment.keys["stream"], _say):
             asyncio.run(fill())
-    except JapagenError as error:
+    except Exception as error:
         if endpoint.failure() is not None:
             raise  # the server is gone for good, so the rest of the group can't be served either
+        faults[experiment.keys["dataset"]] = _cause(error)
         _say(f"error: {error}")
-        faults[experiment.keys["dataset"]] = str(error)
 
 
 def _run_student(experiment: Experiment, store: Store, group: str, faults: dict[str, str]) -> Outcome:
@@ -101,5 +101,13 @@ def _run_student(experiment: Experiment, store: Store, group: str, faults: dict[
             result = make_result(experiment, store, tracker.on_metrics, _say)
             tracker.log_result(result)
         return result
-    except JapagenError as error:
-        return Failure(name, experiment.task.name, str(error))
+    except Exception as error:  # the boundary of one experiment: the others go on
+        return Failure(name, experiment.task.name, _cause(error))
+
+
+def _cause(error: Exception) -> str:
+    """The words for a failure's row; a fault of ours also prints where it happened."""
+    if isinstance(error, JapagenError):
+        return str(error)
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {error} (a fault of japagen's: its traceback stands above)"

@@ -3,7 +3,7 @@
 import copy
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -46,3 +46,13 @@ def mirror() -> Path:
     if found is None:
         pytest.skip("no published gold data: set JAPAGEN_DATA_MIRROR to a folder that has them")
     return found
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With JAPAGEN_NO_SKIPS (continuous integration) a missing component is a failure; only a GPU may be missing."""
+    report = yield
+    if report.skipped and os.environ.get("JAPAGEN_NO_SKIPS") and item.get_closest_marker("gpu") is None:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, where nothing may be: {report.longrepr}"
+    return report

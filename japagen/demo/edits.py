@@ -4,11 +4,9 @@ Rules are (old, new) words. The first sentence is a caption as it was written; t
 """
 
 import random
-import re
 from collections.abc import Sequence
-from functools import cache
 
-from japagen.demo.words import rows
+from japagen.demo.words import rows, whole_word
 
 Rules = Sequence[tuple[str, str]]
 
@@ -80,20 +78,9 @@ def similar_edit(caption: str, level: int, rng: random.Random) -> str | None:
 
 def _apply(caption: str, allowed: Rules, rng: random.Random, most: int = 1) -> str | None:
     """The caption after one to `most` of the allowed rules that fit, each at its first place."""
-    fitting = [rule for rule in allowed if rule[0] in caption and _whole_word(rule[0]).search(caption)]
+    fitting = [rule for rule in allowed if rule[0] in caption and whole_word(rule[0]).search(caption)]
     if not fitting:
         return None
     for old, new in rng.sample(fitting, min(len(fitting), rng.randint(1, most))):
-        caption = _whole_word(old).sub(new, caption, count=1)
+        caption = whole_word(old).sub(new, caption, count=1)
     return caption
-
-
-@cache
-def _whole_word(text: str) -> re.Pattern[str]:
-    """Matches `text` where it is no part of a longer run of kanji or of katakana: 車, but not in 消防車."""
-    before = next((f"(?<!{script})" for script in _SCRIPTS if re.match(script, text[0])), "")
-    after = next((f"(?!{script})" for script in _SCRIPTS if re.match(script, text[-1])), "")
-    return re.compile(before + re.escape(text) + after)
-
-
-_SCRIPTS = ("[一-龯々]", "[ァ-ヶー]", "[0-9０-９]")

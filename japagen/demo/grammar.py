@@ -8,7 +8,7 @@ contradiction, adding one gives neutral; how much is kept gives the similarity l
 import random
 from dataclasses import dataclass, replace
 
-from japagen.demo.words import ENDINGS, KINDS, MANNERS, NUMERALS, PLACES_BY_CLASS, SYNONYMS, Action, Kind, Noun, Place
+from japagen.demo.words import ENDINGS, KINDS, MANNERS, NUMERALS, PLACES_BY_CLASS, SYNONYMS, Action, Kind, Noun, Place, whole_word
 
 RELATIONS = ("entailment", "contradiction", "neutral")
 
@@ -153,7 +153,7 @@ def paraphrase(scene: Scene, style: Style, rng: random.Random) -> str:
     text = render(scene, other)
     for word, synonym in SYNONYMS:
         if word in text and rng.random() < 0.6:
-            text = text.replace(word, synonym, 1)
+            text = whole_word(word).sub(synonym, text, count=1)
     return text if text != render(scene, style) else render(scene, replace(style, ending=ending))
 
 

@@ -75,10 +75,15 @@ def bucketed(rows: Iterable[list[int]], tokens: int) -> Iterator[list[list[int]]
             waiting[width] = []
 
 
-def positions(asked: Tensor) -> Tensor:
-    """Flat indices of the true positions of `asked` (B, T), the last one repeated up to a multiple of 512."""
+def loss_at(asked: Tensor, head: Callable[[Tensor], Tensor], hidden: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of `labels` (B, T) at the true positions of `asked` (B, T); `head` maps (N, D) of `hidden` to logits.
+
+    The head runs on a multiple of 512 positions (see `bucketed` for why); those added count for nothing.
+    """
     found = asked.flatten().nonzero().squeeze(1)
-    return functional.pad(found, (0, -len(found) % SHAPE_STEP), value=int(found[-1]))
+    padded = functional.pad(found, (0, -len(found) % SHAPE_STEP))
+    logits = head(hidden.flatten(0, 1)[padded])[: len(found)]
+    return functional.cross_entropy(logits.float(), labels.flatten()[found])
 
 
 def pad(rows: list[list[int]], value: int) -> Tensor:

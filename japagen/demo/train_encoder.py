@@ -10,10 +10,9 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
-from torch.nn import functional
 from transformers import BertConfig, BertForMaskedLM
 
-from japagen.demo.loop import Batch, Record, bucketed, pad, positions, train
+from japagen.demo.loop import Batch, Record, bucketed, loss_at, pad, train
 from japagen.demo.tokenizer import id_of, save_encoder_tokenizer
 
 CONTEXT = 256
@@ -67,8 +66,7 @@ def train_encoder(texts: Iterator[Texts], tokenizer: Tokenizer, folder: Path, mi
         hidden = model.bert(
             input_ids=batch["input_ids"], token_type_ids=batch["token_type_ids"], attention_mask=batch["attention_mask"]
         ).last_hidden_state
-        chosen = positions(batch["chosen"])
-        return functional.cross_entropy(model.cls(hidden.flatten(0, 1)[chosen]).float(), batch["labels"].flatten()[chosen])
+        return loss_at(batch["chosen"], model.cls, hidden, batch["labels"])
 
     record = train(model, batches(texts, tokenizer, seed), loss_of, minutes, PEAK_LEARNING_RATE)
     model.config.hidden_dropout_prob = model.config.attention_probs_dropout_prob = 0.1

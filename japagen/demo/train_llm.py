@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
-from japagen.demo.loop import Batch, Record, bucketed, pad, positions, train
+from japagen.demo.loop import Batch, Record, bucketed, loss_at, pad, train
 from japagen.demo.tokenizer import END, PAD, id_of, save_llm_tokenizer
 from japagen.prompts import Message
 
@@ -88,8 +88,7 @@ def train_llm(chats: Iterator[list[Message]], tokenizer: Tokenizer, pieces: Toke
 
     def loss_of(batch: Batch) -> Tensor:
         hidden = model.model(input_ids=batch["input_ids"], use_cache=False).last_hidden_state
-        asked = positions(batch["labels"] != IGNORED)
-        return functional.cross_entropy(model.lm_head(hidden.flatten(0, 1)[asked]).float(), batch["labels"].flatten()[asked])
+        return loss_at(batch["labels"] != IGNORED, model.lm_head, hidden, batch["labels"])
 
     record = train(model, batches(chats, ChatEncoder(tokenizer, pieces), padding, seed), loss_of, minutes, PEAK_LEARNING_RATE)
     model.generation_config = GenerationConfig(

@@ -1,6 +1,8 @@
 """The grammar's vocabulary: who, what, where, how, with hypernyms and opposites that give a pair its relation."""
 
+import re
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,17 @@ def rows(table: str) -> list[list[str]]:
     """Rows parted by semicolons or line ends, cells by spaces; '-' is an empty cell."""
     found = [row.split() for line in table.splitlines() for row in line.split(";")]
     return [["" if cell == "-" else cell for cell in row] for row in found if row]
+
+
+@cache
+def whole_word(text: str) -> re.Pattern[str]:
+    """Matches `text` where it is no part of a longer run of kanji, of katakana or of digits: 車, but not in 消防車."""
+    before = next((f"(?<!{script})" for script in _SCRIPTS if re.match(script, text[0])), "")
+    after = next((f"(?!{script})" for script in _SCRIPTS if re.match(script, text[-1])), "")
+    return re.compile(before + re.escape(text) + after)
+
+
+_SCRIPTS = ("[一-龯々]", "[ァ-ヶー]", "[0-9０-９]")
 
 
 def _nouns(table: str) -> tuple[Noun, ...]:

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from japagen.demo import train_encoder, train_llm
-from japagen.demo.loop import WIDTHS, bucketed, pad, positions, train
+from japagen.demo.loop import WIDTHS, bucketed, loss_at, pad, train
 from japagen.demo.tokenizer import END, id_of
 
 DEMO = Path(__file__).parents[2] / "japagen" / "demo"
@@ -35,12 +35,13 @@ def test_batches_have_few_shapes_and_lose_no_row_but_the_last_ones() -> None:
     assert len(set(seen)) == len(seen) > 2800
 
 
-def test_positions_are_the_true_ones_then_repeats() -> None:
+def test_loss_is_the_mean_over_asked_positions_only() -> None:
+    torch.manual_seed(0)
+    hidden, labels, head = torch.randn(4, 300, 8), torch.randint(0, 11, (4, 300)), nn.Linear(8, 11)
     asked = torch.zeros(4, 300, dtype=torch.bool)
     asked[1, 3] = asked[2, 0] = asked[3, 299] = True
-    found = positions(asked)
-    assert found.shape == (512,)
-    assert found.unique().tolist() == [303, 600, 1199]
+    expected = nn.functional.cross_entropy(head(hidden[asked]), labels[asked])
+    assert loss_at(asked, head, hidden, labels).item() == pytest.approx(expected.item(), abs=1e-5)
 
 
 def test_llm_labels_are_the_next_tokens_of_the_replies(llm_tokenizer: Tokenizer) -> None:
