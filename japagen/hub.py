@@ -51,12 +51,11 @@ def resolve_revision(model_id: str, revision: str | None, key: str = "id") -> st
 @lru_cache
 def _hub_commit(model_id: str, revision: str, key: str) -> str:
     from huggingface_hub import HfApi, constants
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
     from huggingface_hub.file_download import repo_folder_name
 
     try:
         commit = HfApi().model_info(model_id, revision=revision, timeout=10).sha
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, RuntimeError) as error:
+    except Exception as error:  # its HTTP library's errors have no common base with its own; each is told below
         cached = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model_id, repo_type="model") / "refs" / revision
         if cached.is_file():
             return cached.read_text(encoding="utf-8").strip()
@@ -90,9 +89,12 @@ def find_file(model_id: str, revision: str | None, name: str) -> Path | None:
         path = Path(location) / name
         return path if path.is_file() else None
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub.errors import EntryNotFoundError
 
     try:
         return Path(hf_hub_download(model_id, name, revision=revision))
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, RuntimeError):
+    except EntryNotFoundError:
         return None
+    except Exception as error:  # as above
+        cause = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+        raise ConfigError(f"id={model_id!r}: {name} can't be fetched ({cause}); fetch the model first, or give a folder") from error

@@ -31,6 +31,8 @@ def execute(configs: Sequence[Config], group: str) -> list[Outcome]:
     """
     experiments = plan_experiments(configs)
     store = Store(configs[0].store)
+    for line in dict.fromkeys(line for experiment in experiments for line in _gold_lines(experiment)):
+        _say(line)
     groups = missing_llm_work(experiments, store)
     check_devices(groups)
     faults = _run_llm_work(groups, store)
@@ -38,6 +40,16 @@ def execute(configs: Sequence[Config], group: str) -> list[Outcome]:
     print_results(outcomes)
     print(f"results: {store.root / 'results'}")
     return outcomes
+
+
+def _gold_lines(experiment: Experiment) -> list[str]:
+    """What gold data take part, under which licence, and how their files were read."""
+    lines = []
+    for use, split in (("scored on", experiment.evaluation), ("gold rows seen in training or prompts from", experiment.train_gold)):
+        if split is not None:
+            lines.append(f"{experiment.task.name}: {use} {split.source}, {len(split.examples)} rows, licence {split.license}")
+            lines += [f"{experiment.task.name}: {note}" for note in split.notes]
+    return lines
 
 
 def failures(outcomes: Sequence[Outcome]) -> list[Failure]:

@@ -6,6 +6,7 @@ label and gives none away. Rows are appended raw to `rows-*.jsonl`, one file per
 and for an index written twice the first row in file order counts.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -124,6 +125,7 @@ class StreamRows:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._rows: dict[Place, Row] = {}
+        self._held: list[Row] = []
         self._file: int | None = None
         self._synced = time.monotonic()
         for path in sorted(folder.glob("rows-*.jsonl")):
@@ -140,21 +142,29 @@ class StreamRows:
         return self._rows.get((label, index, turn))
 
     def append(self, rows: Iterable[Row]) -> None:
-        """Appends a request's rows in one write, then takes them into memory; rows that stand already are left."""
+        """Takes a request's rows into memory and, in one write, onto the disk; rows that stand already are left.
+
+        Rows of failed requests wait in memory for the next reply that succeeds: a server that answers nothing but errors
+        leaves none behind, and the same command asks it again.
+        """
         fresh = [row for row in rows if row.place not in self._rows]
-        if not fresh:
-            return
-        lines = "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in fresh).encode()
+        self._held += fresh
+        if any(row.finish_reason != "error" for row in fresh):
+            self._write(self._held)
+            self._held = []
+        for row in fresh:
+            self._rows[row.place] = row
+
+    def _write(self, rows: Sequence[Row]) -> None:
+        lines = "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows).encode()
         with explain_os_errors(self.folder):
             written = os.write(self._open(), lines)
             if written != len(lines):  # the disk filled up in the middle: this file ends torn, so it is left
                 self.close()
-                raise OSError(28, "No space left on device")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if time.monotonic() - self._synced > SYNC_S:
                 os.fsync(self._open())
                 self._synced = time.monotonic()
-        for row in fresh:
-            self._rows[row.place] = row
 
     def _open(self) -> int:
         if self._file is None:

@@ -1,6 +1,7 @@
 """A stream is a function of its key: what is asked for at an index never depends on anything else."""
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -122,11 +123,22 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
 def test_a_full_disk_keeps_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = StreamRows(tmp_path)
     rows.append([row(0)])
-    real_write = __import__("os").write
+    real_write = os.write
     monkeypatch.setattr("os.write", lambda file, data: real_write(file, data[:10]))
     with pytest.raises(StoreError, match="disk is full"):
         rows.append([row(1)])
     monkeypatch.undo()
     rows.append([row(2)])
     rows.close()
-    assert sorted(one.index for one in StreamRows(tmp_path)) == [0, 2]
+    assert sorted(one.index for one in StreamRows(tmp_path)) == [0, 1, 2]
+
+
+def test_failed_rows_reach_the_disk_with_the_next_success_only(tmp_path: Path) -> None:
+    rows = StreamRows(tmp_path)
+    failed = Row(0, "neutral", 1, "", "error", 0, 0, 0, error="400")
+    rows.append([failed])
+    assert rows.get("neutral", 0, 1) == failed, "the prefix is complete for this run"
+    assert list(StreamRows(tmp_path)) == [], "a server that only fails leaves nothing"
+    rows.append([row(1)])
+    rows.close()
+    assert [one.index for one in StreamRows(tmp_path)] == [0, 1]
