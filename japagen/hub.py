@@ -16,17 +16,20 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
+def is_on_hub(model_id: str) -> bool:
+    """Whether an id is a hub's owner/name rather than a folder."""
+    return not model_id.startswith("package:") and bool(_HUB_ID.fullmatch(model_id)) and not Path(model_id).exists()
+
+
 def locate(model_id: str, key: str = "id") -> str:
     """What transformers and vLLM load: an absolute folder, or the hub id as it is.
 
     `package:` ids lead into this package. Raises ConfigError, naming `key`, where a folder is missing or holds no model.
     """
-    if model_id.startswith("package:"):
-        folder = PACKAGE / model_id.removeprefix("package:")
-    elif _HUB_ID.fullmatch(model_id) and not Path(model_id).exists():
+    if is_on_hub(model_id):
         return model_id
-    else:
-        folder = Path(model_id).expanduser()
+    packaged = model_id.startswith("package:")
+    folder = PACKAGE / model_id.removeprefix("package:") if packaged else Path(model_id).expanduser()
     if not folder.is_dir():
         raise ConfigError(f"{key}={model_id!r}: there is no folder {folder}; give a hub id (owner/name) or a folder that holds a model")
     if not (folder / "config.json").is_file():
@@ -41,7 +44,7 @@ def resolve_revision(model_id: str, revision: str | None, key: str = "id") -> st
     from the local cache. Raises ConfigError where neither knows.
     """
     location = locate(model_id, key)
-    if location != model_id:
+    if not is_on_hub(model_id):
         return folder_checksum(location)
     if revision is not None and _COMMIT.fullmatch(revision):
         return revision
@@ -85,7 +88,7 @@ def folder_checksum(folder: str) -> str:
 def find_file(model_id: str, revision: str | None, name: str) -> Path | None:
     """One of a model's files: in its folder, the local cache, or fetched from the hub; None where there is none."""
     location = locate(model_id)
-    if location != model_id:
+    if not is_on_hub(model_id):
         path = Path(location) / name
         return path if path.is_file() else None
     from huggingface_hub import hf_hub_download

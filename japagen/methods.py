@@ -19,7 +19,7 @@ from japagen.curation.dataset import Dataset, dataset_card, make_dataset, read_e
 from japagen.curation.select import Selector
 from japagen.errors import DataError
 from japagen.evaluation import METRICS_VERSION
-from japagen.hub import locate, resolve_revision
+from japagen.hub import is_on_hub, locate, resolve_revision
 from japagen.llm.client import Client
 from japagen.llm.context import check_context
 from japagen.prompts import Message, Prompting
@@ -260,5 +260,13 @@ def training_rows(experiment: Experiment, store: Store, say: Say = print) -> Dat
 
 def encoder_location(experiment: Experiment) -> tuple[str, str | None]:
     """Folder or hub id of the encoder, and the commit to load of the latter."""
-    location = locate(experiment.config.model.id, "model.id")
-    return location, (experiment.encoder_revision if location == experiment.config.model.id else None)
+    model_id = experiment.config.model.id
+    return locate(model_id, "model.id"), experiment.encoder_revision if is_on_hub(model_id) else None
+
+
+def llm_location(experiment: Experiment) -> tuple[str, str | None]:
+    """The same for the LLM; of a server that runs already its id as it is."""
+    llm = experiment.config.llm
+    if llm.base_url is not None:
+        return llm.id, None
+    return locate(llm.id, "llm.id"), experiment.identities["stream"]["llm"]["revision"] if is_on_hub(llm.id) else None

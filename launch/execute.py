@@ -9,11 +9,10 @@ from collections.abc import Sequence
 
 from japagen.config import Config
 from japagen.errors import JapagenError
-from japagen.hub import locate
 from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.server import serve
-from japagen.methods import Experiment, fill_stream, stream_is_complete
+from japagen.methods import Experiment, fill_stream, llm_location, stream_is_complete
 from japagen.reporting.table import Failure, print_results
 from japagen.results import Result, find_result, make_result
 from japagen.store import Store
@@ -68,9 +67,8 @@ def _run_llm_work(groups: Sequence[Group], store: Store) -> dict[str, str]:
         llm = group.config.llm
         try:
             _say(f"{llm.name}: {llm.base_url or 'starting vLLM'}, {len(group.experiments)} data set(s) to write for")
-            revision = group.experiments[0].identities["stream"]["llm"]["revision"]
-            location = locate(llm.id, "llm.id") if llm.base_url is None else llm.id
-            with serve(llm, location, revision if location == llm.id else None, store.root / "logs", group.config.device) as endpoint:
+            location, revision = llm_location(group.experiments[0])
+            with serve(llm, location, revision, store.root / "logs", group.config.device) as endpoint:
                 for experiment in group.experiments:
                     _run_stream(experiment, store, endpoint, faults)
         except Exception as error:

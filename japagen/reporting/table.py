@@ -13,6 +13,10 @@ DEMO_NOTE = (
     "  python run.py task=jnli llm=qwen3-swallow-8b model=bert-base-japanese-v3 data=published num_per_label=2000"
 )
 
+TITLES = {"sample": "Smoke data (mean nothing)", "published": "Published gold data", "files": "Your gold data"}
+PLAIN_WIDTH = 200
+"""Characters a line where the output is no terminal."""
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -23,12 +27,20 @@ class Failure:
     cause: str
 
 
-def results_table(outcomes: Sequence[Result | Failure]) -> Table:
-    """Rows in the given order; scores with their 95% intervals."""
-    table = Table(title="Scores with 95% bootstrap intervals over the gold rows", title_justify="left", title_style="")
-    for name in ("task", "split", "method", "protocol", "llm", "model", "n/label", "seed"):
+COLUMNS = ("task", "split", "method", "protocol", "llm", "model", "n/label", "rows", "contaminated", "seed")
+SCORES = ("metric", "score", "majority", "overlap", "tfidf", "n")
+
+
+def results_table(title: str, outcomes: Sequence[Result | Failure]) -> Table:
+    """Rows in the given order; scores with their 95% intervals.
+
+    rows: what the student was trained on (validation rows apart); contaminated: texts dropped because they match
+    evaluation texts; n: gold rows scored.
+    """
+    table = Table(title=title, title_justify="left", title_style="")
+    for name in COLUMNS:
         table.add_column(name, overflow="fold")
-    for name in ("metric", "score", "majority", "overlap", "tfidf", "n"):
+    for name in SCORES:
         table.add_column(name, justify="right", overflow="fold")
     for outcome in outcomes:
         table.add_row(*(_failed_row(outcome) if isinstance(outcome, Failure) else _result_row(outcome)))
@@ -36,19 +48,30 @@ def results_table(outcomes: Sequence[Result | Failure]) -> Table:
 
 
 def print_results(outcomes: Sequence[Result | Failure], console: Console | None = None) -> None:
-    """The table, what is wrong with each failure, and the notes that the numbers need."""
+    """A table for each source of gold data, smoke data never beside published ones, then causes of failure and notes."""
     if console is None:
         console = Console()
         if not console.is_terminal:
-            console = Console(width=180)
-    console.print(results_table(outcomes))
-    for outcome in outcomes:
-        if isinstance(outcome, Failure):
-            console.print(f"failed: {outcome.name}: {outcome.cause}", markup=False, highlight=False, soft_wrap=True)
-    if any(isinstance(outcome, Result) and outcome.demo for outcome in outcomes):
-        console.print(DEMO_NOTE, markup=False, highlight=False, soft_wrap=True)
-    if any(isinstance(outcome, Result) and outcome.primary is None for outcome in outcomes):
-        console.print("'no gold': the task has no gold data, so there is a data set and a student, but no score.", soft_wrap=True)
+            console = Console(width=PLAIN_WIDTH)
+    results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    for source in dict.fromkeys(result.data if result.split else None for result in results):
+        title = f"{TITLES[source]}: scores with 95% bootstrap intervals over the gold rows" if source else "Without gold data"
+        console.print(results_table(title, [result for result in results if (result.data if result.split else None) == source]))
+    if failures:
+        console.print(results_table("Failed", failures))
+    for line in [*(f"failed: {failure.name}: {failure.cause}" for failure in failures), *_notes(results)]:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _notes(results: Sequence[Result]) -> list[str]:
+    notes = [f"{result.task}: scored on {result.gold_source}" for result in results if result.split]
+    notes += [f"{result.task}, {result.protocol}: gold rows from {result.train_source}" for result in results if result.train_source]
+    if any(not result.split for result in results):
+        notes.append("no gold: the task has no gold data, so there is a data set and a student, but no score")
+    if any(result.demo for result in results):
+        notes.append(DEMO_NOTE)
+    return list(dict.fromkeys(notes))
 
 
 def format_score(score: dict[str, float] | None) -> str:
@@ -67,6 +90,8 @@ def _result_row(result: Result) -> list[str]:
         result.llm or "–",
         result.model,
         str(size),
+        str(result.num_train),
+        "–" if result.num_contaminated is None else str(result.num_contaminated),
         str(result.seeds["seed"]),
         result.metric,
         format_score(result.primary) if result.split else "no gold",
@@ -76,4 +101,4 @@ def _result_row(result: Result) -> list[str]:
 
 
 def _failed_row(failure: Failure) -> list[str]:
-    return [failure.task, *["–"] * 7, "–", "failed", *["–"] * 4]
+    return [failure.task, *["–"] * (len(COLUMNS) - 1), "–", "failed", *["–"] * (len(SCORES) - 2)]

@@ -1,0 +1,57 @@
+"""The table: failures are rows, smoke data stand apart, demo results are called so."""
+
+import io
+from dataclasses import replace
+
+from rich.console import Console
+
+from japagen.reporting.table import Failure, format_score, print_results
+from japagen.results import Result
+
+RESULT = Result(
+    task="jnli", split="valid", method="japagen", prompt="base", llm="big", model="bert", data="published", gold_source="JNLI valid",
+    train_source=None, shots=0, gold_per_label=None, seeds={"seed": 7}, num_per_label=50, num_train=130, num_valid=20, demo=False,
+    protocol="zero-shot", metric="accuracy", metrics={"accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}},
+    baselines={"majority": {"accuracy": {"value": 0.33, "low": 0.3, "high": 0.36}}, "tfidf": {"accuracy": None}}, num_eval=2434,
+    num_contaminated=3, keys={}, seconds={}, tokens={},
+)  # fmt: skip
+
+
+def printed(*outcomes: Result | Failure) -> str:
+    stream = io.StringIO()
+    print_results(outcomes, Console(file=stream, width=200))
+    return stream.getvalue()
+
+
+def test_a_row_has_score_interval_baselines_and_sizes() -> None:
+    text = printed(RESULT)
+    for part in ("zero-shot", "0.500 [0.400, 0.600]", "0.330", "2434", "130", "JNLI valid", "Published gold data"):
+        assert part in text
+    assert "mean nothing" not in text
+
+
+def test_failures_are_rows_with_their_cause() -> None:
+    text = printed(RESULT, Failure("jsts-japagen", "jsts", "the disk is full"))
+    assert "│ jsts" in text
+    assert "failed: jsts-japagen: the disk is full" in text
+
+
+def test_smoke_data_are_never_tabled_with_published_ones() -> None:
+    text = printed(RESULT, replace(RESULT, data="sample", demo=True))
+    assert text.index("Published gold data") < text.index("Smoke data (mean nothing)") < text.index("jnli*")
+    assert "their numbers mean nothing" in text
+
+
+def test_a_stand_in_train_split_is_named() -> None:
+    text = printed(replace(RESULT, method="gold", protocol="gold, all rows", train_source="jnli_neg (stands in)", gold_per_label="all"))
+    assert "jnli, gold, all rows: gold rows from jnli_neg (stands in)" in text
+
+
+def test_a_task_without_gold_has_a_row_without_score() -> None:
+    text = printed(replace(RESULT, split=None, metrics={}, num_eval=0, num_contaminated=None))
+    assert "no gold" in text
+    assert "Without gold data" in text
+
+
+def test_scores_without_value_are_dashes() -> None:
+    assert format_score(None) == "–"
