@@ -62,7 +62,7 @@ type: $(STAMP) ## mypy
 check-cuda: $(STAMP) ## whether the CUDA set resolves under constraints.txt (downloads metadata only)
 	@$(PIP) install --dry-run --ignore-installed -c constraints.txt '.[cuda,dev]' && echo "the CUDA set resolves"
 
-demo-models: $(STAMP) ## build the embedded demo models again (hours of CPU; needs JAPAGEN_DATA_MIRROR)
+demo-models: $(STAMP) ## build the embedded demo models again (an hour of CPU; needs JAPAGEN_DATA_MIRROR)
 	@$(BIN)/python -m japagen.demo.build --mirror "$${JAPAGEN_DATA_MIRROR:?set it to a folder with the published data}" --out japagen/demo
 
 clean: ## remove .venv and caches; outputs/ stays

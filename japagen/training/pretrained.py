@@ -117,7 +117,7 @@ def _failure(encoder: Encoder, part: str, error: Exception) -> str:
     elif isinstance(error, ImportError):
         cure = "install the package named (fugashi needs unidic-lite beside it) into this environment, or choose another encoder"
     else:
-        cure = "check model.id and model.revision; without internet on this machine, run `japagen fetch` where there is"
+        cure = "check model.id and model.revision; without internet on this machine, bring it into the cache (HF_HOME) where there is"
     return f"model={encoder.name!r}: the {part} of {encoder.id!r} can't be loaded: {said}; {cure}"
 
 

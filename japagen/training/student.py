@@ -106,7 +106,7 @@ def _check_rows(task: Task, rows: Sequence[Example], valid: Sequence[Example]) -
         raise TrainingError(f"task {task.name!r}: training rows are labelled {unknown[0]!r}; labels: {', '.join(task.label_names)}")
     counts = Counter(row.label for row in rows)
     shown = ", ".join(f"{name}: {counts[name]}" for name in task.label_names)
-    cure = "ask for more texts (num_per_label), or look at the rejects and the prompts with `japagen preview`"
+    cure = "ask for more texts (num_per_label), or look at rejects.jsonl in the data set"
     if len(rows) < 2:
         raise TrainingError(f"task {task.name!r}: {len(rows)} training row(s) ({shown}); a student needs 2 or more: {cure}")
     if not task.is_regression and len(counts) < 2:

@@ -115,3 +115,14 @@ def wait_for(state: Callable[[], bool], seconds: float, process: subprocess.Pope
         assert time.monotonic() < end, "the state did not come"
         assert process is None or process.poll() is None, "the program ended early"
         time.sleep(0.2)
+
+
+def test_one_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    printed = run(store, "-m", "task=jcola", "llm.sampling.max_tokens=1,64", "logger=none")
+    assert printed.returncode != 0
+    assert "Traceback" not in printed.stderr
+    assert "1 of 2 experiments failed; see the table" in printed.stderr
+    assert "only 0 of 200 replies were accepted (rejected: truncated 200)" in printed.stdout
+    (result,) = [read_result(path) for path in (store / "results").iterdir()]
+    assert result.primary is not None

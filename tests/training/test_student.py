@@ -229,7 +229,7 @@ def test_a_tokenizer_whose_package_is_missing_names_it(
 
 def test_a_folder_without_weights_is_told(fit: Any, encoder_path: str, keyword_task: Task, keyword_rows: Rows, tmp_path: Path) -> None:
     shutil.copytree(encoder_path, tmp_path / "empty", ignore=shutil.ignore_patterns("*.safetensors"))
-    with pytest.raises(TrainingError, match=r"the model of 'tests/tiny' can't be loaded.*japagen fetch"):
+    with pytest.raises(TrainingError, match=r"the model of 'tests/tiny' can't be loaded.*HF_HOME"):
         fit(keyword_task, keyword_rows, [], encoder_path=str(tmp_path / "empty"))
 
 

@@ -1,0 +1,76 @@
+"""What a sweep needs: every fault found before the start, each stream once, one group a server set-up."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from japagen.errors import ConfigError
+from japagen.methods import Experiment, make_selector, plan_experiment, stream_is_complete
+from japagen.store import Store
+from japagen.synthesis.generate import Generator
+from japagen.synthesis.stream import open_rows
+from launch.planning import check_devices, missing_llm_work, plan_experiments
+from tests.conftest import Compose
+from tests.synthesis.test_generate import StubClient
+
+
+def fill(experiment: Experiment, store: Store) -> None:
+    """Fills the experiment's stream in memory of a stub."""
+    config = experiment.config
+    rows = open_rows(store, experiment.stream)
+    generator = Generator(experiment.stream, rows, make_selector(experiment), config.llm.sampling, config.num_per_label, 50)
+    asyncio.run(generator.run(StubClient()))  # type: ignore[arg-type]
+
+
+def test_every_fault_is_listed_before_anything_starts(composed: Compose) -> None:
+    configs = [composed(), composed("shots=1000"), composed("task=jsts", "data=files", "shots=1")]
+    with pytest.raises(ConfigError) as caught:
+        plan_experiments(configs)
+    message = str(caught.value)
+    assert "2 of 3 experiments can't be run, so none was started" in message
+    assert "job 1 (task=jnli" in message
+    assert "job 2 (task=jsts" in message
+
+
+def test_streams_of_one_llm_form_one_group(composed: Compose, tmp_path: Path) -> None:
+    configs = [
+        composed(f"task={task}", f"shots={shots}", f"seed={seed}") for task in ("jnli", "jsts") for shots in (0, 2) for seed in (0, 1)
+    ]
+    groups = missing_llm_work(plan_experiments(configs), Store(tmp_path))
+    assert [len(group.experiments) for group in groups] == [4], "seeds of students share a data set"
+
+
+def test_the_largest_data_set_of_a_stream_is_made_first(composed: Compose, tmp_path: Path) -> None:
+    experiments = plan_experiments([composed(f"num_per_label={num}") for num in (50, 200, 100)])
+    (group,) = missing_llm_work(experiments, Store(tmp_path))
+    assert [experiment.config.num_per_label for experiment in group.experiments] == [200, 100, 50]
+    assert len({experiment.keys["stream"] for experiment in group.experiments}) == 1
+
+
+def test_another_server_set_up_is_another_group(composed: Compose, tmp_path: Path) -> None:
+    experiments = plan_experiments([composed(), composed("llm.max_model_len=512", "task=jsts"), composed("llm.sampling.temperature=0.5")])
+    assert [len(group.experiments) for group in missing_llm_work(experiments, Store(tmp_path))] == [2, 1]
+
+
+def test_done_work_needs_no_server(composed: Compose, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    experiment = plan_experiment(composed("task=jcola", "num_per_label=20"))
+    assert not stream_is_complete(experiment, store)
+    fill(experiment, store)
+    assert stream_is_complete(experiment, store)
+    more = plan_experiment(composed("task=jcola", "num_per_label=30"))
+    fewer = plan_experiment(composed("task=jcola", "num_per_label=10"))
+    (group,) = missing_llm_work([experiment, more, fewer], store)
+    assert group.experiments == (more,)
+
+
+def test_gold_arms_need_no_llm(composed: Compose, tmp_path: Path) -> None:
+    assert missing_llm_work([plan_experiment(composed("method=gold"))], Store(tmp_path)) == []
+
+
+def test_gpu_work_on_a_cpu_build_is_refused_with_its_cure(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("japagen.llm.build.installed_build", lambda python=None: "cpu")
+    groups = missing_llm_work([plan_experiment(composed("llm.demo=false"))], Store(tmp_path))
+    with pytest.raises(ConfigError, match=r"GPU work on a CPU build.*make install ACCEL=cuda"):
+        check_devices(groups)
