@@ -27,7 +27,7 @@ def run(composed: DictConfig) -> None:
         config = to_config(composed)
         from launch.execute import execute, failures
 
-        outcomes = execute([config], group=Path(HydraConfig.get().runtime.output_dir).name)
+        outcomes = execute([config], group="-".join(Path(HydraConfig.get().runtime.output_dir).parts[-2:]))
     except JapagenError as error:
         if os.environ.get("JAPAGEN_DEBUG"):
             raise
@@ -48,7 +48,10 @@ def main() -> None:
     try:
         run()
     except KeyboardInterrupt:
-        sys.exit("stopped; what was made is in the store, and the same command goes on from there")
+        print("stopped; what was made is in the store, and the same command goes on from there", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:  # e.g. `run.py --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         message = explain(error)
         if message is None or os.environ.get("JAPAGEN_DEBUG"):

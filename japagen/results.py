@@ -13,7 +13,7 @@ from typing import Any
 from japagen.baselines import baselines
 from japagen.evaluation import Predictions, decide, evaluate
 from japagen.methods import Experiment, Say, encoder_location, generation_seconds, training_rows
-from japagen.store import Lock, Store, read_json, write_json
+from japagen.store import Lock, Store, commit, read_json, versions, write_json
 
 Scores = dict[str, dict[str, float] | None]
 """{metric: {value, low, high}}; None where the gold rows allow no value."""
@@ -53,6 +53,9 @@ class Result:
     keys: dict[str, str]
     seconds: dict[str, float]
     tokens: dict[str, int]
+    versions: dict[str, str] = field(default_factory=dict)
+    commit: str | None = None
+    """The checkout's; '+' behind it where files differed from it."""
     training: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -218,6 +221,8 @@ def _describe(experiment: Experiment, store: Store, metrics: Scores, beside: dic
         keys=experiment.keys,
         seconds=_seconds(experiment, store, model["seconds"], seconds),
         tokens=dataset.get("tokens", {}),
+        versions=versions(),
+        commit=commit(),
         training=model["training"],
         notes=evaluation.notes if evaluation else (),
     )

@@ -37,8 +37,16 @@ def execute(configs: Sequence[Config], group: str) -> list[Outcome]:
     faults = _run_llm_work(groups, store)
     outcomes = [_run_student(experiment, store, group, faults) for experiment in experiments]
     print_results(outcomes)
-    print(f"results: {store.root / 'results'}")
+    for line in _places(outcomes, store):
+        _say(line)
     return outcomes
+
+
+def _places(outcomes: Sequence[Outcome], store: Store) -> list[str]:
+    """Where to find what was made: each artifact of a single experiment, the store of several."""
+    if len(outcomes) == 1 and isinstance(outcomes[0], Result):
+        return [f"{stage}: {store.path(stage, key)}" for stage, key in outcomes[0].keys.items()]
+    return [f"store: {store.root}"]
 
 
 def _gold_lines(experiment: Experiment) -> list[str]:

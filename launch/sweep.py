@@ -5,6 +5,7 @@ jobs share their LLM work, and all that can be finished is.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.utils import JobReturn, JobStatus
@@ -44,4 +45,4 @@ def launch_sweep(loader: ConfigLoaderImpl, master: DictConfig, job_overrides: Se
 
 
 def _sweep_name(master: DictConfig) -> str:
-    return str(master.hydra.sweep.dir).rsplit("/", 2)[-1]
+    return "-".join(Path(master.hydra.sweep.dir).parts[-2:])

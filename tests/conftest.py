@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hypothesis import settings
+from omegaconf import OmegaConf
 
 from japagen.config import Config, register_schema, to_config
+from japagen.tasks import Task
 
 ROOT = Path(__file__).parent.parent
 settings.register_profile("japagen", deadline=None, max_examples=60)  # machines are noisy, so no test is timed
@@ -31,21 +33,18 @@ def composed() -> Compose:
     return lambda *overrides: copy.deepcopy(make(*overrides))
 
 
-def find_mirror() -> Path | None:
-    """The folder with published gold data: JAPAGEN_DATA_MIRROR, or ../shared/data beside the checkout."""
-    for folder in (os.environ.get("JAPAGEN_DATA_MIRROR"), ROOT.parent / "shared" / "data"):
-        if folder and (Path(folder) / "JGLUE").is_dir():
-            return Path(folder)
-    return None
+MIRROR = Path(os.environ.get("JAPAGEN_DATA_MIRROR") or ROOT.parent / "shared" / "data")
+"""Where published gold data lie when this machine has them: JAPAGEN_DATA_MIRROR, or ../shared/data beside the checkout."""
+needs_mirror = pytest.mark.skipif(
+    not (MIRROR / "JGLUE").is_dir(), reason=f"no published gold data at {MIRROR}: set JAPAGEN_DATA_MIRROR to a folder that has them"
+)
 
 
-@pytest.fixture(scope="session")
-def mirror() -> Path:
-    """The mirror folder, or a skip that says what is missing."""
-    found = find_mirror()
-    if found is None:
-        pytest.skip("no published gold data: set JAPAGEN_DATA_MIRROR to a folder that has them")
-    return found
+def load_task(name: str) -> Task:
+    """A shipped task."""
+    task = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Task), OmegaConf.load(ROOT / "conf" / "task" / f"{name}.yaml")))
+    assert isinstance(task, Task)
+    return task
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,7 +1,5 @@
 import json
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +9,8 @@ from japagen import baselines as module
 from japagen.baselines import baselines, jaccard, majority, overlap, tfidf
 from japagen.evaluation import score
 from japagen.tasks import Example, Label, Task
+from tests.conftest import MIRROR, needs_mirror
 
-ROOT = Path(__file__).parents[1]
 CHARACTERS = list("あいうえおかきくけこさしすせそたちつてとなにぬねの")
 
 TOPICS = Task(name="topics", labels=[Label(name, "書く") for name in ("sport", "food", "law")], system="s")
@@ -133,11 +131,9 @@ def test_of_large_training_sets_a_fixed_draw_is_learned(monkeypatch: pytest.Monk
     assert accuracy > 0.8
 
 
+@needs_mirror
 def test_character_overlap_alone_reaches_a_spearman_of_070_on_jsts() -> None:
-    mirror = Path(os.environ.get("JAPAGEN_DATA_MIRROR", ROOT.parent / "shared" / "data"))
-    path = mirror / "JGLUE" / "jsts-v1.3" / "valid-v1.3.json"
-    if not path.is_file():
-        pytest.skip(f"JSTS is not here: {path} (set JAPAGEN_DATA_MIRROR)")
+    path = MIRROR / "JGLUE" / "jsts-v1.3" / "valid-v1.3.json"
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     gold = [Example((row["sentence1"], row["sentence2"]), str(round(row["label"])), score=float(row["label"])) for row in rows]
     found = score(SIMILARITY, gold, overlap(SIMILARITY, [], gold))

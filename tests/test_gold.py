@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 import socket
 import threading
 import urllib.request
@@ -14,15 +13,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
 
 from japagen.config import Data
 from japagen.errors import ConfigError, DataError, JapagenError
 from japagen.gold import Split, draw_exemplars, published, read_eval, read_train
 from japagen.tasks import Published, SplitFile, Task
+from tests.conftest import MIRROR, load_task, needs_mirror
 
-ROOT = Path(__file__).parent.parent
-MIRROR = Path(os.environ.get("JAPAGEN_DATA_MIRROR", ROOT.parent / "shared" / "data"))
 OPEN_URL = published.open_url
 HOST = "https://data.example.org"
 CONTENT = '{"q": {"text": "一つ"}, "label": "a"}\n{"q": {"text": "二つ"}, "label": "b"}\n'.encode()
@@ -32,12 +29,6 @@ CONTENT = '{"q": {"text": "一つ"}, "label": "a"}\n{"q": {"text": "二つ"}, "l
 def _neutral_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAPAGEN_DATA_MIRROR", raising=False)
     monkeypatch.setenv("no_proxy", "*")
-
-
-def load_task(name: str) -> Task:
-    task = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Task), OmegaConf.load(ROOT / "conf" / "task" / f"{name}.yaml")))
-    assert isinstance(task, Task)
-    return task
 
 
 def make_task(**changes: object) -> Task:
@@ -239,7 +230,6 @@ def test_a_response_that_left_https_is_refused(server: Server) -> None:
     assert server.num_requests == 1
 
 
-real = pytest.mark.skipif(not (MIRROR / "JGLUE").is_dir(), reason=f"the real data sets are not at {MIRROR} (JAPAGEN_DATA_MIRROR)")
 REAL = Data(source="published", mirror=str(MIRROR))
 NUM_ROWS = {
     "jsts": {"valid": 1457, "test": 1589},
@@ -253,7 +243,7 @@ NUM_PER_LABEL = {
 }
 
 
-@real
+@needs_mirror
 @pytest.mark.parametrize(("name", "split"), [(name, split) for name, splits in NUM_ROWS.items() for split in splits])
 def test_real_evaluation_splits(name: str, split: str) -> None:
     read = read_eval(load_task(name), REAL, split)
@@ -264,7 +254,7 @@ def test_real_evaluation_splits(name: str, split: str) -> None:
     assert len({example.id for example in read.examples}) == len(read.examples)
 
 
-@real
+@needs_mirror
 def test_real_train_splits() -> None:
     for name, num_rows in [("jsts", 12451), ("jcola", 6919)]:
         train = read_train(load_task(name), REAL)
@@ -272,7 +262,7 @@ def test_real_train_splits() -> None:
         assert len(train.examples) == num_rows
 
 
-@real
+@needs_mirror
 def test_real_jsts_gives_eighteen_exemplars_at_three_shots() -> None:
     task = load_task("jsts")
     train = read_train(task, REAL)
@@ -282,7 +272,7 @@ def test_real_jsts_gives_eighteen_exemplars_at_three_shots() -> None:
     assert all(abs((row.score or 0.0) - float(level)) < 0.31 for level, rows in exemplars.items() for row in rows)
 
 
-@real
+@needs_mirror
 @pytest.mark.skipif((MIRROR / "JGLUE/jnli-v1.3/train-v1.3.json").exists(), reason="this mirror has JNLI's train split")
 def test_real_jnli_train_is_missing_and_its_stand_in_is_named_not_taken() -> None:
     told = message(lambda: read_train(load_task("jnli"), REAL))
@@ -290,7 +280,7 @@ def test_real_jnli_train_is_missing_and_its_stand_in_is_named_not_taken() -> Non
     assert "data.train_source=jnli_neg (823 rows)" in told
 
 
-@real
+@needs_mirror
 def test_real_jnli_stand_in() -> None:
     train = read_train(load_task("jnli"), Data(source="published", mirror=str(MIRROR), train_source="jnli_neg"))
     assert train is not None

@@ -1,27 +1,16 @@
 """The smoke sample: as many rows as promised, balanced, clean of real data, and apart between train and valid."""
 
 import json
-import os
 import unicodedata
 from collections import Counter
-from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
 
 from japagen.config import Data
 from japagen.gold import Split, draw_exemplars, read_eval, read_train
-from japagen.tasks import Task
+from tests.conftest import MIRROR, load_task, needs_mirror
 
-ROOT = Path(__file__).parent.parent
-MIRROR = Path(os.environ.get("JAPAGEN_DATA_MIRROR", ROOT.parent / "shared" / "data"))
 TASKS = ("jsts", "jnli", "jcola")
-
-
-def load_task(name: str) -> Task:
-    task = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Task), OmegaConf.load(ROOT / "conf" / "task" / f"{name}.yaml")))
-    assert isinstance(task, Task)
-    return task
 
 
 def read_sample(name: str) -> tuple[Split, Split]:
@@ -85,7 +74,7 @@ def real_sentences() -> set[str]:
     return found
 
 
-@pytest.mark.skipif(not (MIRROR / "JGLUE").is_dir(), reason=f"the real data sets are not at {MIRROR} (JAPAGEN_DATA_MIRROR)")
+@needs_mirror
 @pytest.mark.parametrize("name", TASKS)
 def test_no_text_is_from_a_real_data_set(name: str) -> None:
     real = real_sentences()

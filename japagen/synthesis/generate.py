@@ -48,7 +48,6 @@ class Progress:
     new_rows: int
     new_tokens: int
     seconds: float
-    open_requests: int
 
     @property
     def rows_per_s(self) -> float:
@@ -108,7 +107,7 @@ class Generator:
         judged = sum(self.selection.num_judged(label) for label in self.labels)
         seconds = time.monotonic() - self._started
         wanted = self.num_per_label * len(self.labels)
-        return Progress(wanted, accepted, judged - accepted, self.counts["rows"], self.counts["tokens"], seconds, self._num_open)
+        return Progress(wanted, accepted, judged - accepted, self.counts["rows"], self.counts["tokens"], seconds)
 
     async def _answer(self, client: Client, ask: Ask) -> None:
         request = Request(list(ask.messages), ask.num_rows, ask.seed, self.sampling, self.stream.identity["llm"]["chat_template_args"])

@@ -1,38 +1,28 @@
 """Nothing that the demo models learn from may occur in an evaluation split. Needs the data sets' files."""
 
-import os
 import unicodedata
 from collections.abc import Iterable
 from itertools import islice
-from pathlib import Path
 
 import pytest
 
 from japagen.demo.build import CONF, tokenizer_texts
 from japagen.demo.chats import chat_stream, load_tasks, text_stream
 from japagen.demo.corpus import EVALUATION_FILES, JSTS_TRAIN, Corpus, load_corpus, read_rows, row_texts, split_caption_id
+from tests.conftest import MIRROR, needs_mirror
 
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def mirror() -> Path:
-    named = os.environ.get("JAPAGEN_DATA_MIRROR")
-    folder = Path(named) if named else ROOT.parent / "shared" / "data"
-    if not (folder / JSTS_TRAIN).is_file():
-        pytest.skip(f"the data sets are not here: set JAPAGEN_DATA_MIRROR to the folder that holds {JSTS_TRAIN} (looked in {folder})")
-    return folder
+pytestmark = needs_mirror
 
 
 @pytest.fixture(scope="module")
-def corpus(mirror: Path) -> Corpus:
-    return load_corpus(mirror)
+def corpus() -> Corpus:
+    return load_corpus(MIRROR)
 
 
 @pytest.fixture(scope="module")
-def evaluation_texts(mirror: Path) -> set[str]:
+def evaluation_texts() -> set[str]:
     """Every sentence of every evaluation split, NFKC; read here anew, without the code under test's normalisation."""
-    return {nfkc(text) for path in EVALUATION_FILES for row in read_rows(mirror / path) for text in row_texts(row)}
+    return {nfkc(text) for path in EVALUATION_FILES for row in read_rows(MIRROR / path) for text in row_texts(row)}
 
 
 def nfkc(text: str) -> str:
@@ -57,16 +47,16 @@ def test_every_source_keeps_most_rows(corpus: Corpus) -> None:
         assert 0.7 * read < kept <= read, name
 
 
-def test_the_rule_had_something_to_drop(mirror: Path, evaluation_texts: set[str]) -> None:
-    assert shared((text for row in read_rows(mirror / JSTS_TRAIN) for text in row_texts(row)), evaluation_texts)
+def test_the_rule_had_something_to_drop(evaluation_texts: set[str]) -> None:
+    assert shared((text for row in read_rows(MIRROR / JSTS_TRAIN) for text in row_texts(row)), evaluation_texts)
 
 
-def test_kept_captions_show_no_evaluation_image(mirror: Path, corpus: Corpus) -> None:
+def test_kept_captions_show_no_evaluation_image(corpus: Corpus) -> None:
     images = set()
     for path in EVALUATION_FILES[:4]:
-        for row in read_rows(mirror / path):
+        for row in read_rows(MIRROR / path):
             images |= split_caption_id(row["yjcaptions_id"])[0]
-    ids = {(row["sentence1"], row["sentence2"]): row["yjcaptions_id"] for row in read_rows(mirror / JSTS_TRAIN)}
+    ids = {(row["sentence1"], row["sentence2"]): row["yjcaptions_id"] for row in read_rows(MIRROR / JSTS_TRAIN)}
     for pair in corpus.jsts:
         assert images.isdisjoint(split_caption_id(ids[pair.first, pair.second])[0])
 
