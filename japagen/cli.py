@@ -1,5 +1,6 @@
 """What the command line says: errors of configuration in words, with the key, the value, what is allowed and the nearest match."""
 
+import re
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -17,6 +18,11 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         return f"error: {group}={name!r} is not known{nearest(name, error.options)}; allowed: {', '.join(error.options)}"
+    shadowed = re.match(r"Could not override '(\w+)'\. No match in the defaults list", str(error))
+    if shadowed and shadowed[1] in known_settings(""):
+        name = shadowed[1]
+        where = f"a folder {name!r} stands in --config-dir, so Hydra takes it for a group"
+        return f"error: {name}=… is a setting, but {where}; move that folder elsewhere"
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OmegaConfBaseException):

@@ -76,6 +76,13 @@ def test_a_task_of_ones_own_comes_from_config_dir(tmp_path: Path) -> None:
     assert "name: mine" in printed.stdout
 
 
+def test_a_folder_that_shadows_a_setting_is_named(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    printed = run_py("--config-dir", str(tmp_path), f"store={tmp_path / 'store'}")
+    assert printed.returncode != 0
+    assert "a folder 'store' stands in --config-dir" in printed.stderr
+
+
 def run_py(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "run.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
