@@ -213,7 +213,7 @@ class Config:
     shots: int = 0
     """Gold rows per label that the prompts show."""
     shots_seed: int = 0
-    num_per_label: int = 100
+    num_per_label: int = 300
     """Texts per label accepted by the filters."""
     gold_per_label: str = "all"
     """method=gold: train rows per label: all, or a number."""

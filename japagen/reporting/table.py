@@ -14,7 +14,7 @@ DEMO_NOTE = (
 )
 
 TITLES = {"sample": "Smoke data (mean nothing)", "published": "Published gold data", "files": "Your gold data"}
-PLAIN_WIDTH = 200
+PLAIN_WIDTH = 210
 """Characters a line where the output is no terminal."""
 
 

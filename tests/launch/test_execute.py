@@ -83,7 +83,7 @@ def test_a_sweep_shares_one_server_and_its_streams(tmp_path: Path) -> None:
     again = run(store, *sweep)
     assert again.returncode == 0
     assert "starting vLLM" not in again.stdout
-    assert "training" not in again.stdout
+    assert "training demo" not in again.stdout
     assert len(rows(store)) == made
     assert again.stdout.splitlines()[-3:] == first.stdout.splitlines()[-3:]
     assert time.monotonic() - started < 120
