@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -14,6 +13,7 @@ import pytest
 
 from japagen.results import read_result
 from tests.conftest import ROOT
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 
@@ -95,26 +95,18 @@ def test_killed_while_generating_it_goes_on_where_it_was(tmp_path: Path) -> None
     environment = {**os.environ, "JAPAGEN_TEST": str(store)}
     process = subprocess.Popen(command(store, *arguments, num=300), cwd=ROOT, env=environment)
     try:
-        wait_for(lambda: len(rows(store)) >= 40, 300, process)
+        assert eventually(lambda: len(rows(store)) >= 40 or process.poll() is not None, 300)
+        assert process.poll() is None, "it must be killed in the middle"
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     kept = rows(store)
-    wait_for(lambda: not our_vllm_processes(store), 40)
+    assert eventually(lambda: not our_vllm_processes(store), 40)
     again = run(store, *arguments)
     assert again.returncode == 0, again.stdout + again.stderr
     everything = rows(store)
     assert everything[: len(kept)] == kept, "nothing acknowledged is lost"
     assert len(set(everything)) == len(everything), "nothing is made twice"
-
-
-def wait_for(state: Callable[[], bool], seconds: float, process: subprocess.Popen[bytes] | None = None) -> None:
-    """Returns when `state()` holds; fails after `seconds`, or when the process ended before."""
-    end = time.monotonic() + seconds
-    while not state():
-        assert time.monotonic() < end, "the state did not come"
-        assert process is None or process.poll() is None, "the program ended early"
-        time.sleep(0.2)
 
 
 def test_one_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from japagen.llm import keeper, server
 from japagen.llm.build import choose_device
 from japagen.llm.command import command
 from japagen.llm.server import serve
-from tests.llm.waiting import eventually
+from tests.waiting import eventually
 
 HERE = Path(__file__).parent
 

@@ -17,7 +17,7 @@ from japagen.errors import ServerError
 from japagen.llm.client import Client, Reply, Request
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.server import serve
-from tests.llm.waiting import eventually
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 
