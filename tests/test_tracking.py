@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from japagen.methods import plan_experiment
-from japagen.tracking import _tracked_config, track, wandb_mode
+from japagen.tracking import Tracker, _tracked_config, track, wandb_mode
 from tests.conftest import Compose
+from tests.reporting.test_table import RESULT
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +49,14 @@ def test_off_starts_nothing(composed: Compose, tmp_path: Path) -> None:
     with track(experiment, "group", tmp_path / "wandb") as tracker:
         assert tracker.on_metrics is None
     assert not (tmp_path / "wandb").exists()
+
+
+def test_the_final_score_stands_apart_from_synthetic_validation() -> None:
+    class Run:
+        summary: ClassVar[dict[str, Any]] = {}
+
+    Tracker(Run()).log_result(RESULT)
+    assert Run.summary["gold/valid/accuracy"] == 0.5
+    assert Run.summary["gold/valid/accuracy_interval"] == [0.4, 0.6]
+    assert Run.summary["baseline/majority"] == 0.33
+    assert not any(name.startswith("valid/") for name in Run.summary)
