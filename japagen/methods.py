@@ -1,7 +1,8 @@
 """One experiment: which stages its method needs, their keys, and how each is made.
 
 `plan_experiment` reads the gold data, checks what only they can tell, and fixes every key before anything expensive
-starts. `fill_stream` does the LLM's part and `score_student` the rest; both do nothing when the store has their work.
+starts. `fill_stream` does the LLM's part, `training_rows` gives what the student learns from; both do nothing when the store has their
+work. The student and its score are `japagen.results`'.
 """
 
 import json
@@ -32,8 +33,8 @@ SERVED = "as served"
 """Revision of an LLM behind `llm.base_url` whose YAML names none."""
 HELD_OUT = 0.1
 """Share of gold train that a gold arm selects on; the scored split is never seen before the score."""
-
 SESSIONS = "sessions.jsonl"
+"""In a stream's folder: one line for each run over it, with its seconds, rows and tokens."""
 
 Say = Callable[[str], None]
 

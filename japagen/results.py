@@ -6,11 +6,12 @@ and publishes result.json (the schema is `Result`) with predictions.parquet. Tab
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from japagen.baselines import baselines
+from japagen.curation.dataset import Dataset
 from japagen.evaluation import Predictions, decide, evaluate
 from japagen.methods import Experiment, Say, encoder_location, generation_seconds, training_rows
 from japagen.store import Lock, Store, commit, read_json, versions, write_json
@@ -73,9 +74,16 @@ def read_result(folder: Path) -> Result:
 
 
 def find_result(experiment: Experiment, store: Store) -> Result | None:
-    """The experiment's result when the store has it."""
+    """The experiment's result when the store has it.
+
+    What enters no key is taken from the present configuration: a YAML whose `seen` was corrected is not called zero-shot any more.
+    """
     folder = store.find("result", experiment.keys["result"])
-    return read_result(folder) if folder else None
+    if folder is None:
+        return None
+    config, llm = experiment.config, experiment.config.llm.name if experiment.needs_llm else None
+    named = {"task": config.task.name, "llm": llm, "model": config.model.name}
+    return replace(read_result(folder), **named, demo=experiment.is_demo, protocol=experiment.protocol)
 
 
 def make_result(experiment: Experiment, store: Store, on_metrics: OnMetrics | None = None, say: Say = print) -> Result:
@@ -98,15 +106,14 @@ def _ensure_model(experiment: Experiment, store: Store, lock: Lock, on_metrics: 
         store.remove_leftovers("model", key)
         rows = training_rows(experiment, store, say)
         say(f"{experiment.task.name}: training {experiment.config.model.name} on {len(rows.train)} rows, validating on {len(rows.valid)}")
-        store.publish("model", key, lambda out: _train(experiment, store, out, on_metrics), experiment.identities["model"], lock)
+        store.publish("model", key, lambda out: _train(experiment, store, rows, out, on_metrics), experiment.identities["model"], lock)
     store.remove_work(key)
 
 
-def _train(experiment: Experiment, store: Store, out: Path, on_metrics: OnMetrics | None) -> dict[str, Any]:
+def _train(experiment: Experiment, store: Store, rows: Dataset, out: Path, on_metrics: OnMetrics | None) -> dict[str, Any]:
     from japagen.training.student import train_student
 
     config = experiment.config
-    rows = training_rows(experiment, store)
     location, revision = encoder_location(experiment)
     fit = train_student(
         experiment.task, config.model, location, revision, config.train, rows.train, rows.valid, config.seed, out,

@@ -97,6 +97,7 @@ def test_killed_while_generating_it_goes_on_where_it_was(tmp_path: Path) -> None
     try:
         assert eventually(lambda: len(rows(store)) >= 40 or process.poll() is not None, 300)
         assert process.poll() is None, "it must be killed in the middle"
+        assert len(our_vllm_processes(store)) > 2, "the program, the keeper and vLLM"
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()

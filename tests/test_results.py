@@ -1,0 +1,26 @@
+"""Results: what is read back from the store, and under which names."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from japagen.methods import plan_experiment
+from japagen.results import find_result
+from japagen.store import Store, write_json
+from tests.conftest import Compose
+from tests.reporting.test_table import RESULT
+
+
+def test_a_stored_result_is_called_what_the_present_configuration_calls_it(composed: Compose, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    experiment = plan_experiment(composed())
+    assert find_result(experiment, store) is None
+    folder = store.path("result", experiment.keys["result"])
+    folder.mkdir(parents=True)
+    write_json(folder / "result.json", asdict(RESULT))
+    write_json(folder / "meta.json", {})
+    found = find_result(experiment, store)
+    assert found is not None
+    assert found.metrics == RESULT.metrics
+    assert RESULT.protocol == "zero-shot"
+    assert found.protocol == "0 shots, LLM tuned on this task's train split"
+    assert found.demo
