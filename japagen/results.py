@@ -81,9 +81,15 @@ def find_result(experiment: Experiment, store: Store) -> Result | None:
     folder = store.find("result", experiment.keys["result"])
     if folder is None:
         return None
-    config, llm = experiment.config, experiment.config.llm.name if experiment.needs_llm else None
-    named = {"task": config.task.name, "llm": llm, "model": config.model.name}
-    return replace(read_result(folder), **named, demo=experiment.is_demo, protocol=experiment.protocol)
+    config = experiment.config
+    return replace(
+        read_result(folder),
+        task=config.task.name,
+        llm=config.llm.name if experiment.needs_llm else None,
+        model=config.model.name,
+        demo=experiment.is_demo,
+        protocol=experiment.protocol,
+    )
 
 
 def make_result(experiment: Experiment, store: Store, on_metrics: OnMetrics | None = None, say: Say = print) -> Result:
