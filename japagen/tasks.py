@@ -24,10 +24,26 @@ class Label:
     """As in tables, predictions and (after `label_map`) gold files."""
     instruction: str = "???"
     """Asks the LLM for one text of this label; in pair tasks for the second sentence, given the first."""
+    described: str = ""
+    """prompt=kadg: asks with the task's knowledge in place of `instruction`; empty: `instruction` serves."""
     word: str = ""
     """The label in the task's language; a reply that begins by naming it is rejected."""
     score: Optional[float] = None
     """Regression only: the level's value."""
+
+
+@dataclass
+class Attribute:
+    """prompt=kadg: one thing that is drawn for every request, e.g. a product's genre, so that texts cover the task."""
+
+    name: str = "???"
+    """As recorded with every row."""
+    values: list[str] = field(default_factory=list)
+    """Drawn evenly."""
+    phrase: str = "???"
+    """Follows the instruction (in pair tasks the first one); `{value}` stands for the value drawn."""
+    labels: list[str] = field(default_factory=list)
+    """Only for these labels; none: for all."""
 
 
 @dataclass
@@ -44,6 +60,8 @@ class SplitFile:
     """Our column (a text field or the label field) -> the file's; dots reach into nested objects."""
     where: dict[str, str] = field(default_factory=dict)
     """Keep only rows whose column has this value."""
+    archive: str = ""
+    """`livedoor`: the file is that corpus's archive, of which this split's articles are taken (japagen/gold/livedoor.py)."""
 
 
 @dataclass
@@ -57,6 +75,10 @@ class Published:
     """train, valid, test, … -> file."""
     train_sources: dict[str, SplitFile] = field(default_factory=dict)
     """Named stand-ins for the train split, taken only when `data.train_source` names one."""
+    unavailable: str = ""
+    """Where nobody can have the publisher's texts: why, what to do, and what may stand in."""
+    also_scored: list[str] = field(default_factory=list)
+    """Splits that a student is scored on beside `data.split`, each with columns of its own."""
 
 
 @dataclass
@@ -74,6 +96,10 @@ class Task:
     max_chars: int = 100
     """Longest text accepted, in characters; the prompts name the same number."""
     min_chars: int = 2
+    several_lines: bool = False
+    """Whether one text may have paragraphs; false: a reply of several full lines counts as several candidates."""
+    gold_chars: Optional[int] = None
+    """Gold texts (and files of the user's own) are cut to so many characters before anything reads them; none: as they are."""
     language: str = "ja"
     """ja: replies in another language are rejected; '' accepts any."""
     fields: list[str] = field(default_factory=lambda: ["text"])
@@ -84,6 +110,8 @@ class Task:
     first_instruction: str = ""
     """Pairs: asks for the first sentence; the same for every label, so that no label leaks through it."""
     labels: list[Label] = field(default_factory=list)
+    attributes: list[Attribute] = field(default_factory=list)
+    """prompt=kadg: what is drawn for every request."""
     label_map: dict[str, str] = field(default_factory=dict)
     """A gold file's value -> our label's name; values not listed must be label names."""
     published: Published = field(default_factory=Published)
@@ -99,6 +127,11 @@ class Task:
     @property
     def label_names(self) -> list[str]:
         return [label.name for label in self.labels]
+
+    @property
+    def has_knowledge(self) -> bool:
+        """Whether prompt=kadg would ask for anything else than prompt=base."""
+        return bool(self.attributes) or any(label.described for label in self.labels)
 
     @property
     def num_turns(self) -> int:
@@ -137,7 +170,10 @@ def check_task(task: Task) -> None:
         raise ConfigError(f"{where}fields={task.fields} must name {task.num_turns} text column(s), since kind={task.kind}")
     if task.is_pair and not task.first_instruction.strip():
         raise ConfigError(f"{where}first_instruction is empty, and a pair task needs one")
+    if task.gold_chars is not None:
+        check_at_least(f"{where}gold_chars", task.gold_chars, task.min_chars)
     _check_labels(task, where)
+    _check_knowledge(task, where)
 
 
 def _check_labels(task: Task, where: str) -> None:
@@ -155,6 +191,19 @@ def _check_labels(task: Task, where: str) -> None:
     unknown = sorted(set(task.label_map.values()) - set(names))
     if unknown:
         raise ConfigError(f"{where}label_map leads to {unknown[0]!r}, which is no label; labels: {', '.join(names)}")
+
+
+def _check_knowledge(task: Task, where: str) -> None:
+    for attribute in task.attributes:
+        at = f"{where}attributes.{attribute.name}"
+        if len(set(attribute.values)) < 2 or len(set(attribute.values)) < len(attribute.values):
+            raise ConfigError(f"{at}.values must be two or more different values; found {attribute.values}")
+        if "{value}" not in attribute.phrase:
+            raise ConfigError(f"{at}.phrase={attribute.phrase!r} must hold {{value}}, where the value drawn is written")
+        for name in attribute.labels:
+            check_choice(f"{at}.labels", name, task.label_names)
+        if task.is_pair and attribute.labels:
+            raise ConfigError(f"{at}.labels is set, but a pair's first sentence serves every label: leave it out")
 
 
 def nearest_level(task: Task, score: float) -> Label:
