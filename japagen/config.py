@@ -103,7 +103,7 @@ class Encoder:
     bf16: bool = True
     """bf16 on GPUs; false for encoders that are known to fail under it."""
     word_splitter: str = ""
-    """'jumanpp' where words must be split before the tokenizer."""
+    """'jumanpp' where words must be split before the tokenizer: needs Juman++ and rhoknp (japagen.training.words)."""
     trust_remote_code: bool = False
     license: str = "unknown"
     verified: str = "never"
@@ -123,6 +123,7 @@ class Prompt:
     """The prompt's variant."""
 
     name: str = "base"
+    """base: the task described and one instruction a label; kadg: with the task's knowledge (attributes, described labels)."""
 
 
 @dataclass
@@ -145,6 +146,8 @@ class Curate:
     name: str = "basic"
     max_same_first: int = 4
     """Pairs: a first sentence is accepted at most this often per label."""
+    near_duplicates: Optional[float] = 0.8
+    """Texts of one label whose character 3-grams overlap so much (Jaccard, above 0, up to 1) count as one; none: only exact repeats."""
     contamination: str = "ngram"
     """Drop rows that match evaluation texts: off, exact (NFKC), or ngram (exact, or 13 characters in common)."""
 
@@ -180,6 +183,8 @@ class Data:
     """source=files: labelled rows for exemplars and gold training."""
     eval_file: Optional[str] = None
     """source=files: labelled rows for scoring."""
+    strip_source: bool = True
+    """Livedoor articles: site names, columns, links and footers are stripped, because they give the label away."""
     cache: str = "~/.cache/japagen"
     """Running: where published files are kept."""
     mirror: Optional[str] = None
@@ -226,6 +231,7 @@ class Config:
 
 
 METHODS = ("japagen", "gold")
+PROMPTS = ("base", "kadg")
 
 
 def to_config(composed: DictConfig) -> Config:
@@ -265,18 +271,20 @@ def check_config(config: Config) -> None:
         if config.data.source != "published":
             raise ConfigError(f"data.train_source={config.data.train_source!r} needs data.source=published")
         check_choice("data.train_source", config.data.train_source, config.task.published.train_sources)
-    if config.model.word_splitter:
-        raise ConfigError(
-            f"model={config.model.name!r} needs text split into words by {config.model.word_splitter} first, which is not built in;"
-            " choose an encoder whose tokenizer takes plain text, e.g. model=bert-base-japanese-v3 or model=modernbert-ja-130m"
-        )
 
 
 def _check_choices(config: Config) -> None:
     check_choice("method.name", config.method.name, METHODS)
+    check_choice("prompt.name", config.prompt.name, PROMPTS)
+    if config.prompt.name == "kadg" and not config.task.has_knowledge:
+        raise ConfigError(
+            f"prompt=kadg needs the task's knowledge, and task {config.task.name!r} names none: give it `attributes`, or labels with `described`"
+        )
     check_choice("data.source", config.data.source, ["sample", "published", "files"])
     check_choice("curate.contamination", config.curate.contamination, ["off", "exact", "ngram"])
     check_choice("device", config.device, ["auto", "cpu", "cuda"])
+    if config.model.word_splitter:
+        check_choice("model.word_splitter", config.model.word_splitter, ["jumanpp"])
     check_choice("logger.wandb", config.logger.wandb, ["auto", "online", "offline", "off"])
 
 
@@ -291,6 +299,9 @@ def _check_numbers(config: Config) -> None:
         raise ConfigError(f"train.label_smoothing={config.train.label_smoothing} is not allowed; allowed: 0 up to, not including, 1")
     if not 0 < config.llm.sampling.top_p <= 1:
         raise ConfigError(f"llm.sampling.top_p={config.llm.sampling.top_p} is not allowed; allowed: above 0, up to 1")
+    near = config.curate.near_duplicates
+    if near is not None and not 0 < near <= 1:
+        raise ConfigError(f"curate.near_duplicates={near} is not allowed; allowed: above 0, up to 1, or null")
     if config.train.learning_rate <= 0:
         raise ConfigError(f"train.learning_rate={config.train.learning_rate} is not allowed; allowed: above 0")
 

@@ -15,7 +15,7 @@ from typing import Any
 from japagen.config import Config
 from japagen.tasks import Example, Task
 
-VERSIONS = {"stream": 1, "dataset": 1, "model": 1, "result": 1}
+VERSIONS = {"stream": 1, "dataset": 2, "model": 1, "result": 1}
 KEY_LENGTH = 32
 
 Exemplars = Mapping[str, Sequence[Example]]
@@ -58,16 +58,10 @@ def examples_checksum(examples: Sequence[Example]) -> str:
 
 
 def stream_identity(config: Config, llm_revision: str, exemplars: Exemplars) -> dict[str, Any]:
-    """Prompts, labels, LLM, texts per request, exemplars and seed: all that decides a reply."""
+    """Prompts, attributes, labels, LLM, texts per request, exemplars and seed: all that decides a reply."""
     task, llm = config.task, config.llm
     return {
-        "prompt": {
-            "name": config.prompt.name,
-            "kind": task.kind,
-            "system": task.system,
-            "first_instruction": task.first_instruction if task.is_pair else "",
-            "labels": [[label.name, label.instruction] for label in task.labels],
-        },
+        "prompt": _prompt_identity(task, config.prompt.name),
         "llm": {
             "id": llm.id,
             "revision": llm_revision,
@@ -83,6 +77,20 @@ def stream_identity(config: Config, llm_revision: str, exemplars: Exemplars) -> 
     }
 
 
+def _prompt_identity(task: Task, name: str) -> dict[str, Any]:
+    identity: dict[str, Any] = {
+        "name": name,
+        "kind": task.kind,
+        "system": task.system,
+        "first_instruction": task.first_instruction if task.is_pair else "",
+        "labels": [[label.name, label.instruction] for label in task.labels],
+    }
+    if name == "kadg":
+        identity["labels"] = [[label.name, label.described or label.instruction] for label in task.labels]
+        identity["attributes"] = [asdict(attribute) for attribute in task.attributes]
+    return identity
+
+
 def dataset_identity(config: Config, stream: str, evaluation_checksum: str | None) -> dict[str, Any]:
     """The stream, how many texts, what the filters read, and the texts that contamination is checked against."""
     task = config.task
@@ -94,7 +102,9 @@ def dataset_identity(config: Config, stream: str, evaluation_checksum: str | Non
             "language": task.language,
             "min_chars": task.min_chars,
             "max_chars": task.max_chars,
+            "several_lines": task.several_lines,
             "max_same_first": config.curate.max_same_first if task.is_pair else None,
+            "near_duplicates": config.curate.near_duplicates,
         },
         "labels": [[label.name, label.word, label.score] for label in task.labels],
         "fields": [*task.fields, task.label_field],
@@ -105,10 +115,11 @@ def dataset_identity(config: Config, stream: str, evaluation_checksum: str | Non
 def model_identity(config: Config, rows_key: str, encoder_revision: str) -> dict[str, Any]:
     """Training rows (a data set's key, or gold rows' checksum), encoder, training settings and seed."""
     task, model = config.task, config.model
+    words = {"word_splitter": model.word_splitter} if model.word_splitter else {}  # absent where empty: older keys stay as they were
     return {
         "rows": rows_key,
         "task": [task.target, task.metric, [[label.name, label.score] for label in task.labels]],
-        "encoder": {"id": model.id, "revision": encoder_revision, "max_length": model.max_length, "bf16": model.bf16},
+        "encoder": {"id": model.id, "revision": encoder_revision, "max_length": model.max_length, "bf16": model.bf16, **words},
         "train": asdict(config.train),
         "seed": config.seed,
     }

@@ -28,6 +28,7 @@ from japagen.store import Store, explain_os_errors
 from japagen.synthesis.generate import Generator, Progress
 from japagen.synthesis.stream import Stream, StreamRows, open_rows
 from japagen.tasks import Example, Task
+from japagen.training.words import check_splitter
 
 SERVED = "as served"
 """Revision of an LLM behind `llm.base_url` whose YAML names none."""
@@ -59,7 +60,7 @@ class Experiment:
     @cached_property
     def stream(self) -> Stream:
         """The stream that this experiment's data set is cut from."""
-        prompting = Prompting(self.config.llm.system_role)
+        prompting = Prompting(self.config.llm.system_role, self.config.prompt.name == "kadg")
         n = self.config.synthesis.texts_per_request
         return Stream(self.keys["stream"], self.task, prompting, self.exemplars, n, self.identities["stream"])
 
@@ -98,6 +99,7 @@ def plan_experiment(config: Config) -> Experiment:
     exemplars: dict[str, tuple[Example, ...]] = {}
     if method == "japagen" and train_gold is not None:
         exemplars = gold.draw_exemplars(task, train_gold, config.shots, config.shots_seed)
+    check_splitter(config.model)
     locate(config.model.id, "model.id")
     encoder_revision = resolve_revision(config.model.id, config.model.revision, "model.id")
     identities = _identities(config, evaluation, train_gold, exemplars, encoder_revision)

@@ -1,4 +1,4 @@
-"""Prompts out, replies in: (task, label, exemplars) -> chat messages; reply -> text or Reject(reason).
+"""Prompts: (task, label, exemplars, attributes) -> chat messages.
 
 Pure functions: the same arguments give the same messages, so a row of a stream can be asked for again at any time.
 A pair is written in two turns: turn 0 asks for the first sentence, the same request for every label; its text goes back
@@ -6,10 +6,10 @@ as the assistant's turn, and turn 1 asks for the second sentence of one label. W
 the server's prefix cache serves it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from japagen.tasks import Label, Task
+from japagen.tasks import Attribute, Label, Task
 
 Message = dict[str, str]
 """One chat turn: {"role": system | user | assistant, "content": text}."""
@@ -21,15 +21,21 @@ class Prompting:
 
     system_role: bool = True
     """False: the template has no system role, so its text opens the first user turn."""
+    knowledge: bool = False
+    """prompt=kadg: labels as `described`, and each request with the attributes drawn for it."""
 
 
 EXEMPLARS_HEADING = "例:"
 PAIR_JOINER = " → "
 
 
-def first_messages(task: Task, prompting: Prompting, first_sentences: Sequence[str] = ()) -> list[Message]:
+Drawn = Mapping[str, str]
+"""Attribute name -> the value drawn for a request; empty with prompt=base."""
+
+
+def first_messages(task: Task, prompting: Prompting, first_sentences: Sequence[str] = (), drawn: Drawn | None = None) -> list[Message]:
     """Turn 0 of a pair: asks for a first sentence, showing exemplars pooled over all labels."""
-    return _opening(task, prompting, _with_exemplars(task.first_instruction, first_sentences))
+    return _opening(task, prompting, _with_exemplars(_with_attributes(task, task.first_instruction, drawn), first_sentences))
 
 
 def messages(
@@ -39,20 +45,22 @@ def messages(
     exemplars: Sequence[tuple[str, ...]] = (),
     first: str | None = None,
     first_sentences: Sequence[str] = (),
+    drawn: Drawn | None = None,
 ) -> list[Message]:
     """The request for one text of `label`; for pairs turn 1, with turn 0 and its reply `first` before it.
 
     `exemplars`: texts of gold rows with this label, in the order in which they are shown.
-    `first_sentences`: what turn 0 showed.
+    `first_sentences`: what turn 0 showed. `drawn`: the request's attributes; for pairs they stand in turn 0.
     """
     shown = [PAIR_JOINER.join(texts) for texts in exemplars]
-    instruction = _with_exemplars(label.instruction, shown)
+    asked = label.described if prompting.knowledge and label.described else label.instruction
     if not task.is_pair:
-        return _opening(task, prompting, instruction)
+        return _opening(task, prompting, _with_exemplars(_with_attributes(task, asked, drawn), shown))
     if first is None:
         raise ValueError("a pair's second turn needs its first sentence")
+    instruction = _with_exemplars(asked, shown)
     return [
-        *first_messages(task, prompting, first_sentences),
+        *first_messages(task, prompting, first_sentences, drawn),
         {"role": "assistant", "content": first},
         {"role": "user", "content": instruction},
     ]
@@ -62,6 +70,16 @@ def _opening(task: Task, prompting: Prompting, instruction: str) -> list[Message
     if prompting.system_role:
         return [{"role": "system", "content": task.system}, {"role": "user", "content": instruction}]
     return [{"role": "user", "content": f"{task.system}\n\n{instruction}"}]
+
+
+def attributes_of(task: Task, label: str) -> list[Attribute]:
+    """What is drawn for a request of `label` ('' for turn 0 of a pair)."""
+    return [attribute for attribute in task.attributes if not attribute.labels or label in attribute.labels]
+
+
+def _with_attributes(task: Task, instruction: str, drawn: Drawn | None) -> str:
+    phrases = [one.phrase.replace("{value}", drawn[one.name]) for one in task.attributes if drawn and one.name in drawn]
+    return "\n".join([instruction, *phrases])
 
 
 def _with_exemplars(instruction: str, exemplars: Sequence[str]) -> str:

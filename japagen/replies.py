@@ -35,6 +35,7 @@ REASONS = {
     "first sentence repeated": "its first sentence was used often enough (curate.max_same_first)",
     "copies an exemplar": "a text of the prompt again",
     "duplicate": "accepted before",
+    "near duplicate": "nearly the same was accepted before for this label (curate.near_duplicates)",
     "contamination": "matches an evaluation text",
 }
 """Every reason for which a row is dropped, and what it means."""
@@ -60,13 +61,21 @@ _REFUSAL = re.compile(
     r"|^i(?:'m| am) sorry\b|^i (?:can(?:no|')t|am unable)\b",
     re.I,
 )
-_KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u30fc\uff66-\uff9d]")
-_JAPANESE = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u30fc\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d]")
+_KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u30fc]")
+_KANJI = re.compile(r"[\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+_WORD = re.compile(r"[^\W\d_\u3041-\u30ff\u3005\u3400-\u9fff\uf900-\ufaff]+")
+"""A run of letters that are neither kana nor kanji: one foreign word."""
 SIMPLIFIED_ONLY = frozenset(
     "们这说时为对过还样给让电东书马问间见长门开关头买卖读话语请谁乐谢吗车鸟鱼钱银铁铜钟错难题颜风飞饭馆两发实应该觉现岁妈"
 )
 """Characters that simplified Chinese writes and Japanese doesn't."""
-_LONG_WITHOUT_KANA = 15
+_CHINESE = re.compile(
+    r"[你您妳她們這吗嗎呢吧啊很沒没找哪怎麼么誰说說]|我(?![慢々が])|(?<![終完修満読魅])了(?![解承見])|是(?![正非認])|(?<![不旦])也|那(?![覇珂須])"
+    r"|[他我]的|的(?:時候|时候|人|是)|不(?:是|會|能够|要)|一[個位隻]|正在|並且|非常好|已經|可以|因為|所以"
+    r"|[學國會來對體發當點實氣圖廣樣歡讀寫賣聽樂藝醫號從裡].*[學國會來對體發當點實氣圖廣樣歡讀寫賣聽樂藝醫號從裡]"
+)
+"""Words of Chinese grammar, or two traditional forms: hardly ever in a Japanese text without kana."""
+_LONG_WITHOUT_KANA = 40
 
 
 def normalise(text: str) -> str:
@@ -87,7 +96,7 @@ def clean_reply(task: Task, text: str, finish_reason: str) -> str | Reject:
         return Reject("refusal")
     if _PREAMBLE.search(stripped) or _COMMENTARY.search(stripped):
         return Reject("preamble")
-    if _has_several_candidates(stripped):
+    if _has_several_candidates(stripped, task.several_lines):
         return Reject("several candidates")
     cleaned = strip_wrappers(stripped)
     return _judge_cleaned(task, cleaned) or cleaned
@@ -105,12 +114,12 @@ def strip_wrappers(text: str) -> str:
     return " ".join(text.split())
 
 
-def _has_several_candidates(text: str) -> bool:
+def _has_several_candidates(text: str, several_lines: bool) -> bool:
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) < 2:
         return False
     marked = sum(bool(_MARKER.match(line)) for line in lines)
-    return marked >= 2 or all(line.rstrip().endswith(("。", "」", ".", "！", "？", "!", "?")) for line in lines)
+    return marked >= 2 or not several_lines and all(line.rstrip().endswith(("。", "」", ".", "！", "？", "!", "?")) for line in lines)
 
 
 def _judge_cleaned(task: Task, text: str) -> Reject | None:
@@ -143,11 +152,22 @@ def _label_pattern(words: tuple[str, ...], names: tuple[str, ...]) -> re.Pattern
 
 
 def is_japanese(text: str) -> bool:
-    """Mostly kana and kanji, and not Chinese: no simplified-only character, no long text without kana."""
-    letters = [character for character in text if character.isalpha()]
-    japanese = _JAPANESE.findall(text)
-    if not letters or len(japanese) < 0.5 * len(letters):
+    """Mostly kana and kanji, and not Chinese.
+
+    A run of Latin letters counts as one word, and two words as one Japanese character, so product names do no harm. Headlines in kanji
+    alone pass; a text without kana is refused when it holds Chinese grammar or is long. Half-width kana are kana.
+    """
+    text = unicodedata.normalize("NFKC", text)
+    kanji, num_kana = _KANJI.findall(text), len(_KANA.findall(text))
+    num_japanese = len(kanji) + num_kana
+    if num_japanese == 0 or 2 * num_japanese < len(_WORD.findall(text)):
         return False
-    if any(character in SIMPLIFIED_ONLY for character in text):
+    if any(character in SIMPLIFIED_ONLY or not _in_japanese_sets(character) for character in kanji):
         return False
-    return len(japanese) < _LONG_WITHOUT_KANA or bool(_KANA.search(text))
+    return num_kana > 0 or (len(kanji) <= _LONG_WITHOUT_KANA and not _CHINESE.search(text))
+
+
+@lru_cache(maxsize=20_000)
+def _in_japanese_sets(character: str) -> bool:
+    """Whether JIS X 0213 or CP932 holds the character, as they do all that Japanese texts are likely to write."""
+    return any(character.encode(encoding, errors="ignore") for encoding in ("euc_jis_2004", "cp932"))

@@ -31,8 +31,10 @@ CHANGES: dict[str, set[str]] = {
     "num_per_label": DATASET, "task.max_chars": DATASET, "task.min_chars": DATASET, "task.language": DATASET, "task.fields": DATASET,
     "task.label_field": DATASET, "task.labels.word": DATASET, "task.labels.score": DATASET, "curate.max_same_first": DATASET,
     "curate.contamination": DATASET,
+    "curate.near_duplicates": DATASET, "task.several_lines": DATASET,
     # the student
     "seed": MODEL, "task.target": MODEL, "task.metric": MODEL, "model.id": MODEL, "model.max_length": MODEL, "model.bf16": MODEL,
+    "model.word_splitter": MODEL,
     "train.epochs": MODEL, "train.batch_size": MODEL, "train.learning_rate": MODEL, "train.warmup_ratio": MODEL,
     "train.weight_decay": MODEL, "train.label_smoothing": MODEL, "train.patience": MODEL, "train.validations_per_epoch": MODEL,
     "train.fixed_steps": MODEL,
@@ -43,10 +45,14 @@ CHANGES: dict[str, set[str]] = {
     # enter by what they lead to: the revision found, the exemplars drawn, the gold rows read
     **dict.fromkeys(["llm.revision", "model.revision", "model.learning_rate", "shots", "shots_seed", "gold_per_label"], NONE),
     **dict.fromkeys(["data.source", "data.split", "data.train_source", "data.train_file", "data.eval_file", "task.label_map"], NONE),
+    # prompt=kadg only
+    **dict.fromkeys(["task.labels.described", "task.attributes"], NONE),
+    # which gold rows, and how they are cut: enters by their checksum
+    "task.gold_chars": NONE, "task.published.also_scored": NONE, "task.published.unavailable": NONE,
     **dict.fromkeys([f"task.published.{name}" for name in ("name", "license", "homepage", "splits", "train_sources")], NONE),
     # running
     **dict.fromkeys(["store", "device", "llm.base_url", "llm.api_key_env", "llm.gpus", "llm.max_model_len"], NONE),
-    **dict.fromkeys(["llm.trust_remote_code", "model.trust_remote_code", "model.word_splitter"], NONE),
+    **dict.fromkeys(["llm.trust_remote_code", "model.trust_remote_code"], NONE),
     **dict.fromkeys(["synthesis.max_rows_factor", "synthesis.concurrency", "data.cache", "data.mirror"], NONE),
     **dict.fromkeys(["logger.wandb", "logger.project", "logger.entity"], NONE),
     **{f"llm.server.{name}": NONE for name in (
@@ -119,6 +125,16 @@ def test_the_table_lists_every_setting(composed: Compose) -> None:
 def test_a_setting_changes_exactly_its_stages(composed: Compose, path: str) -> None:
     config = composed()
     assert changed(stage_keys(config), stage_keys(with_change(config, path))) == CHANGES[path]
+
+
+def test_knowledge_enters_only_where_the_prompt_shows_it(composed: Compose) -> None:
+    config = composed("task=news", "prompt=kadg")
+    assert changed(stage_keys(config), stage_keys(with_change(config, "task.labels.described"))) == ALL
+    assert changed(stage_keys(config), stage_keys(with_change(config, "task.labels.instruction"))) == NONE
+    config = composed("task=marcja", "prompt=kadg")
+    other = copy.deepcopy(config)
+    other.task.attributes[0].values = ["本", "傘"]
+    assert changed(stage_keys(config), stage_keys(other)) == ALL
 
 
 def test_what_settings_lead_to_enters_keys(composed: Compose) -> None:

@@ -92,3 +92,34 @@ def test_any_text_is_either_clean_or_rejected_for_a_known_reason(text: str) -> N
 @given(st.text())
 def test_normalising_twice_changes_nothing(text: str) -> None:
     assert normalise(normalise(text)) == normalise(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "東京都新規感染者数過去最多更新", "衆議院解散総選挙投開票日決定", "終了間際同点弾、決勝進出", "是正勧告受領", "那覇市長選挙告示",
+        "ｽﾏﾎが壊れた", "ﾊﾝｶｸｶﾀｶﾅ", "今日も元気😊🎉", "PCR検査陰性！！", "iPhone 5はLTE対応、Galaxy S IIIと比較", "Windows 7のSSD換装tips",
+        "Xperia GX SO-04D発売", "森鷗外の小説", "山﨑さんと髙橋さん", "頰を剝がす",
+    ],
+)  # fmt: skip
+def test_japanese_is_kept(text: str) -> None:
+    assert is_japanese(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "这个产品非常好用", "今天天气很好，我们去公园玩吧。", "這個產品非常好用", "我是學生", "他們在公園裡跑步", "質量很好，物流也很快", "你好",
+        "This is a pen.", "I love 寿司 and ramen very much today", "안녕하세요", "Привет, как дела", "12345", "😊🎉", "",
+    ],
+)  # fmt: skip
+def test_other_languages_are_refused(text: str) -> None:
+    assert not is_japanese(text)
+
+
+def test_paragraphs_are_one_text_where_the_task_has_them(composed: Compose) -> None:
+    reply = "届いてすぐに使いました。\nとても軽いです。\n\n買ってよかったです。"
+    assert clean_reply(composed("task=marcja").task, reply, "stop") == "届いてすぐに使いました。 とても軽いです。 買ってよかったです。"
+    assert clean_reply(composed("task=jcola").task, reply, "stop") == Reject("several candidates")
+    numbered = "1. とても軽いです。\n2. 買ってよかったです。"
+    assert clean_reply(composed("task=marcja").task, numbered, "stop") == Reject("several candidates")

@@ -1,7 +1,7 @@
 """Which rows of a stream become texts: the smallest prefix in (index, label) order that gives n texts per label.
 
 The outcome depends on the rows alone, never on the order in which they came: rows are judged strictly in (index, label)
-order, of duplicates the first is kept, and rows of a label that is full are passed over.
+order, of duplicates (and of near duplicates within a label) the first is kept, and rows of a label that is full are passed over.
 """
 
 from collections import Counter, defaultdict
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from japagen.config import Curate
+from japagen.curation.near import NearDuplicates
 from japagen.replies import Reject, clean_reply, normalise
 from japagen.tasks import Example, Task
 
@@ -63,6 +64,8 @@ class Selector:
         self._num_accepted: Counter[str] = Counter()
         self._seen: set[tuple[str, ...]] = set()
         self._uses_of_first: dict[str, Counter[str]] = defaultdict(Counter)
+        threshold = curate.near_duplicates
+        self._near = {label: NearDuplicates(threshold) for label in task.label_names} if threshold is not None else {}
         self._exemplar_texts = {normalise(text) for example in exemplars for text in example.texts}
         self._index, self._position = 0, 0
 
@@ -138,13 +141,21 @@ class Selector:
     def _settle(self, label: str, index: int, raw: str, judged: tuple[str, ...] | Reject) -> None:
         if not isinstance(judged, Reject):
             texts = tuple(normalise(text) for text in judged)
-            if texts not in self._seen:
-                self._seen.add(texts)
+            repeated = self._repeats(label, texts)
+            if repeated is None:
                 self._uses_of_first[label][texts[0]] += 1
                 self._num_accepted[label] += 1
                 self.accepted.append(Accepted(label, index, judged))
                 return
-            judged = Reject("duplicate")
+            judged = repeated
         self.counts[label][judged.reason] += 1
         if self.counts[label][judged.reason] <= MAX_KEPT_REJECTS:
             self.rejected.append(Rejected(label, index, judged.reason, raw))
+
+    def _repeats(self, label: str, texts: tuple[str, ...]) -> Reject | None:
+        if texts in self._seen:
+            return Reject("duplicate")
+        self._seen.add(texts)
+        if label in self._near and not self._near[label].takes("\n".join(texts)):
+            return Reject("near duplicate")
+        return None

@@ -208,5 +208,7 @@ def rows_of(ask: Ask, reply: Reply) -> list[Row]:
     for j, (label, index, turn) in enumerate(ask.places):
         completion = reply.completions[j]
         tokens = (reply.prompt_tokens, reply.completion_tokens) if j == 0 else (0, 0)
-        rows.append(Row(index, label, turn, completion.text, completion.finish_reason, *tokens, seed=ask.seed + j, error=reply.error))
+        rows.append(
+            Row(index, label, turn, completion.text, completion.finish_reason, *tokens, ask.seed + j, dict(ask.attributes), reply.error)
+        )
     return rows

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from japagen.errors import StoreError
-from japagen.prompts import Message, Prompting, first_messages, messages
+from japagen.prompts import Message, Prompting, attributes_of, first_messages, messages
 from japagen.store import Store, artifact_meta, explain_os_errors, write_json
 from japagen.tasks import Example, Label, Task
 
@@ -60,6 +60,8 @@ class Ask:
     num_rows: int
     seed: int
     messages: tuple[Message, ...]
+    attributes: dict[str, str] = field(default_factory=dict)
+    """What was drawn for this request."""
 
     @property
     def places(self) -> list[Place]:
@@ -81,18 +83,32 @@ class Stream:
         """The request that carries row `index`: of `label`, or, where `label` is '', of turn 0 of a pair."""
         first_index = index - index % self.texts_per_request
         chosen = next((one for one in self.task.labels if one.name == label), None)
+        drawn = self._drawn(label, first_index)
         if chosen is None:
-            built = first_messages(self.task, self.prompting, self._shown_firsts(first_index))
+            built = first_messages(self.task, self.prompting, self._shown_firsts(first_index), drawn)
         else:
-            built = messages(self.task, self.prompting, chosen, self._shown(chosen, first_index))
-        return Ask(label, first_index, 0, self.texts_per_request, self._seed(label, 0, first_index), tuple(built))
+            built = messages(self.task, self.prompting, chosen, self._shown(chosen, first_index), drawn=drawn)
+        return Ask(label, first_index, 0, self.texts_per_request, self._seed(label, 0, first_index), tuple(built), drawn)
 
     def second_ask(self, label: str, index: int, first: str) -> Ask:
         """Turn 1 of a pair: the request for the second sentence of `label` after the first sentence `first`."""
         chosen = next(one for one in self.task.labels if one.name == label)
-        firsts = self._shown_firsts(index - index % self.texts_per_request)
-        built = messages(self.task, self.prompting, chosen, self._shown(chosen, index), first, firsts)
-        return Ask(label, index, 1, 1, self._seed(label, 1, index), tuple(built))
+        first_index = index - index % self.texts_per_request
+        drawn = self._drawn("", first_index)
+        built = messages(self.task, self.prompting, chosen, self._shown(chosen, index), first, self._shown_firsts(first_index), drawn)
+        return Ask(label, index, 1, 1, self._seed(label, 1, index), tuple(built), drawn)
+
+    def _drawn(self, label: str, index: int) -> dict[str, str]:
+        """The attributes of the request that begins at `index`: of every k requests, k values, each value once in a seeded order."""
+        if not self.prompting.knowledge:
+            return {}
+        drawn = {}
+        for attribute in attributes_of(self.task, label):
+            round_, position = divmod(index // self.texts_per_request, len(attribute.values))
+            order = list(attribute.values)
+            random.Random(f"{self.key}/{label}/{attribute.name}/{round_}").shuffle(order)
+            drawn[attribute.name] = order[position]
+        return drawn
 
     def _shown(self, label: Label, index: int) -> list[tuple[str, ...]]:
         return [example.texts for example in self._shuffled(self.exemplars.get(label.name, ()), label.name, index)]
