@@ -7,7 +7,7 @@ work. The student and its score are `japagen.results`'.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +46,8 @@ class Experiment:
 
     config: Config
     evaluation: gold.Split | None
+    also_scored: dict[str, gold.Split]
+    """Further splits that the student is scored on (Published.also_scored)."""
     train_gold: gold.Split | None
     exemplars: dict[str, tuple[Example, ...]]
     encoder_revision: str
@@ -91,6 +93,7 @@ def plan_experiment(config: Config) -> Experiment:
     """Reads gold data, draws exemplars, resolves revisions and fixes all keys; raises before anything is made."""
     task, method = config.task, config.method.name
     evaluation = gold.read_eval(task, config.data)
+    also_scored = gold.read_also_scored(task, config.data)
     needs_train = method == "gold" or config.shots > 0
     train_gold = gold.read_train(task, config.data) if needs_train else None
     if needs_train and train_gold is None:
@@ -102,28 +105,30 @@ def plan_experiment(config: Config) -> Experiment:
     check_splitter(config.model)
     locate(config.model.id, "model.id")
     encoder_revision = resolve_revision(config.model.id, config.model.revision, "model.id")
-    identities = _identities(config, evaluation, train_gold, exemplars, encoder_revision)
+    identities = _identities(config, [evaluation, *also_scored.values()], train_gold, exemplars, encoder_revision)
     stage_keys = {stage: keys.stage_key(stage, identity) for stage, identity in identities.items()}
-    experiment = Experiment(config, evaluation, train_gold, exemplars, encoder_revision, identities, stage_keys)
+    experiment = Experiment(config, evaluation, also_scored, train_gold, exemplars, encoder_revision, identities, stage_keys)
     if experiment.needs_llm:
         check_context(config.llm, identities["stream"]["llm"]["revision"], _longest_prompts(experiment.stream), task.name)
     return experiment
 
 
 def _longest_prompts(stream: Stream) -> list[list[Message]]:
-    """Each label's last request, with a first sentence as long as one may be."""
-    names = stream.task.label_names
+    """Each label's last request for every value that may be drawn, with a first sentence as long as one may be."""
+    names, n = stream.task.label_names, stream.texts_per_request
+    num_values = max([1, *(len(attribute.values) for attribute in stream.task.attributes if stream.prompting.knowledge)])
+    places = [(name, n * request) for name in names for request in range(num_values)]
     if not stream.task.is_pair:
-        return [list(stream.ask(name, 0).messages) for name in names]
-    return [list(stream.second_ask(name, 0, "あ" * stream.task.max_chars).messages) for name in names]
+        return [list(stream.ask(name, index).messages) for name, index in places]
+    return [list(stream.second_ask(name, index, "あ" * stream.task.max_chars).messages) for name, index in places]
 
 
 def _identities(
-    config: Config, evaluation: gold.Split | None, train_gold: gold.Split | None,
+    config: Config, scored: Sequence[gold.Split | None], train_gold: gold.Split | None,
     exemplars: dict[str, tuple[Example, ...]], encoder_revision: str,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
     identities: dict[str, dict[str, Any]] = {}
-    checksum = evaluation.checksum if evaluation else None
+    checksum = "+".join(split.checksum for split in scored if split is not None) or None
     if config.method.name == "japagen":
         identities["stream"] = keys.stream_identity(config, llm_revision(config), exemplars)
         stream = keys.stage_key("stream", identities["stream"])
@@ -224,7 +229,8 @@ def _write_dataset(experiment: Experiment, store: Store, out: Path) -> dict[str,
     assert selector.is_complete, "a data set is cut from a stream that is complete"
     evaluation = None
     if config.curate.contamination != "off" and experiment.evaluation is not None:
-        texts = (text for example in experiment.evaluation.examples for text in example.texts)
+        scored = [experiment.evaluation, *experiment.also_scored.values()]
+        texts = (text for split in scored for example in split.examples for text in example.texts)
         evaluation = EvaluationTexts(texts, ngrams=config.curate.contamination == "ngram")
     dataset = make_dataset(task, selector, evaluation)
     write_dataset(task, dataset, out, dataset_card(task, dataset, _made_by(experiment)))

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from japagen import gold
 from japagen.baselines import baselines
 from japagen.curation.dataset import Dataset
 from japagen.evaluation import Predictions, decide, evaluate
@@ -18,6 +19,8 @@ from japagen.store import Lock, Store, commit, read_json, versions, write_json
 
 Scores = dict[str, dict[str, float] | None]
 """{metric: {value, low, high}}; None where the gold rows allow no value."""
+PRIMARY = ""
+"""Name of `data.split` among the splits scored."""
 OnMetrics = Callable[[dict[str, float], int], None]
 
 
@@ -59,6 +62,8 @@ class Result:
     """The checkout's; '+' behind it where files differed from it."""
     training: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    also_scored: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Further splits by name, each with `metrics`, `baselines`, `num_eval` and `gold_source` (JCoLA's out-of-domain split)."""
 
     @property
     def primary(self) -> dict[str, float] | None:
@@ -156,42 +161,47 @@ def _range(scores: Sequence[float]) -> str:
 
 def _write_result(experiment: Experiment, store: Store, out: Path) -> dict[str, Any]:
     started = time.monotonic()
-    task, evaluation = experiment.task, experiment.evaluation
-    gold = evaluation.examples if evaluation else ()
-    metrics: Scores = {}
-    beside: dict[str, Scores] = {}
-    if evaluation is not None:
-        outputs, predictions = _predict(experiment, store)
-        metrics = evaluate(task, gold, predictions)
-        rows = training_rows(experiment, store)
-        beside = baselines(task, [*rows.train, *rows.valid], gold)
-        _write_predictions(experiment, outputs, predictions, out / "predictions.parquet")
-    result = _describe(experiment, store, metrics, beside, time.monotonic() - started)
+    scored: dict[str, dict[str, Any]] = {}
+    if experiment.evaluation is not None:
+        scored[PRIMARY] = _score(experiment, store, experiment.evaluation, out / "predictions.parquet")
+    for name, split in experiment.also_scored.items():
+        scored[name] = _score(experiment, store, split, out / f"predictions-{name}.parquet")
+    result = _describe(experiment, store, scored, time.monotonic() - started)
     write_json(out / "result.json", asdict(result))
     return {"seconds": time.monotonic() - started}
 
 
-def _predict(experiment: Experiment, store: Store) -> tuple[Any, Predictions]:
+def _score(experiment: Experiment, store: Store, split: gold.Split, path: Path) -> dict[str, Any]:
+    """Predicts one gold split into `path`; its `metrics`, `baselines`, `num_eval` and `gold_source`."""
+    outputs, predictions = _predict(experiment, store, split)
+    rows = training_rows(experiment, store)
+    _write_predictions(experiment, split, outputs, predictions, path)
+    return {
+        "metrics": evaluate(experiment.task, split.examples, predictions),
+        "baselines": baselines(experiment.task, [*rows.train, *rows.valid], split.examples),
+        "num_eval": len(split.examples),
+        "gold_source": split.source,
+    }
+
+
+def _predict(experiment: Experiment, store: Store, split: gold.Split) -> tuple[Any, Predictions]:
     from japagen.training.student import predict
 
-    assert experiment.evaluation is not None
-    texts = [example.texts for example in experiment.evaluation.examples]
+    texts = [example.texts for example in split.examples]
     config = experiment.config
     folder = store.path("model", experiment.keys["model"])
     outputs = predict(folder, texts, config.device, trust_remote_code=config.model.trust_remote_code)
     return outputs, decide(experiment.task, outputs)
 
 
-def _write_predictions(experiment: Experiment, outputs: Any, predictions: Predictions, path: Path) -> None:
+def _write_predictions(experiment: Experiment, split: gold.Split, outputs: Any, predictions: Predictions, path: Path) -> None:
     """One row a gold row: its id, gold label, prediction and the student's outputs; no texts."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    assert experiment.evaluation is not None
-    gold = experiment.evaluation.examples
-    value = [example.score if experiment.task.is_regression else example.label for example in gold]
-    columns = {"id": [example.id for example in gold], "gold": value, "prediction": list(predictions), "outputs": outputs.tolist()}
-    pq.write_table(pa.table(columns), path)
+    value = [example.score if experiment.task.is_regression else example.label for example in split.examples]
+    ids = [example.id for example in split.examples]
+    pq.write_table(pa.table({"id": ids, "gold": value, "prediction": list(predictions), "outputs": outputs.tolist()}), path)
 
 
 def _seconds(experiment: Experiment, store: Store, training: float, scoring: float) -> dict[str, float]:
@@ -202,7 +212,8 @@ def _seconds(experiment: Experiment, store: Store, training: float, scoring: flo
     return {"generation": generation_seconds(store, experiment.keys["stream"]), "curation": curation} | seconds
 
 
-def _describe(experiment: Experiment, store: Store, metrics: Scores, beside: dict[str, Scores], seconds: float) -> Result:
+def _describe(experiment: Experiment, store: Store, scored: dict[str, dict[str, Any]], seconds: float) -> Result:
+    primary = scored.pop(PRIMARY, {})
     config, evaluation = experiment.config, experiment.evaluation
     model = store.meta("model", experiment.keys["model"])
     dataset = store.meta("dataset", experiment.keys["dataset"]) if experiment.needs_llm else {}
@@ -216,7 +227,7 @@ def _describe(experiment: Experiment, store: Store, metrics: Scores, beside: dic
         llm=config.llm.name if written else None,
         model=config.model.name,
         data=config.data.source,
-        gold_source=evaluation.source if evaluation else None,
+        gold_source=primary.get("gold_source"),
         train_source=experiment.train_gold.source if experiment.train_gold else None,
         shots=config.shots if written else 0,
         gold_per_label=config.gold_per_label if is_gold else None,
@@ -227,9 +238,10 @@ def _describe(experiment: Experiment, store: Store, metrics: Scores, beside: dic
         demo=experiment.is_demo,
         protocol=experiment.protocol,
         metric=experiment.task.metric,
-        metrics=metrics,
-        baselines=beside,
-        num_eval=len(evaluation.examples) if evaluation else 0,
+        metrics=primary.get("metrics", {}),
+        baselines=primary.get("baselines", {}),
+        num_eval=primary.get("num_eval", 0),
+        also_scored=scored,
         num_contaminated=sum(counts.get("contamination", 0) for counts in dataset["rejects"].values()) if checked else None,
         keys=experiment.keys,
         seconds=_seconds(experiment, store, model["seconds"], seconds),

@@ -172,6 +172,8 @@ def check_task(task: Task) -> None:
         raise ConfigError(f"{where}first_instruction is empty, and a pair task needs one")
     if task.gold_chars is not None:
         check_at_least(f"{where}gold_chars", task.gold_chars, task.min_chars)
+    for name in task.published.also_scored:
+        check_choice(f"{where}published.also_scored", name, [split for split in task.published.splits if split != "train"])
     _check_labels(task, where)
     _check_knowledge(task, where)
 

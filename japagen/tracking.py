@@ -54,10 +54,12 @@ class Tracker:
         """The final scores, baselines and costs, in the run's summary."""
         if self._run is None:
             return
-        where = f"gold/{result.split}"  # beside the curves' valid/…, which are synthetic validation rows
-        for name, score in result.metrics.items():
-            if score is not None:
-                self._run.summary.update({f"{where}/{name}": score["value"], f"{where}/{name}_interval": [score["low"], score["high"]]})
+        scored = {result.split: result.metrics} | {split: found["metrics"] for split, found in result.also_scored.items()}
+        for split, metrics in scored.items():
+            where = f"gold/{split}"  # beside the curves' valid/…, which are synthetic validation rows
+            for name, score in metrics.items():
+                if score is not None:
+                    self._run.summary.update({f"{where}/{name}": score["value"], f"{where}/{name}_interval": [score["low"], score["high"]]})
         for baseline, scores in result.baselines.items():
             value = scores.get(result.metric)
             if value is not None:

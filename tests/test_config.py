@@ -44,7 +44,7 @@ def test_every_shipped_yaml_opens_with_a_comment(group: str, name: str) -> None:
         ("train.learning_rate=0", ["train.learning_rate=0.0"]),
         ("llm.sampling.top_p=0", ["llm.sampling.top_p=0.0"]),
         ("data.train_source=jnli_neg", ["data.train_source='jnli_neg' needs data.source=published"]),
-        ("model.word_splitter=jumanpp", ["needs text split into words by jumanpp"]),
+        ("model.word_splitter=mecab", ["model.word_splitter='mecab'", "allowed: jumanpp"]),
         ("device=gpu", ["device='gpu'", "auto, cpu, cuda"]),
         ("+foo=3", ["no setting 'foo'"]),
         ("+task.labell=3", ["task has no setting 'labell'", "did you mean 'label"]),

@@ -16,8 +16,8 @@ import pytest
 
 from japagen.config import Data
 from japagen.errors import ConfigError, DataError, JapagenError
-from japagen.gold import Split, draw_exemplars, published, read_eval, read_train
-from japagen.tasks import Published, SplitFile, Task
+from japagen.gold import Split, draw_exemplars, published, read_also_scored, read_eval, read_train
+from japagen.tasks import Published, SplitFile, Task, check_task
 from tests.conftest import MIRROR, load_task, needs_mirror
 
 OPEN_URL = published.open_url
@@ -85,6 +85,43 @@ def test_a_task_without_published_data_says_what_to_set() -> None:
     for told in (message(lambda: read_train(task, Data(source="published"))), message(lambda: read_eval(task, Data(source="published")))):
         assert "task 'tiny' has no published gold data" in told
         assert "data.eval_file=…" in told
+
+
+@pytest.mark.parametrize(("name", "part"), [("marcja", "Amazon has withdrawn"), ("covid19", "only the ids of these tweets are published")])
+def test_texts_that_nobody_can_have(tmp_path: Path, name: str, part: str) -> None:
+    task, data = load_task(name), Data(source="published", mirror=str(tmp_path / "none"), train_source="none")
+    for read in (read_train, read_eval, lambda task, data: read_eval(task, data, "train")):
+        told = message(lambda read=read: read(task, data))  # type: ignore[misc]
+        assert told.startswith(f"data.source='published': task {name!r} ({task.published.name}) can't be downloaded: ")
+        assert part in told
+        assert "data=files data.eval_file=FILE" in told
+        assert "WRIME" in told
+    assert read_eval(task, Data()) is not None
+
+
+def test_splits_scored_beside_valid(tmp_path: Path) -> None:
+    put(tmp_path)
+    task, data = make_task(), Data(source="published", mirror=str(tmp_path))
+    assert read_also_scored(task, data) == {}
+    task.published.also_scored = ["hard_valid"]
+    hard = read_eval(task, data, "hard_valid")
+    assert read_also_scored(task, data) == {"hard_valid": hard}
+    assert read_also_scored(task, Data(source="published", mirror=str(tmp_path), split="hard_valid")) == {}
+    assert read_also_scored(task, Data()) == read_also_scored(task, Data(source="files")) == {}
+    task.published.also_scored = ["hard"]
+    assert "published.also_scored='hard' is not known (did you mean 'hard_valid'?)" in message(lambda: check_task(task), ConfigError)
+    task.published.also_scored = ["train"]
+    assert "allowed: valid, hard_valid" in message(lambda: check_task(task), ConfigError)
+
+
+@pytest.mark.parametrize(("gold_chars", "read"), [(None, "　長い文です。 "), (8, "　長い文です。 "), (4, "長い文で"), (6, "長い文です。")])
+def test_texts_are_cut(tmp_path: Path, gold_chars: int | None, read: str) -> None:
+    task, path = make_task(), tmp_path / "mine.jsonl"
+    task.gold_chars = gold_chars
+    path.write_text(json.dumps({"text": "　長い文です。 ", "label": "a"}), encoding="utf-8")
+    for found in (read_eval(task, Data(source="files", eval_file=str(path))), read_train(task, Data(source="files", train_file=str(path)))):
+        assert found is not None
+        assert found.examples[0].texts == (read,)
 
 
 @pytest.mark.parametrize("source", ["sample", "published", "files"])
@@ -252,6 +289,12 @@ def test_real_evaluation_splits(name: str, split: str) -> None:
     if (name, split) in NUM_PER_LABEL:
         assert Counter(example.label for example in read.examples) == NUM_PER_LABEL[name, split]
     assert len({example.id for example in read.examples}) == len(read.examples)
+
+
+@needs_mirror
+def test_real_jcola_is_also_scored_out_of_domain() -> None:
+    assert {name: len(split.examples) for name, split in read_also_scored(load_task("jcola"), REAL).items()} == {"out_of_domain_valid": 685}
+    assert read_also_scored(load_task("jsts"), REAL) == {}
 
 
 @needs_mirror

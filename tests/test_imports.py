@@ -20,13 +20,14 @@ LAYERS = [
     ["japagen.tracking", "japagen.reporting"],
     ["japagen.cli"],
     ["launch"],
-    ["hydra_plugins", "run"],
+    ["japagen.commands"],
+    ["japagen.__main__", "hydra_plugins", "run"],
 ]
 """Lower layers first; a module imports from layers below its own, or from its own package."""
 
 ALONE = {
-    "hydra": ["japagen.config", "japagen.cli", "launch", "hydra_plugins", "run"],
-    "omegaconf": ["japagen.config", "japagen.cli", "japagen.demo", "launch", "hydra_plugins", "run"],
+    "hydra": ["japagen.config", "japagen.cli", "japagen.commands", "launch", "hydra_plugins", "run"],
+    "omegaconf": ["japagen.config", "japagen.cli", "japagen.commands", "japagen.demo", "launch", "hydra_plugins", "run"],
     "torch": ["japagen.training", "japagen.demo"],
     "transformers": ["japagen.training", "japagen.demo"],
     "pytorch_lightning": ["japagen.training"],

@@ -45,6 +45,7 @@ CHANGES: dict[str, set[str]] = {
     # enter by what they lead to: the revision found, the exemplars drawn, the gold rows read
     **dict.fromkeys(["llm.revision", "model.revision", "model.learning_rate", "shots", "shots_seed", "gold_per_label"], NONE),
     **dict.fromkeys(["data.source", "data.split", "data.train_source", "data.train_file", "data.eval_file", "task.label_map"], NONE),
+    "data.strip_source": NONE,
     # prompt=kadg only
     **dict.fromkeys(["task.labels.described", "task.attributes"], NONE),
     # which gold rows, and how they are cut: enters by their checksum

@@ -22,14 +22,14 @@ INFLECTED = {
 Words = list[str]
 
 
-def break_sentence(words: Sequence[str], rng: random.Random) -> str | None:
-    """One broken form of the sentence, or None where none of the breaks finds a place."""
+def break_sentence(words: Sequence[str], rng: random.Random) -> tuple[str, str] | None:
+    """One broken form of the sentence and what was broken (one of `tagging.FORMS`); None where none of the breaks finds a place."""
     breaks = [*_BREAKS]
     rng.shuffle(breaks)
-    for break_words in breaks:
+    for break_words, target in breaks:
         broken = break_words(list(words), rng)
         if broken is not None and broken != list(words):
-            return "".join(broken)
+            return "".join(broken), target
     return None
 
 
@@ -88,6 +88,27 @@ def break_inflection(words: Words, rng: random.Random) -> Words | None:
     return words
 
 
-_BREAKS: tuple[Callable[[Words, random.Random], Words | None], ...] = (
-    swap_particle, swap_particle, double_particle, move_particle, move_end, break_inflection, break_inflection,
+def drop_particle(words: Words, rng: random.Random) -> Words | None:
+    """Without a particle: 駅で待つ -> 駅待つ; not of は, が and を, which speech often drops."""
+    places = _places(words, ("に", "で", "と", "から", "まで", "の"))
+    if not places:
+        return None
+    del words[rng.choice(places)]
+    return words
+
+
+def repeat_case(words: Words, rng: random.Random) -> Words | None:
+    """One case twice: 父が本を読む -> 父を本を読む."""
+    places = _places(words, ("が", "を", "は"))
+    if len(places) < 2:
+        return None
+    first, second = rng.sample(places, 2)
+    words[first] = words[second]
+    return words
+
+
+_BREAKS: tuple[tuple[Callable[[Words, random.Random], Words | None], str], ...] = (
+    (swap_particle, "助詞"), (swap_particle, "助詞"), (double_particle, "助詞"), (move_particle, "助詞"), (drop_particle, "助詞"),
+    (repeat_case, "助詞"), (move_end, "語順"), (break_inflection, "動詞の活用"), (break_inflection, "動詞の活用"),
 )  # fmt: skip
+"""What breaks a sentence, and of which grammatical target (one of `tagging.FORMS`) it then has to do with."""

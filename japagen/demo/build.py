@@ -16,17 +16,21 @@ from pathlib import Path
 
 import torch
 
-from japagen.demo.chats import chat_stream, load_tasks, text_stream
+from japagen.demo.articles import article
+from japagen.demo.chats import chat_stream, load_tasks
 from japagen.demo.corpus import Corpus, load_corpus
 from japagen.demo.grammar import caption
+from japagen.demo.reviews import review
+from japagen.demo.texts import text_stream
 from japagen.demo.tokenizer import encoder_tokenizer, llm_tokenizer, prompt_phrases, train_pieces
 from japagen.demo.train_encoder import train_encoder
 from japagen.demo.train_llm import train_llm
+from japagen.demo.tweets import tweet
 from japagen.tasks import Task
 
 CONF = Path(__file__).parents[2] / "conf" / "task"
-GRAMMAR_CAPTIONS = 5000
-"""Sentences of the grammar that the tokenizer is trained on."""
+GRAMMAR_TEXTS = 5000
+"""Texts of each grammar that the tokenizer is trained on."""
 
 
 def main() -> None:
@@ -66,8 +70,15 @@ def tokenizer_texts(corpus: Corpus, tasks: dict[str, Task], seed: int) -> list[s
     """What the vocabulary is learned from: each sentence once (no negated ones: they repeat each other), the grammar, the prompts."""
     rng = random.Random(seed)
     texts = [*corpus.captions(), *(row.text for row in corpus.jcola), *("".join(words) for words in corpus.plain)]
-    texts += [made for made in (caption(rng) for _ in range(GRAMMAR_CAPTIONS)) if not corpus.evaluation.holds(made)]
+    for _ in range(GRAMMAR_TEXTS):
+        made = [caption(rng), review(_label(tasks["marcja"], rng), None, rng), tweet(_label(tasks["covid19"], rng), None, rng)]
+        made.append(article(_label(tasks["news"], rng), rng))
+        texts += [text for text in made if not corpus.evaluation.holds(text)]
     return [*sorted(set(texts)), *prompt_phrases(tasks.values())]
+
+
+def _label(task: Task, rng: random.Random) -> str:
+    return rng.choice(task.label_names)
 
 
 @contextmanager

@@ -10,12 +10,14 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 Batch = dict[str, Tensor]
+Row = TypeVar("Row")
 WARM_UP = 0.03
 """Share of the budget in which learning rates rise to their peak."""
 WIDTHS = (16, 24, 32, 40, 48, 56, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 768, 1024)
@@ -60,15 +62,15 @@ def train(model: nn.Module, batches: Iterator[Batch], loss_of: Callable[[Batch],
     return Record(round((time.monotonic() - start) / 60, 1), steps, tokens, round(_mean(losses), 4), parameters)
 
 
-def bucketed(rows: Iterable[list[int]], tokens: int) -> Iterator[list[list[int]]]:
-    """Collects rows by length into batches of `tokens` positions; a batch comes when its width is full.
+def bucketed(rows: Iterable[Row], tokens: int, length: Callable[[Any], int] = len) -> Iterator[list[Row]]:
+    """Collects rows by `length` into batches of `tokens` positions; a batch comes when its width is full.
 
     Few widths and a fixed number of rows for each: oneDNN compiles and keeps a kernel for every new shape, so shapes that
     never repeat cost time and memory (torch 2.13 on the CPU).
     """
-    waiting: dict[int, list[list[int]]] = {width: [] for width in WIDTHS}
+    waiting: dict[int, list[Row]] = {width: [] for width in WIDTHS}
     for row in rows:
-        width = WIDTHS[bisect_left(WIDTHS, len(row))]
+        width = WIDTHS[bisect_left(WIDTHS, length(row))]
         waiting[width].append(row)
         if len(waiting[width]) >= max(1, tokens // width):
             yield waiting[width]

@@ -43,10 +43,11 @@ def train_pieces(sentences: Iterable[str], size: int = VOCABULARY) -> Pieces:
 
 
 def prompt_phrases(tasks: Iterable[Task]) -> list[str]:
-    """The clauses of all prompts of the tasks, and what parts exemplars, each once."""
+    """The clauses of all prompts of the tasks (base and kadg), and what parts exemplars, each once."""
     texts = []
     for task in tasks:
-        texts += [task.system, task.first_instruction, *(label.instruction for label in task.labels)]
+        texts += [task.system, task.first_instruction, *(text for label in task.labels for text in (label.instruction, label.described))]
+        texts += [one.phrase.replace("{value}", value) for one in task.attributes for value in one.values]
     clauses = [clause for text in texts for clause in re.findall(r"[^、。\n]+[、。]*", text)]
     return [*dict.fromkeys(clause for clause in clauses if len(clause) > 3), f"\n{EXEMPLARS_HEADING}\n- ", "\n- ", PAIR_JOINER]
 

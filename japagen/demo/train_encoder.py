@@ -1,7 +1,8 @@
-"""Trains the demo encoder: sentences and related pairs -> a BERT-architecture model in a folder.
+"""Trains the demo encoder: passages -> a BERT-architecture model in a folder.
 
-Masked-language modelling on single sentences and on pairs of related ones, so that attention across a pair is learned:
-a word that is masked on one side can often be read off the other.
+Two objectives share every batch. Masked-language modelling on single sentences and on pairs of related ones: a word that is
+masked on one side can often be read off the other, which teaches attention across a pair. And telling proper passages from
+spoilt ones at the pooled output, in the manner of BERT's next-sentence head: broken sentences, pairs that don't belong together.
 """
 
 from collections.abc import Iterator
@@ -10,27 +11,36 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
-from transformers import BertConfig, BertForMaskedLM
+from torch.nn import functional
+from transformers import BertConfig, BertForPreTraining
 
 from japagen.demo.loop import Batch, Record, bucketed, loss_at, pad, train
+from japagen.demo.texts import Passage
 from japagen.demo.tokenizer import id_of, save_encoder_tokenizer
 
 CONTEXT = 256
 TOKENS_PER_STEP = 4096
 PEAK_LEARNING_RATE = 3e-3
 MASKED = 0.2
-Texts = tuple[str, ...]
+JUDGEMENT_WEIGHT = 2.0
+MASKED_ROW = -100
+"""In place of a judgement: the row is one to mask."""
 
 
-def batches(texts: Iterator[Texts], tokenizer: Tokenizer, seed: int) -> Iterator[Batch]:
-    """Batches (B, T): `input_ids` with masks, `labels` (the true ids), `chosen` (where they are asked), types, attention."""
+def batches(passages: Iterator[Passage], tokenizer: Tokenizer, seed: int) -> Iterator[Batch]:
+    """Batches (B, T): `input_ids` with masks, `labels` (the true ids), `chosen` (where they are asked), types, attention.
+
+    `spoilt` (B): 1 or 0 in rows to judge, which hold no masks; -100 in the others.
+    """
     generator = torch.Generator().manual_seed(seed)
     padding, mask = id_of(tokenizer, "[PAD]"), id_of(tokenizer, "[MASK]")
     sep, cls = id_of(tokenizer, "[SEP]"), id_of(tokenizer, "[CLS]")
-    rows = (tokenizer.encode(pair[0], pair[1] if len(pair) > 1 else None).ids for pair in texts)
-    for group in bucketed((row for row in rows if len(row) <= CONTEXT), TOKENS_PER_STEP):
-        labels = pad(group, padding)
+    rows = ((_ids(passage, tokenizer), MASKED_ROW if passage.proper is None else int(not passage.proper)) for passage in passages)
+    fitting = (row for row in rows if len(row[0]) <= CONTEXT)
+    for group in bucketed(fitting, TOKENS_PER_STEP, length=lambda row: len(row[0])):
+        labels, spoilt = pad([ids for ids, _ in group], padding), torch.tensor([judgement for _, judgement in group])
         ordinary = torch.isin(labels, torch.tensor([padding, sep, cls]), invert=True)
+        ordinary &= spoilt.eq(MASKED_ROW)[:, None]
         chosen = ordinary & (torch.rand(labels.shape, generator=generator) < MASKED)
         drawn = torch.rand(labels.shape, generator=generator)
         ids = torch.where(chosen & (drawn < 0.8), mask, labels)
@@ -43,32 +53,44 @@ def batches(texts: Iterator[Texts], tokenizer: Tokenizer, seed: int) -> Iterator
             "chosen": chosen,
             "token_type_ids": (ends.cumsum(1) - ends).clamp(max=1) * labels.ne(padding),
             "attention_mask": labels.ne(padding).long(),
+            "spoilt": spoilt,
         }
 
 
-def build_model(vocabulary: int, padding: int) -> BertForMaskedLM:
+def _ids(passage: Passage, tokenizer: Tokenizer) -> list[int]:
+    texts = passage.texts
+    found: list[int] = tokenizer.encode(texts[0], texts[1] if len(texts) > 1 else None).ids
+    return found
+
+
+def build_model(vocabulary: int, padding: int) -> BertForPreTraining:
     """An untrained model of about 4 million parameters."""
     config = BertConfig(
         vocab_size=vocabulary, hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=768,
         max_position_embeddings=CONTEXT, pad_token_id=padding, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
     )  # fmt: skip
-    model = BertForMaskedLM(config)
+    model = BertForPreTraining(config)
     model.set_attn_implementation("eager")  # faster for short rows on the CPU (torch 2.13)
     return model
 
 
-def train_encoder(texts: Iterator[Texts], tokenizer: Tokenizer, folder: Path, minutes: float, seed: int) -> Record:
+def train_encoder(passages: Iterator[Passage], tokenizer: Tokenizer, folder: Path, minutes: float, seed: int) -> Record:
     """Trains for `minutes` and writes model and tokenizer into `folder`."""
     torch.manual_seed(seed)
     model = build_model(-(-tokenizer.get_vocab_size() // 64) * 64, id_of(tokenizer, "[PAD]"))
 
     def loss_of(batch: Batch) -> Tensor:
-        hidden = model.bert(
-            input_ids=batch["input_ids"], token_type_ids=batch["token_type_ids"], attention_mask=batch["attention_mask"]
-        ).last_hidden_state
-        return loss_at(batch["chosen"], model.cls, hidden, batch["labels"])
+        given = {name: batch[name] for name in ("input_ids", "token_type_ids", "attention_mask")}
+        encoded = model.bert(**given)
+        loss = torch.zeros(())
+        if batch["chosen"].any():
+            loss = loss + loss_at(batch["chosen"], model.cls.predictions, encoded.last_hidden_state, batch["labels"])
+        if batch["spoilt"].ne(MASKED_ROW).any():
+            judged = model.cls.seq_relationship(encoded.pooler_output).float()
+            loss = loss + JUDGEMENT_WEIGHT * functional.cross_entropy(judged, batch["spoilt"], ignore_index=MASKED_ROW)
+        return loss
 
-    record = train(model, batches(texts, tokenizer, seed), loss_of, minutes, PEAK_LEARNING_RATE)
+    record = train(model, batches(passages, tokenizer, seed), loss_of, minutes, PEAK_LEARNING_RATE)
     model.config.hidden_dropout_prob = model.config.attention_probs_dropout_prob = 0.1
     model.half().save_pretrained(folder)
     save_encoder_tokenizer(tokenizer, folder, CONTEXT)

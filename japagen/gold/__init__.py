@@ -2,11 +2,12 @@
 
 In: a task and `config.Data`. Out: a `Split` of checked `Example`s with a checksum of its content, or None where the task
 has no gold data there. Every fault of a file is a DataError with file:line; nothing is dropped, replaced or taken
-from elsewhere in silence. `formats` turns a file into rows, `published` finds or downloads a publisher's file, `splits`
-turns rows into examples, `draws` takes exemplars and subsets by seed.
+from elsewhere in silence. `formats` turns a file into rows, `published` finds or downloads a publisher's file, `livedoor`
+reads one corpus's archive by a split of ours (which `livedoor_split` made), `splits` turns rows into examples, `draws`
+takes exemplars and subsets by seed.
 """
 
 from japagen.gold.draws import draw_exemplars, draw_per_label, hold_out
-from japagen.gold.splits import Split, read_eval, read_train
+from japagen.gold.splits import Split, read_also_scored, read_eval, read_train
 
-__all__ = ["Split", "draw_exemplars", "draw_per_label", "hold_out", "read_eval", "read_train"]
+__all__ = ["Split", "draw_exemplars", "draw_per_label", "hold_out", "read_also_scored", "read_eval", "read_train"]

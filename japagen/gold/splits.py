@@ -15,6 +15,7 @@ from typing import Any
 
 from japagen.config import Data
 from japagen.errors import DataError, check_choice, nearest
+from japagen.gold import livedoor
 from japagen.gold.formats import Row, read_rows
 from japagen.gold.published import find_file
 from japagen.tasks import Example, SplitFile, Task, nearest_level
@@ -46,11 +47,11 @@ def read_train(task: Task, data: Data) -> Split | None:
 
     Raises DataError for a file that can't be had or read.
     """
+    _check_published(task, data)
     if data.source == "sample":
         return _read_sample(task, "train")
     if data.source == "files":
         return _read_user_file(task, "train", data.train_file)
-    _check_published(task)
     if data.train_source is not None:
         return _read_stand_in(task, data, data.train_source)
     return _read_published(task, data, "train")
@@ -61,6 +62,7 @@ def read_eval(task: Task, data: Data, split: str | None = None) -> Split | None:
 
     Raises DataError for a file that can't be had or read, and for the train split: it is never scored.
     """
+    _check_published(task, data)
     name = data.split if split is None else split
     if name == "train":
         raise DataError("data.split='train' can't be scored: students are trained on it; choose another split, e.g. data.split=valid")
@@ -68,8 +70,17 @@ def read_eval(task: Task, data: Data, split: str | None = None) -> Split | None:
         return _read_sample(task, name)
     if data.source == "files":
         return _read_user_file(task, name, data.eval_file)
-    _check_published(task)
     return _read_published(task, data, name)
+
+
+def read_also_scored(task: Task, data: Data) -> dict[str, Split]:
+    """Split name -> split, for those that are scored beside valid (`task.published.also_scored`); none beside another split.
+
+    Raises DataError for a file that can't be had or read.
+    """
+    if data.source != "published" or data.split != "valid":
+        return {}
+    return {name: _read_published(task, data, name) for name in task.published.also_scored}
 
 
 def _read_sample(task: Task, name: str) -> Split | None:
@@ -93,7 +104,7 @@ def _read_published(task: Task, data: Data, name: str) -> Split:
     _check_split_name(name, published.splits, published.name, hint)
     file = published.splits[name]
     path = find_file(published, file, data, hint)
-    return _read_split(task, Split(name, (), "", f"{published.name} {name}", published.license), path, file)
+    return _read_split(task, Split(name, (), "", _source(f"{published.name} {name}", file, data), published.license), path, file, data)
 
 
 def _read_stand_in(task: Task, data: Data, name: str) -> Split:
@@ -101,8 +112,13 @@ def _read_stand_in(task: Task, data: Data, name: str) -> Split:
     check_choice("data.train_source", name, published.train_sources)
     file = published.train_sources[name]
     kept = "".join(f", {column}={value}" for column, value in file.where.items())
-    source = f"{name}{kept} (stands in for {published.name} train)"
-    return _read_split(task, Split("train", (), "", source, published.license), find_file(published, file, data), file)
+    source = _source(f"{name}{kept} (stands in for {published.name} train)", file, data)
+    return _read_split(task, Split("train", (), "", source, published.license), find_file(published, file, data), file, data)
+
+
+def _source(source: str, file: SplitFile, data: Data) -> str:
+    """`source`, with a word where `data.strip_source=false` leaves in what gives the label away."""
+    return f"{source}, with site names" if file.archive and not data.strip_source else source
 
 
 def _stand_ins(task: Task) -> str:
@@ -111,7 +127,13 @@ def _stand_ins(task: Task) -> str:
     return f"; or take a stand-in for the train split: {', '.join(named)}" if named else ""
 
 
-def _check_published(task: Task) -> None:
+def _check_published(task: Task, data: Data) -> None:
+    if data.source != "published":
+        return
+    if task.published.unavailable:
+        raise DataError(
+            f"data.source='published': task {task.name!r} ({task.published.name}) can't be downloaded: {task.published.unavailable.strip()}"
+        )
     if not task.published.splits:
         raise DataError(
             f"data.source='published': task {task.name!r} has no published gold data that can be downloaded; set data=files with"
@@ -128,9 +150,13 @@ def _check_split_name(name: str, splits: Iterable[str], owner: str, hint: str = 
     raise DataError(f"data.split={name!r} is no split of {owner}{nearest(name, scored)}; allowed: {', '.join(scored)}")
 
 
-def _read_split(task: Task, empty: Split, path: Path, file: SplitFile | None = None) -> Split:
+def _read_split(task: Task, empty: Split, path: Path, file: SplitFile | None = None, data: Data | None = None) -> Split:
     """`empty` filled with the rows of `path`; `file`: the publisher's columns, filter and number of rows."""
-    rows, notes = read_rows(path)
+    if file is not None and file.archive and data is not None:
+        check_choice(f"task.published.splits.{empty.name}.archive", file.archive, ["livedoor"])
+        rows, notes = livedoor.read_split_rows(path, empty.name, data.strip_source)
+    else:
+        rows, notes = read_rows(path)
     columns: dict[str, str] = {} if file is None else file.columns
     if file is not None:
         rows = [row for row in rows if all(_as_text(row.value(column)) == value for column, value in file.where.items())]
@@ -152,7 +178,7 @@ def _checksum(examples: tuple[Example, ...]) -> str:
 
 
 def _example(task: Task, row: Row, columns: dict[str, str]) -> Example:
-    texts = tuple(_text(row, columns.get(field, field)) for field in task.fields)
+    texts = tuple(_text(row, columns.get(field, field), task.gold_chars) for field in task.fields)
     label_column = columns.get(task.label_field, task.label_field)
     if task.is_regression:
         score = _score(task, row, label_column)
@@ -160,13 +186,16 @@ def _example(task: Task, row: Row, columns: dict[str, str]) -> Example:
     return Example(texts, _label(task, row, label_column), None, _id(row))
 
 
-def _text(row: Row, column: str) -> str:
+def _text(row: Row, column: str, max_chars: int | None) -> str:
+    """The text in `column`; where it is longer than `max_chars` characters, so many of it, white space at its ends left out."""
     text = row.value(column)
     if not isinstance(text, str) and text is not None:
         raise DataError(f"{row.place}: column {column!r} must hold text; found {type(text).__name__} {text!r:.40}")
     if text is None or not text.strip():
         raise DataError(f"{row.place}: column {column!r} is empty; each row needs a text there")
-    return text
+    if max_chars is None or len(text) <= max_chars:
+        return text
+    return text.strip()[:max_chars].rstrip()
 
 
 def _label(task: Task, row: Row, column: str) -> str:

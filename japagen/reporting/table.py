@@ -27,7 +27,7 @@ class Failure:
     cause: str
 
 
-COLUMNS = ("task", "split", "method", "protocol", "llm", "model", "n/label", "rows", "contaminated", "seed")
+COLUMNS = ("task", "split", "method", "prompt", "protocol", "llm", "model", "n/label", "rows", "contaminated", "seed")
 SCORES = ("metric", "score", "majority", "overlap", "tfidf", "n")
 
 
@@ -35,15 +35,17 @@ def results_table(title: str, outcomes: Sequence[Result | Failure]) -> Table:
     """Rows in the given order; scores with their 95% intervals.
 
     rows: what the student was trained on (validation rows apart); contaminated: texts dropped because they match
-    evaluation texts; n: gold rows scored.
+    evaluation texts; n: gold rows scored. Splits scored beside `split` have a column each, of the same metric.
     """
     table = Table(title=title, title_justify="left", title_style="")
     for name in COLUMNS:
         table.add_column(name, overflow="fold")
-    for name in SCORES:
+    further = list(dict.fromkeys(name for outcome in outcomes if isinstance(outcome, Result) for name in outcome.also_scored))
+    for name in (*SCORES, *further):
         table.add_column(name, justify="right", overflow="fold")
     for outcome in outcomes:
-        table.add_row(*(_failed_row(outcome) if isinstance(outcome, Failure) else _result_row(outcome)))
+        row = _failed_row(outcome) if isinstance(outcome, Failure) else _result_row(outcome)
+        table.add_row(*row, *(_further_score(outcome, name) for name in further))
     return table
 
 
@@ -86,6 +88,7 @@ def _result_row(result: Result) -> list[str]:
         result.task + ("*" if result.demo else ""),
         result.split or "–",
         result.method,
+        result.prompt or "–",
         result.protocol,
         result.llm or "–",
         result.model,
@@ -98,6 +101,11 @@ def _result_row(result: Result) -> list[str]:
         *("–" if score is None else f"{score['value']:.3f}" for score in beside),
         str(result.num_eval or "–"),
     ]
+
+
+def _further_score(outcome: Result | Failure, name: str) -> str:
+    scored = outcome.also_scored.get(name) if isinstance(outcome, Result) else None
+    return "–" if scored is None else f"{format_score(scored['metrics'][outcome.metric])} (n={scored['num_eval']})"
 
 
 def _failed_row(failure: Failure) -> list[str]:

@@ -7,8 +7,13 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from japagen.training.words import split_words
+
 _CHUNK = 1000
 """Texts tokenised together: lets a fast tokenizer use all cores, and bounds what its answer takes in memory."""
+
+_SPLITTER = "word_splitter"
+"""Key in tokenizer_config.json: what splits the texts into words, as `model.word_splitter` names it."""
 
 Row = dict[str, np.ndarray]
 """One tokenised text or pair: `input_ids` (T,) int32 and, where the tokenizer makes them, `token_type_ids` (T,) int32."""
@@ -29,12 +34,22 @@ class Encoded:
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]], max_length: int) -> Encoded:
-    """Tokenises single texts or pairs; those above `max_length` tokens are cut (pairs: the longer text first) and counted."""
+    """Tokenises single texts or pairs; those above `max_length` tokens are cut (pairs: the longer text first) and counted.
+
+    Texts are split into words first where the tokenizer's settings say so, see `needs_words`.
+    """
+    if texts and tokenizer.init_kwargs.get(_SPLITTER):
+        texts = split_words(texts)
     rows = [row for start in range(0, len(texts), _CHUNK) for row in _tokenise(tokenizer, texts[start : start + _CHUNK])]
     long = [place for place, row in enumerate(rows) if len(row["input_ids"]) > max_length]
     for place, row in zip(long, _tokenise(tokenizer, [texts[place] for place in long], max_length), strict=True):
         rows[place] = row
     return Encoded(rows, len(long))
+
+
+def needs_words(tokenizer: PreTrainedTokenizerBase, splitter: str) -> None:
+    """Notes in the tokenizer's settings by what its texts are split into words; save_pretrained keeps it with the student."""
+    tokenizer.init_kwargs[_SPLITTER] = splitter
 
 
 def _tokenise(tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]], max_length: int | None = None) -> list[Row]:

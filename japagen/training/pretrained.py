@@ -18,6 +18,7 @@ from transformers.utils import logging as transformers_logging
 from japagen.config import Encoder
 from japagen.errors import TrainingError
 from japagen.tasks import Task
+from japagen.training.encoding import needs_words
 
 _NO_LIMIT = 1_000_000
 """Tokenizers that state no limit give a number above this."""
@@ -60,6 +61,8 @@ def load(task: Task, encoder: Encoder, path: str, revision: str | None) -> tuple
         raise TrainingError(_failure(encoder, part, error)) from error
     _check_length(encoder, model, tokenizer)
     _tell_inputs(model, tokenizer)
+    if encoder.word_splitter:
+        needs_words(tokenizer, encoder.word_splitter)
     if task.is_regression and _scoring_layer(model) is None:
         raise TrainingError(f"model={encoder.name!r} has no scoring layer with a bias, so it can't learn a regression; choose another")
     return model, tokenizer

@@ -23,6 +23,7 @@ from japagen.demo.grammar import (
     render,
     similar_pair,
 )
+from japagen.demo.tagging import FORMS
 from japagen.demo.words import KINDS
 from japagen.prompts import Prompting, first_messages, messages
 from japagen.tasks import Task
@@ -224,7 +225,8 @@ def test_caption_edits_change_what_they_say() -> None:
 def test_broken_sentences_differ_from_the_plain_one() -> None:
     words = ["私", "は", "毎日", "図書館", "で", "本", "を", "読", "み", "まし", "た", "。"]
     rng = random.Random(0)
-    broken = {break_sentence(words, rng) for _ in range(100)}
-    assert "".join(words) not in broken
-    assert len(broken) > 20
+    found = [found for found in (break_sentence(words, rng) for _ in range(100)) if found is not None]
+    assert "".join(words) not in {text for text, _ in found}
+    assert len(set(found)) > 20
+    assert {target for _, target in found} == set(FORMS)
     assert break_sentence(["はい", "。"], rng) is None

@@ -7,8 +7,9 @@ from itertools import islice
 import pytest
 
 from japagen.demo.build import CONF, tokenizer_texts
-from japagen.demo.chats import chat_stream, load_tasks, text_stream
+from japagen.demo.chats import chat_stream, load_tasks
 from japagen.demo.corpus import EVALUATION_FILES, JSTS_TRAIN, Corpus, load_corpus, read_rows, row_texts, split_caption_id
+from japagen.demo.texts import text_stream
 from tests.conftest import MIRROR, needs_mirror
 
 pytestmark = needs_mirror
@@ -67,7 +68,7 @@ def test_training_streams_share_no_text_with_evaluation(corpus: Corpus, evaluati
     replies = (message["content"] for chat in chats for message in chat if message["role"] == "assistant")
     assert shared(replies, evaluation_texts) == []
     texts = islice(text_stream(corpus, tasks, seed=20), 20_000)
-    assert shared((text for row in texts for text in row), evaluation_texts) == []
+    assert shared((text for passage in texts for text in passage.texts), evaluation_texts) == []
 
 
 def test_exemplars_in_chats_share_no_text_with_evaluation(corpus: Corpus, evaluation_texts: set[str]) -> None:

@@ -1,0 +1,1 @@
+"""The command `japagen`: what stands around an experiment. `main` dispatches; each command is a module of its own."""

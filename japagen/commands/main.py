@@ -1,0 +1,75 @@
+"""`japagen COMMAND …`: finds the command's module, runs it, words its errors as run.py does.
+
+Each module has `main(arguments) -> exit code` and is imported only when it is called, so that --help answers at once.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from importlib import import_module
+from types import FrameType
+
+from japagen.errors import JapagenError, nearest
+
+COMMANDS = {
+    "new-task": ("japagen.commands.newtask", "ask for a task's labels and texts, and write its YAML"),
+    "preview": ("japagen.commands.preview", "show a task's prompts, a few replies to them, and what a full run would take"),
+    "doctor": ("japagen.commands.doctor", "check this installation, and an LLM with llm=…"),
+}
+"""Name -> module, and what it is for in one line."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command and exits with its code: 0, or 1 for a fault, which is worded on stderr."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    parsed = _parser().parse_args(arguments)
+    if parsed.command is None:
+        _parser().print_help()
+        sys.exit(0)
+    if parsed.command not in COMMANDS:
+        sys.exit(f"error: there is no command {parsed.command!r}{nearest(parsed.command, COMMANDS)}; commands: {', '.join(COMMANDS)}")
+    signal.signal(signal.SIGTERM, _stop)
+    sys.exit(_run(COMMANDS[parsed.command][0], parsed.rest))
+
+
+def _parser() -> argparse.ArgumentParser:
+    listed = "\n".join(f"  {name:10} {summary}" for name, (_, summary) in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        "japagen",
+        description="A text classifier without labelled data. Experiments are run by `python run.py`; these commands stand around them:",
+        epilog=f"{listed}\n\n`japagen COMMAND --help` explains one.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="japagen [-h] COMMAND …",
+    )
+    parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
+
+
+def _run(module: str, arguments: list[str]) -> int:
+    try:
+        return int(import_module(module).main(arguments))
+    except KeyboardInterrupt:
+        print("stopped; what was made is in the store, and the same command goes on from there", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # e.g. `japagen preview | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        message = f"error: {error}" if isinstance(error, JapagenError) else _explain(error)
+        if message is None or os.environ.get("JAPAGEN_DEBUG"):
+            raise
+        print(message, file=sys.stderr)
+        return 1
+
+
+def _explain(error: Exception) -> str | None:
+    from japagen.cli import explain
+
+    return explain(error)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends us like Ctrl-C does, so that servers are stopped and rows are on the disk."""
+    raise KeyboardInterrupt
