@@ -67,6 +67,8 @@ class LLM:
     """Whether the chat template takes a system turn."""
     chat_template_args: dict[str, Any] = field(default_factory=dict)
     """E.g. {enable_thinking: false}."""
+    reasoning_parser: Optional[str] = None
+    """vLLM's parser that takes an LLM's thinking apart from its reply, for those that think first."""
     sampling: Sampling = field(default_factory=Sampling)
     gpus: int = 1
     """GPUs that one server takes (tensor parallel)."""

@@ -60,6 +60,7 @@ def examples_checksum(examples: Sequence[Example]) -> str:
 def stream_identity(config: Config, llm_revision: str, exemplars: Exemplars) -> dict[str, Any]:
     """Prompts, attributes, labels, LLM, texts per request, exemplars and seed: all that decides a reply."""
     task, llm = config.task, config.llm
+    parser = {"reasoning_parser": llm.reasoning_parser} if llm.reasoning_parser else {}  # absent where none: older keys stay as they were
     return {
         "prompt": _prompt_identity(task, config.prompt.name),
         "llm": {
@@ -70,6 +71,7 @@ def stream_identity(config: Config, llm_revision: str, exemplars: Exemplars) -> 
             "system_role": llm.system_role,
             "chat_template_args": llm.chat_template_args,
             "sampling": asdict(llm.sampling),
+            **parser,
         },
         "exemplars": {name: [list(example.texts) for example in examples] for name, examples in exemplars.items() if examples},
         "texts_per_request": config.synthesis.texts_per_request,

@@ -61,9 +61,8 @@ def test_a_licence_that_reaches_the_student_says_how(composed: Compose, name: st
 @pytest.mark.parametrize("name", LLMS)
 def test_thinking_is_off_or_taken_apart(composed: Compose, name: str) -> None:
     llm = composed(f"llm={name}").llm
-    arguments = llm.server.extra_args
-    parser = arguments[arguments.index("--reasoning-parser") + 1] if "--reasoning-parser" in arguments else None
-    if parser and "--reasoning-parser-plugin" not in arguments:
+    parser = llm.reasoning_parser
+    if parser and "--reasoning-parser-plugin" not in llm.server.extra_args:
         vllm = find_spec("vllm")
         assert vllm is not None, "vLLM is not installed: make install"
         assert vllm.submodule_search_locations

@@ -10,7 +10,7 @@ from japagen.config import Data
 from japagen.gold import Split, draw_exemplars, read_eval, read_train
 from tests.conftest import MIRROR, load_task, needs_mirror
 
-TASKS = ("jsts", "jnli", "jcola")
+TASKS = ("marcja", "jsts", "jnli", "jcola", "news", "covid19")
 
 
 def read_sample(name: str) -> tuple[Split, Split]:
@@ -50,9 +50,16 @@ def test_texts_keep_to_the_task_and_are_written_once(name: str) -> None:
     task = load_task(name)
     train, valid = read_sample(name)
     texts = [normalized(text) for split in (train, valid) for example in split.examples for text in example.texts]
-    assert [text for text in texts if not task.min_chars <= len(text) <= min(50, task.max_chars)] == []
+    assert [text for text in texts if not task.min_chars <= len(text) <= task.max_chars] == []
     assert [text for text, times in Counter(texts).items() if times > 1] == []
     assert not sentences(train) & sentences(valid)
+
+
+@pytest.mark.parametrize("name", ["marcja", "news", "covid19"])
+def test_longer_texts_share_no_template(name: str) -> None:
+    texts = [normalized(example.texts[0]) for split in read_sample(name) for example in split.examples]
+    counts = Counter(gram for text in texts for gram in {text[start : start + 14] for start in range(len(text) - 13)})
+    assert [gram for gram, times in counts.items() if times > 1] == []
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -69,8 +69,6 @@ def check_installation(config: Config, config_dir: Path | None = None) -> list[C
 
 def python_check() -> Check:
     found = f"{platform.python_version()} ({sys.executable}), {platform.system()} {platform.machine()}"
-    if sys.version_info < (3, 11):
-        return Check("fault", "Python", found, "make the environment with Python 3.11 or newer: make install PYTHON=python3.11")
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         return Check("warning", "Python", found, "vLLM is set up for Linux x86-64 only; elsewhere take an LLM by llm.base_url=…")
     return Check("ok", "Python", found)

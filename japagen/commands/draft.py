@@ -78,9 +78,10 @@ class _Japanese:
         return f"{self._answers.about}を、組の一つ目の文として{self._limit}文だけを出力してください。"
 
     def instruction(self, label: LabelAnswer) -> str:
+        meaning = f"「{label.word}」は、{label.description}です。"
         if self._answers.kind == "pair":
-            return f"この一つ目の文と「{label.word}」になる二つ目の文を{self._limit}「{label.word}」は、{label.description}です。文だけを出力してください。"
-        return f"{self._answers.about}のうち「{label.word}」にあたるものを{self._limit}「{label.word}」は、{label.description}です。本文だけを出力してください。"
+            return f"この一つ目の文と「{label.word}」になる二つ目の文を{self._limit}{meaning}文だけを出力してください。"
+        return f"{self._answers.about}のうち「{label.word}」にあたるものを{self._limit}{meaning}本文だけを出力してください。"
 
     def phrase(self) -> str:
         return "題材は「{value}」です。"

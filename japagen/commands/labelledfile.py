@@ -1,5 +1,6 @@
 """What a few labelled rows say about a task: which columns hold texts and labels, which labels there are, how long texts are."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ class LabelledFile:
     def max_chars(self, columns: list[str]) -> int:
         """A limit under which 19 of 20 of the texts stay, in round tens."""
         lengths = sorted(len(str(value)) for column in columns for value in self.values(column))
-        return max(10, -(-lengths[int(0.95 * (len(lengths) - 1))] // 10) * 10)
+        return max(10, -(-lengths[math.ceil(0.95 * len(lengths)) - 1] // 10) * 10)
 
     def _mean_length(self, column: str) -> float:
         return sum(len(value) if isinstance(value, str) else 0 for value in self.values(column)) / len(self.rows)

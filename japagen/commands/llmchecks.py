@@ -71,7 +71,7 @@ def template_check(llm: LLM, endpoint: Endpoint, prompt: list[Message]) -> Check
     """Whether the server turns messages into a prompt."""
     num, refusal = prompt_tokens(llm, endpoint, prompt)
     if num is None:
-        cure = "take an instruction-tuned model, or give a template: llm.server.extra_args=[--chat-template,FILE]; look at chat_template_args too"
+        cure = "take an instruction-tuned model, or give a template: llm.server.extra_args=[--chat-template,FILE]"
         return Check("fault", "chat template", f"the server refuses chat messages: {refusal}", cure)
     return Check("ok", "chat template", f"applied: the first prompt takes {num} tokens of llm.max_model_len={llm.max_model_len}")
 

@@ -22,7 +22,7 @@ from japagen.commands.compose import CONF
 from japagen.commands.console import make_console
 from japagen.commands.draft import Answers, LabelAnswer, draft_task
 from japagen.commands.labelledfile import LabelledFile, read_labelled
-from japagen.commands.paperform import PaperForm, read_paper_form, renamed
+from japagen.commands.paperform import read_paper_form, renamed
 from japagen.commands.taskfile import check_text, task_yaml, write_new
 from japagen.config import Data
 from japagen.errors import ConfigError, DataError, JapagenError, check_choice, nearest
@@ -82,6 +82,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _flag(option: str) -> str:
+    """As it is typed; those given once for each of several are named in the singular."""
+    return {"descriptions": "--description", "attributes": "--attribute"}.get(option, f"--{option.replace('_', '-')}")
+
+
 class EndOfAnswers(ConfigError):
     """Ctrl-D, or the end of a pipe."""
 
@@ -94,7 +99,7 @@ class Asker:
 
     def ask(self, option: str, question: str, convert: Callable[[str], Any], proposal: str | None = None, hint: str = "") -> Any:
         """The converted answer; ConfigError where an option's answer is wrong, or where answers end."""
-        flag = f"--{option.replace('_', '-')}"
+        flag = _flag(option)
         given = getattr(self._options, option)
         if given is not None:
             return self._converted(convert, given, flag)
@@ -106,7 +111,7 @@ class Asker:
 
     def ask_each(self, option: str, names: Sequence[str], question: str, proposals: Sequence[str | None], hint: str = "") -> list[str]:
         """One text for each label; the option gives them all."""
-        flag = f"--{option.rstrip('s') if option == 'descriptions' else option}"
+        flag = _flag(option)
         given = getattr(self._options, option)
         if given is not None:
             texts = given if isinstance(given, list) else _split(given)
@@ -179,7 +184,7 @@ def _from_answers(asker: Asker, options: argparse.Namespace) -> tuple[Task, Path
         about,
         max_chars,
         labels,
-        fields,
+        tuple(fields),
         label_field,
         attributes,
         label_map if target == "classification" else {},
@@ -191,7 +196,7 @@ def _from_paper(asker: Asker, options: argparse.Namespace) -> tuple[Task, Path |
     form = read_paper_form(options.from_file)
     unused = [flag for flag in ("kind", "about", "descriptions", "attributes") if getattr(options, flag) is not None]
     if unused:
-        raise ConfigError(f"--{unused[0].rstrip('s')} is not asked for with --from: the file says it")
+        raise ConfigError(f"{_flag(unused[0])} has no place beside --from: the file says it")
     if form.ignored:
         print(f"{options.from_file}: ignored: {', '.join(form.ignored)}")
     name = asker.ask("name", "The task's name", _name_for(options), re.sub(r"[^A-Za-z0-9_-]+", "-", form.name).strip("-") or None)

@@ -102,10 +102,8 @@ def _rows_per_s(store: Store, key: str) -> float:
 def project(measured: Measured, num_per_label: int, acceptance: dict[str, float]) -> Projection:
     """For an acceptance (label -> share) that is taken to hold for all texts."""
     indices = [math.ceil(num_per_label / acceptance[name]) for name in measured.judged]
-    if len(measured.turns) == 1:
-        counts = [sum(indices)]
-    else:
-        counts = [max(indices), math.ceil(sum(indices) * measured.firsts_passing)]
+    is_pair = len(measured.turns) == 2
+    counts = [max(indices), math.ceil(sum(indices) * measured.firsts_passing)] if is_pair else [sum(indices)]
     replies = sum(counts)
     prompt = sum(turn.prompt_mean * count for turn, count in zip(measured.turns, counts, strict=True))
     completion = sum(turn.completion_mean * count for turn, count in zip(measured.turns, counts, strict=True))
@@ -144,8 +142,9 @@ def print_projection(config: Config, measured: Measured, console: Console) -> No
 
 
 _CAVEAT = (
-    "From the highest to the lowest acceptance that fits these replies (95%). Duplicates grow with the number of texts and come on top. ≤: at the"
-    " lowest acceptance and the speed of few open requests; a run keeps more open and is usually faster. Server starts and training are not in it."
+    "From the highest to the lowest acceptance that fits these replies (95%). Duplicates grow with the number of texts and come on top."
+    " ≤: at the lowest acceptance and the speed of few open requests; a run keeps more open and is usually faster. Server starts and"
+    " training are not in it."
 )
 
 

@@ -1,5 +1,6 @@
 """A Task as a commented YAML file for people, and the check that what is written means that Task."""
 
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -37,11 +38,11 @@ def _entry(key: str, value: Any, comment: str = "", indent: str = "", column: in
 def _escaped(value: Any) -> Any:
     """With OmegaConf's interpolation switched off, since a task's texts are texts."""
     if isinstance(value, str):
-        return value.replace("${", "\\${")
+        return re.sub(r"(\\*)\$\{", lambda found: f"{found[1] * 2}\\${{", value)
     if isinstance(value, list):
         return [_escaped(one) for one in value]
     if isinstance(value, dict):
-        return {_escaped(name): _escaped(one) for name, one in value.items()}
+        return {name: _escaped(one) for name, one in value.items()}
     return value
 
 

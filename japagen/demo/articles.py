@@ -6,12 +6,15 @@ article_words.py. A slot keeps its word through a text, so that the body speaks 
 
 import random
 import re
+from functools import cache
 
 from japagen.demo.article_words import COMMON, TOPICS, Desk
 
 MIN_CHARS, MAX_CHARS = 50, 150
 SLOT = re.compile(r"\{(\w+?)(\d?)\}")
 """{name}, or {name2} for another word of the same table."""
+ASIDES = frozenset(f"{{{table}{digit}}}" for table in COMMON for digit in ("", *"0123456789"))
+"""Slots that every topic has: dates, numbers, names."""
 
 
 def article(label: str, rng: random.Random) -> str:
@@ -30,20 +33,24 @@ def _draft(words: dict[str, tuple[str, ...]], desk: Desk, rng: random.Random) ->
     """An article of any length: one headline, one opening, further sentences up to a length drawn at random."""
     chosen: dict[str, str] = {}
     text = _fill(rng.choice(desk.headlines), words, chosen, rng)
-    text += " " + _fill(rng.choice(_related(desk.openings, words, chosen)), words, chosen, rng)
+    text += " " + _fill(rng.choice(_related(desk.openings, chosen)), words, chosen, rng)
     wanted_chars = rng.randint(65, 120)
-    for frame in rng.sample(_related(desk.more, words, chosen), 3):
+    for frame in rng.sample(_related(desk.more, chosen), 3):
         if len(text) < wanted_chars:
             text += _fill(frame, words, chosen, rng)
     return text
 
 
-def _related(frames: list[str], words: dict[str, tuple[str, ...]], chosen: dict[str, str]) -> list[str]:
+def _related(frames: list[str], chosen: dict[str, str]) -> list[str]:
     """The frames that speak of something already named, or of nothing in particular; all of them if those are fewer than three."""
-    topical = {key for key in chosen if SLOT.sub(r"\1", key) in words}
-    slots = [{slot[0] for slot in SLOT.finditer(frame) if slot[1] in words} for frame in frames]
-    related = [frame for frame, keys in zip(frames, slots, strict=True) if not keys or keys & topical]
+    topical = chosen.keys() - ASIDES
+    related = [frame for frame in frames if not _slots(frame) - ASIDES or _slots(frame) & topical]
     return related if len(related) >= 3 else frames
+
+
+@cache
+def _slots(frame: str) -> frozenset[str]:
+    return frozenset(slot[0] for slot in SLOT.finditer(frame))
 
 
 def _fill(frame: str, words: dict[str, tuple[str, ...]], chosen: dict[str, str], rng: random.Random) -> str:

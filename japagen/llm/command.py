@@ -31,6 +31,7 @@ def command(llm: LLM, model_path: str, revision: str | None, device: str, port: 
         "--generation-config": "vllm",
         "--revision": None if Path(model_path).is_dir() else revision,
         "--quantization": llm.quantization,
+        "--reasoning-parser": llm.reasoning_parser,
         "--tensor-parallel-size": llm.gpus if device == "cuda" and llm.gpus > 1 else None,
         "--gpu-memory-utilization": llm.server.gpu_memory_utilization if device == "cuda" else None,
     }

