@@ -280,7 +280,8 @@ def _check_choices(config: Config) -> None:
     check_choice("prompt.name", config.prompt.name, PROMPTS)
     if config.prompt.name == "kadg" and not config.task.has_knowledge:
         raise ConfigError(
-            f"prompt=kadg needs the task's knowledge, and task {config.task.name!r} names none: give it `attributes`, or labels with `described`"
+            f"prompt=kadg needs the task's knowledge, and task {config.task.name!r} names none: give it `attributes`,"
+            " or labels with `described`"
         )
     check_choice("data.source", config.data.source, ["sample", "published", "files"])
     check_choice("curate.contamination", config.curate.contamination, ["off", "exact", "ngram"])

@@ -119,7 +119,7 @@ def _has_several_candidates(text: str, several_lines: bool) -> bool:
     if len(lines) < 2:
         return False
     marked = sum(bool(_MARKER.match(line)) for line in lines)
-    return marked >= 2 or not several_lines and all(line.rstrip().endswith(("。", "」", ".", "！", "？", "!", "?")) for line in lines)
+    return marked >= 2 or (not several_lines and all(line.rstrip().endswith(("。", "」", ".", "！", "？", "!", "?")) for line in lines))
 
 
 def _judge_cleaned(task: Task, text: str) -> Reject | None:

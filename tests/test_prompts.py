@@ -43,7 +43,8 @@ def test_values_are_drawn_evenly_and_stand_in_the_prompt(name: str) -> None:
 def test_the_order_of_values_is_the_seed_s() -> None:
     task = load_task("marcja")
     orders = [
-        [Stream(key, task, Prompting(knowledge=True), {}, 1).ask("positive", i).attributes["genre"] for i in range(11)] for key in ("a", "b")
+        [Stream(key, task, Prompting(knowledge=True), {}, 1).ask("positive", i).attributes["genre"] for i in range(11)]
+        for key in ("a", "b")
     ]
     assert orders[0] != orders[1]
 

@@ -109,8 +109,8 @@ def test_japanese_is_kept(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "这个产品非常好用", "今天天气很好，我们去公园玩吧。", "這個產品非常好用", "我是學生", "他們在公園裡跑步", "質量很好，物流也很快", "你好",
-        "This is a pen.", "I love 寿司 and ramen very much today", "안녕하세요", "Привет, как дела", "12345", "😊🎉", "",
+        "这个产品非常好用", "今天天气很好，我们去公园玩吧。", "這個產品非常好用", "我是學生", "他們在公園裡跑步", "質量很好，物流也很快",
+        "你好", "This is a pen.", "I love 寿司 and ramen very much today", "안녕하세요", "Привет, как дела", "12345", "😊🎉", "",
     ],
 )  # fmt: skip
 def test_other_languages_are_refused(text: str) -> None:

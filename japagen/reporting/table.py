@@ -104,8 +104,10 @@ def _result_row(result: Result) -> list[str]:
 
 
 def _further_score(outcome: Result | Failure, name: str) -> str:
-    scored = outcome.also_scored.get(name) if isinstance(outcome, Result) else None
-    return "–" if scored is None else f"{format_score(scored['metrics'][outcome.metric])} (n={scored['num_eval']})"
+    if isinstance(outcome, Failure) or name not in outcome.also_scored:
+        return "–"
+    scored = outcome.also_scored[name]
+    return f"{format_score(scored['metrics'][outcome.metric])} (n={scored['num_eval']})"
 
 
 def _failed_row(failure: Failure) -> list[str]:

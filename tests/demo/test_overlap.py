@@ -117,7 +117,9 @@ def test_the_smoke_sample_was_written_apart_from_what_built_the_models(corpus: C
     tasks, rng, words = load_tasks(CONF), random.Random(0), fugashi.Tagger()
     rows, texts = Rows(corpus, tasks), set(corpus.sentences())
     for task in tasks.values():
-        texts |= {text for label in task.labels for _ in range(3000 // len(task.labels)) for text in rows.draw(task.name, label.name, rng).texts}
+        texts |= {
+            text for label in task.labels for _ in range(3000 // len(task.labels)) for text in rows.draw(task.name, label.name, rng).texts
+        }
 
     def grams(text: str) -> set[tuple[str, ...]]:
         surfaces = [word.surface for word in words(text)]
