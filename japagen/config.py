@@ -79,7 +79,7 @@ class LLM:
     price_per_gpu_hour: Optional[float] = None
     price_per_million_tokens: Optional[float] = None
     seen: list[str] = field(default_factory=list)
-    """Gold data known to be in its tuning, as task/split; [unknown] where nothing is known."""
+    """Gold data known to be in its tuning, as task/split; task/made: texts made for the task's classes; [unknown]: nothing is known."""
     verified: str = "never"
     """never, or the date and hardware of a run of ours with the real weights."""
     demo: bool = False

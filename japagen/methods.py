@@ -85,7 +85,9 @@ class Experiment:
         seen = [entry for entry in config.llm.seen if entry.split("/")[0] == self.task.name]
         shots = f"{config.shots} shots" if config.shots else "zero-shot"
         if seen:
-            return f"{config.shots} shots, LLM tuned on this task's {seen[0].partition('/')[2] or 'data'} split"
+            what = seen[0].partition("/")[2]
+            told = "texts made for this task" if what == "made" else f"this task's {what or 'data'} split"
+            return f"{config.shots} shots, LLM tuned on {told}"
         return f"{shots}, LLM's tuning data unknown" if "unknown" in config.llm.seen else shots
 
 

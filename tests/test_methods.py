@@ -53,6 +53,7 @@ def test_few_gold_selects_on_nothing(composed: Compose) -> None:
 
 def test_what_an_llm_has_seen_is_never_called_zero_shot(composed: Compose) -> None:
     assert plan_experiment(composed()).protocol == "0 shots, LLM tuned on this task's train split"
+    assert plan_experiment(composed("task=news")).protocol == "0 shots, LLM tuned on texts made for this task"
     assert plan_experiment(composed("llm.seen=[unknown]")).protocol == "zero-shot, LLM's tuning data unknown"
     assert plan_experiment(composed("llm.seen=[jsts/train]")).protocol == "zero-shot"
     assert plan_experiment(composed("llm.seen=[]", "shots=2")).protocol == "2 shots"
