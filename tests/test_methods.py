@@ -6,7 +6,7 @@ import pytest
 
 from japagen.errors import ConfigError, DataError
 from japagen.methods import gold_rows, plan_experiment
-from tests.conftest import Compose
+from tests.conftest import MIRROR, Compose, needs_mirror
 
 
 def test_zero_shot_reads_no_training_row(composed: Compose) -> None:
@@ -93,3 +93,27 @@ def test_running_settings_change_no_key(composed: Compose) -> None:
         plan_experiment(composed("store=elsewhere", "device=cpu", "logger=none", "synthesis.concurrency=3")),
     )
     assert one.keys == other.keys
+
+
+@needs_mirror
+def test_jcola_is_scored_out_of_domain_as_well(composed: Compose) -> None:
+    experiment = plan_experiment(composed("task=jcola", "data=published", f"data.mirror={MIRROR}"))
+    assert {name: len(split.examples) for name, split in experiment.also_scored.items()} == {"out_of_domain_valid": 685}
+    alone = plan_experiment(composed("task=jcola", "data=published", f"data.mirror={MIRROR}", "task.published.also_scored=[]"))
+    assert alone.keys["stream"] == experiment.keys["stream"]
+    assert alone.keys["dataset"] != experiment.keys["dataset"]  # contamination is checked against both splits
+
+
+@pytest.mark.parametrize("name", ["marcja", "covid19"])
+@pytest.mark.parametrize("method", ["japagen", "gold"])
+def test_gold_data_that_nobody_can_have_are_refused_with_what_to_do(composed: Compose, name: str, method: str) -> None:
+    with pytest.raises(DataError, match=r"data\.eval_file=FILE.*WRIME"):
+        plan_experiment(composed(f"task={name}", f"method={method}", "data=published"))
+
+
+def test_every_value_that_may_be_drawn_is_measured_against_the_context(composed: Compose) -> None:
+    longest = "とても長い種類" * 60
+    config = composed("task=marcja", "prompt=kadg", "llm.max_model_len=256")
+    config.task.attributes[0].values.append(longest)
+    with pytest.raises(ConfigError, match="max_model_len"):
+        plan_experiment(config)

@@ -19,7 +19,7 @@ RESULT = Result(
 
 def printed(*outcomes: Result | Failure) -> str:
     stream = io.StringIO()
-    print_results(outcomes, Console(file=stream, width=200))
+    print_results(outcomes, Console(file=stream, width=220))
     return stream.getvalue()
 
 
@@ -55,3 +55,11 @@ def test_a_task_without_gold_has_a_row_without_score() -> None:
 
 def test_scores_without_value_are_dashes() -> None:
     assert format_score(None) == "–"
+
+
+def test_a_further_split_has_a_column_of_its_own() -> None:
+    further = {"out_of_domain_valid": {"metrics": {"accuracy": {"value": 0.25, "low": 0.2, "high": 0.3}}, "num_eval": 685}}
+    text = printed(replace(RESULT, also_scored=further), replace(RESULT, task="jsts"))
+    assert "out_of_domain" in text
+    assert "0.250" in text
+    assert "out_of_domain" not in printed(RESULT)
