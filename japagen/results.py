@@ -151,7 +151,8 @@ def model_card(experiment: Experiment, num_rows: int) -> str:
         lines += [f"- training texts: {experiment.train_gold.source}, licence {experiment.train_gold.license}"]
     if experiment.is_demo:
         lines += ["", "**Demo: made with demo models or smoke data, so that the pipeline runs anywhere. Its predictions mean nothing.**"]
-    lines += ["", "Load it with `transformers.pipeline('text-classification', model=FOLDER)`.", ""]
+    split = " It reads texts split into words by Juman++ v2, one space between them." if config.model.word_splitter else ""
+    lines += ["", f"Load it with `transformers.pipeline('text-classification', model=FOLDER)`.{split}", ""]
     return "\n".join(lines)
 
 

@@ -73,6 +73,10 @@ def serving(stub: StubLLM) -> Iterator[StubLLM]:
         def do_GET(self) -> None:
             self._send(200, {"data": [{"id": "stub", "owned_by": stub.owned_by}]})
 
+        def do_HEAD(self) -> None:
+            self.send_response(200 if self.path == "/v1/models" else 404)
+            self.end_headers()
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             self._send(*stub.answer(self.path, body))

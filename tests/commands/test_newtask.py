@@ -171,5 +171,5 @@ def test_whatever_is_said_is_read_back(names: list[str], about: str, title: str,
 def test_a_text_that_would_be_read_otherwise_is_refused() -> None:
     task = any_task(["a", "b"], "x: y # z \\\\${x}", "'", "pair")
     check_text(task, task_yaml(task, "Origin."))
-    with pytest.raises(ConfigError, match="system, .*: what you gave can't be written as YAML so that it reads back the same"):
+    with pytest.raises(ConfigError, match=r"system, .*: what you gave can't be written as YAML so that it reads back the same"):
         check_text(task, task_yaml(task, "Origin.").replace("x: y", "x; y"))
