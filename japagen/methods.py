@@ -194,10 +194,10 @@ async def fill_stream(experiment: Experiment, store: Store, client: Client, show
     try:
         await generator.run(client)
     finally:
-        _note_session(rows.folder, generator.progress())
+        note_session(rows.folder, generator.progress())
 
 
-def _note_session(folder: Path, progress: Progress) -> None:
+def note_session(folder: Path, progress: Progress) -> None:
     """Appends what one run over the stream made; costs are summed from these lines."""
     line = {"seconds": round(progress.seconds, 3), "rows": progress.new_rows, "completion_tokens": progress.new_tokens}
     with explain_os_errors(folder), (folder / SESSIONS).open("a", encoding="utf-8") as file:

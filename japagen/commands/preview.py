@@ -26,7 +26,7 @@ from japagen.errors import ConfigError
 from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.server import serve
-from japagen.methods import Experiment, _note_session, llm_location, make_selector, plan_experiment
+from japagen.methods import Experiment, llm_location, make_selector, note_session, plan_experiment
 from japagen.prompts import Message
 from japagen.replies import REASONS, Reject
 from japagen.store import Store
@@ -167,7 +167,7 @@ async def _fill(experiment: Experiment, endpoint: Endpoint, rows: StreamRows, se
         try:
             await generator.run(client)
         finally:
-            _note_session(rows.folder, generator.progress())
+            note_session(rows.folder, generator.progress())
     return generator.progress()
 
 
