@@ -1,6 +1,7 @@
 """An OpenAI-compatible server on a real socket that says and refuses what a test wants; it counts what it is asked."""
 
 import json
+import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,12 +14,17 @@ import pytest
 Messages = list[dict[str, str]]
 
 
+def some_text(seed: int) -> str:
+    """Another sentence for each seed, and no two nearly alike."""
+    return "".join(random.Random(seed).choices("犬猫馬鳥花山川海空町人車", k=12)) + "です。"
+
+
 @dataclass
 class StubLLM:
     """How it behaves, and what came."""
 
     owned_by: str = "vllm"
-    write: Callable[[Messages, int], str] = lambda messages, seed: f"{seed}匹の犬が走っています。"
+    write: Callable[[Messages, int], str] = lambda messages, seed: some_text(seed)
     finish_reason: str = "stop"
     system: str = "taken"
     """taken, dropped or refused."""

@@ -18,7 +18,7 @@ from japagen.llm.endpoint import Endpoint
 from japagen.methods import fill_stream, generation_seconds, stream_is_complete
 from japagen.store import Store
 from japagen.synthesis.stream import StreamRows
-from tests.commands.conftest import Messages, StubLLM
+from tests.commands.conftest import Messages, StubLLM, some_text
 
 
 def show(stub: StubLLM, store: Path, *overrides: str, n: int = 3) -> str:
@@ -39,7 +39,7 @@ def rows_of(stub: StubLLM, store: Path, *overrides: str) -> StreamRows:
 
 
 def every_second_is_chat(messages: Messages, seed: int) -> str:
-    return "はい、以下が例文です。" if seed % 2 else f"{seed}匹の犬が走っています。"
+    return "はい、以下が例文です。" if seed % 2 else some_text(seed)
 
 
 def test_each_label_gets_n_replies_judged_in_words(stub_llm: StubLLM, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_pairs_show_turn_one_once_and_why_a_first_sentence_fell(stub_llm: StubLL
     def write(messages: Messages, seed: int) -> str:
         if messages[-1]["content"].startswith("ある画像") and seed % 2:
             return "犬が" * 60
-        return f"{seed}匹の犬が走っています。"
+        return some_text(seed)
 
     stub_llm.write = write
     said = show(stub_llm, tmp_path, "task=jnli", n=4)
