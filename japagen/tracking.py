@@ -93,9 +93,10 @@ def track(experiment: Experiment, group: str, folder: Path) -> Iterator[Tracker]
 
 
 def run_name(experiment: Experiment) -> str:
-    """Short and readable: task, method, shots, LLM, encoder, seed."""
+    """Short and readable: task, method, shots, prompt where it isn't base, LLM, encoder, seed."""
     config = experiment.config
-    made_by = [f"{config.shots}-shot", config.llm.name] if experiment.needs_llm else [f"gold-{config.gold_per_label}"]
+    prompt = [] if config.prompt.name == "base" else [config.prompt.name]
+    made_by = [f"{config.shots}-shot", *prompt, config.llm.name] if experiment.needs_llm else [f"gold-{config.gold_per_label}"]
     return "-".join([config.task.name, config.method.name, *made_by, config.model.name, f"seed{config.seed}"])
 
 

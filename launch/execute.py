@@ -90,7 +90,7 @@ def _run_llm_work(groups: Sequence[Group], store: Store) -> dict[str, str]:
 
 def _run_stream(experiment: Experiment, store: Store, endpoint: Endpoint, faults: dict[str, str]) -> None:
     config = experiment.config
-    name = f"{config.task.name} {config.shots}-shot"
+    name = f"{config.task.name} {config.shots}-shot {config.prompt.name}"
 
     async def fill() -> None:
         async with Client(endpoint, config.llm.id, config.synthesis.concurrency) as client:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pytest
 
 from japagen.methods import plan_experiment
-from japagen.tracking import Tracker, _tracked_config, track, wandb_mode
+from japagen.tracking import Tracker, _tracked_config, run_name, track, wandb_mode
 from tests.conftest import Compose
 from tests.reporting.test_table import RESULT
 
@@ -60,3 +60,9 @@ def test_the_final_score_stands_apart_from_synthetic_validation() -> None:
     assert Run.summary["gold/valid/accuracy_interval"] == [0.4, 0.6]
     assert Run.summary["baseline/majority"] == 0.33
     assert not any(name.startswith("valid/") for name in Run.summary)
+
+
+def test_runs_of_both_prompts_have_names_of_their_own(composed: Compose) -> None:
+    base, kadg = (run_name(plan_experiment(composed(f"prompt={prompt}"))) for prompt in ("base", "kadg"))
+    assert base == "jnli-japagen-0-shot-demo-demo-seed0"
+    assert kadg == "jnli-japagen-0-shot-kadg-demo-demo-seed0"
