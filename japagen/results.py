@@ -16,6 +16,7 @@ from japagen.curation.dataset import Dataset
 from japagen.evaluation import Predictions, decide, evaluate
 from japagen.methods import Experiment, Say, encoder_location, generation_seconds, training_rows
 from japagen.store import Lock, Store, commit, read_json, versions, write_json
+from japagen.tasks import Example
 
 Scores = dict[str, dict[str, float] | None]
 """{metric: {value, low, high}}; None where the gold rows allow no value."""
@@ -164,22 +165,23 @@ def _write_result(experiment: Experiment, store: Store, out: Path) -> dict[str, 
     started = time.monotonic()
     scored: dict[str, dict[str, Any]] = {}
     if experiment.evaluation is not None:
-        scored[PRIMARY] = _score(experiment, store, experiment.evaluation, out / "predictions.parquet")
-    for name, split in experiment.also_scored.items():
-        scored[name] = _score(experiment, store, split, out / f"predictions-{name}.parquet")
+        dataset = training_rows(experiment, store)
+        rows = [*dataset.train, *dataset.valid]
+        scored[PRIMARY] = _score(experiment, store, experiment.evaluation, rows, out / "predictions.parquet")
+        for name, split in experiment.also_scored.items():
+            scored[name] = _score(experiment, store, split, rows, out / f"predictions-{name}.parquet")
     result = _describe(experiment, store, scored, time.monotonic() - started)
     write_json(out / "result.json", asdict(result))
     return {"seconds": time.monotonic() - started}
 
 
-def _score(experiment: Experiment, store: Store, split: gold.Split, path: Path) -> dict[str, Any]:
-    """Predicts one gold split into `path`; its `metrics`, `baselines`, `num_eval` and `gold_source`."""
+def _score(experiment: Experiment, store: Store, split: gold.Split, rows: Sequence[Example], path: Path) -> dict[str, Any]:
+    """Predicts one gold split into `path`; its `metrics`, `baselines` (of `rows`), `num_eval` and `gold_source`."""
     outputs, predictions = _predict(experiment, store, split)
-    rows = training_rows(experiment, store)
     _write_predictions(experiment, split, outputs, predictions, path)
     return {
         "metrics": evaluate(experiment.task, split.examples, predictions),
-        "baselines": baselines(experiment.task, [*rows.train, *rows.valid], split.examples),
+        "baselines": baselines(experiment.task, rows, split.examples),
         "num_eval": len(split.examples),
         "gold_source": split.source,
     }
