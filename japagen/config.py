@@ -169,6 +169,8 @@ class Train:
     validations_per_epoch: int = 1
     fixed_steps: int = 200
     """Optimiser steps where there is nothing to select on (gold_per_label=k)."""
+    keep: Optional[str] = None
+    """Running: weights kept once their result is there: all, best_seed (by validation rows) or none; null: all, in a sweep best_seed."""
 
 
 @dataclass
@@ -204,6 +206,60 @@ class Logger:
 
 
 @dataclass
+class Step:
+    """Running: what SLURM is asked for, for one job of a kind."""
+
+    partition: Optional[str] = None
+    account: Optional[str] = None
+    qos: Optional[str] = None
+    constraint: Optional[str] = None
+    exclude: Optional[str] = None
+    gpus: int = 1
+    """GPUs a job takes; LLM jobs take llm.gpus instead."""
+    gpu_option: str = "gres=gpu:{gpus}"
+    """How this site asks for GPUs, e.g. gres=gpu:a100:{gpus} or gpus-per-node={gpus}; empty: jobs without GPUs."""
+    cpus: int = 4
+    mem_gb: Optional[float] = None
+    time_min: int = 240
+    signal_s: int = 120
+    """Seconds before the time limit at which a job is told, to put away what it has."""
+    setup: list[str] = field(default_factory=list)
+    """Lines of shell before the job, e.g. `module load cuda`."""
+    python: Optional[str] = None
+    """Command that runs Python, e.g. `apptainer exec --nv image.sif python`; none: this interpreter."""
+    use_srun: bool = True
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Further sbatch options: {reservation: night}."""
+    requeue: bool = True
+    """Whether jobs may be put back into the queue; false: they end 'unfinished', and the same command goes on."""
+    throttle: Optional[int] = None
+    """Jobs of one array at a time; none: as many as there is room for."""
+    side_by_side: int = 1
+    """With pack=k: how many of a job's k students run at once on its GPU."""
+
+
+@dataclass
+class Site:
+    """Running: a cluster."""
+
+    name: str = "default"
+    llm: Step = field(default_factory=Step)
+    student: Step = field(default_factory=Step)
+    max_array: Optional[int] = None
+    """Longest array; none: the cluster's MaxArraySize is asked for."""
+    poll_s: float = 10.0
+    """Seconds between two looks at the queue, one call for all jobs."""
+    store: str = "outputs/store"
+    """Where everything made is kept unless `store` or JAPAGEN_STORE says otherwise; all nodes must see it."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Set in every job: HF_HOME, VLLM_CACHE_ROOT, …"""
+    scratch: Optional[str] = None
+    """Node-local folder for temporary files (TMPDIR of every job)."""
+    offline: bool = True
+    """Nodes have no internet: jobs run with HF_HUB_OFFLINE=1 and W&B offline, and submission refuses what `japagen fetch` must bring first."""
+
+
+@dataclass
 class Config:
     """One experiment."""
 
@@ -217,6 +273,7 @@ class Config:
     data: Data = field(default_factory=Data)
     synthesis: Synthesis = field(default_factory=Synthesis)
     logger: Logger = field(default_factory=Logger)
+    site: Site = field(default_factory=Site)
     shots: int = 0
     """Gold rows per label that the prompts show."""
     shots_seed: int = 0
@@ -230,9 +287,20 @@ class Config:
     """Running: where everything made is kept."""
     device: str = "auto"
     """Running: auto, cpu or cuda; for the LLM's server and the students."""
+    plan: bool = False
+    """Running: print what would run and start nothing."""
+    workers: Optional[int] = None
+    """Running: processes side by side on this machine; none: one a GPU, on the CPU one."""
+    shards: int = 1
+    """Running, SLURM: jobs, each with a server of its own, that fill the streams of one LLM together."""
+    pack: int = 1
+    """Running, SLURM: students in one job."""
+    wait: bool = True
+    """Running, SLURM: wait for the jobs and print the table; false: submit and return."""
 
 
 METHODS = ("japagen", "gold")
+KEEP = ("all", "best_seed", "none")
 PROMPTS = ("base", "kadg")
 
 
@@ -286,6 +354,8 @@ def _check_choices(config: Config) -> None:
     check_choice("data.source", config.data.source, ["sample", "published", "files"])
     check_choice("curate.contamination", config.curate.contamination, ["off", "exact", "ngram"])
     check_choice("device", config.device, ["auto", "cpu", "cuda"])
+    if config.train.keep is not None:
+        check_choice("train.keep", config.train.keep, KEEP)
     if config.model.word_splitter:
         check_choice("model.word_splitter", config.model.word_splitter, ["jumanpp"])
     check_choice("logger.wandb", config.logger.wandb, ["auto", "online", "offline", "off"])
@@ -326,6 +396,13 @@ _LEAST: dict[str, float] = {
     "train.patience": 1,
     "train.validations_per_epoch": 1,
     "train.fixed_steps": 1,
+    "workers": 1,
+    "shards": 1,
+    "pack": 1,
+    "site.max_array": 1,
+    "site.poll_s": 1,
+    **{f"site.{step}.{name}": 1 for step in ("llm", "student") for name in ("cpus", "time_min", "signal_s", "throttle", "side_by_side")},
+    "site.student.gpus": 0,
     "model.max_length": 8,
     "llm.gpus": 1,
     "llm.max_model_len": 16,

@@ -122,7 +122,7 @@ def model_identity(config: Config, rows_key: str, encoder_revision: str) -> dict
         "rows": rows_key,
         "task": [task.target, task.metric, [[label.name, label.score] for label in task.labels]],
         "encoder": {"id": model.id, "revision": encoder_revision, "max_length": model.max_length, "bf16": model.bf16, **words},
-        "train": asdict(config.train),
+        "train": {name: value for name, value in asdict(config.train).items() if name != "keep"},
         "seed": config.seed,
     }
 

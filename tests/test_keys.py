@@ -38,6 +38,7 @@ CHANGES: dict[str, set[str]] = {
     "train.epochs": MODEL, "train.batch_size": MODEL, "train.learning_rate": MODEL, "train.warmup_ratio": MODEL,
     "train.weight_decay": MODEL, "train.label_smoothing": MODEL, "train.patience": MODEL, "train.validations_per_epoch": MODEL,
     "train.fixed_steps": MODEL,
+    "train.keep": NONE,
     # names for people
     **dict.fromkeys(["task.name", "task.title", "llm.name", "model.name", "method.name", "curate.name"], NONE),
     **dict.fromkeys(["llm.license", "llm.license_note", "llm.price_per_gpu_hour", "llm.price_per_million_tokens", "llm.seen"], NONE),
@@ -56,6 +57,11 @@ CHANGES: dict[str, set[str]] = {
     **dict.fromkeys(["llm.trust_remote_code", "model.trust_remote_code"], NONE),
     **dict.fromkeys(["synthesis.max_rows_factor", "synthesis.concurrency", "data.cache", "data.mirror"], NONE),
     **dict.fromkeys(["logger.wandb", "logger.project", "logger.entity"], NONE),
+    **dict.fromkeys(["plan", "workers", "shards", "pack", "wait"], NONE),
+    **{f"site.{name}": NONE for name in ("name", "max_array", "poll_s", "store", "environment", "scratch", "offline")},
+    **{f"site.{step}.{name}": NONE for step in ("llm", "student") for name in (
+        "partition", "account", "qos", "constraint", "exclude", "gpus", "gpu_option", "cpus", "mem_gb", "time_min", "signal_s", "setup",
+        "python", "use_srun", "extra", "requeue", "throttle", "side_by_side")},
     **{f"llm.server.{name}": NONE for name in (
         "python", "port", "start_timeout_s", "max_restarts", "gpu_memory_utilization", "cpu_kvcache_gib", "enforce_eager", "extra_args")},
 }  # fmt: skip

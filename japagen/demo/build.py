@@ -21,7 +21,7 @@ from japagen.demo.chats import chat_stream, load_tasks
 from japagen.demo.corpus import Corpus, load_corpus
 from japagen.demo.grammar import caption
 from japagen.demo.reviews import review
-from japagen.demo.texts import text_stream
+from japagen.demo.texts import kinds, text_stream
 from japagen.demo.tokenizer import encoder_tokenizer, llm_tokenizer, prompt_phrases, train_pieces
 from japagen.demo.train_encoder import train_encoder
 from japagen.demo.train_llm import train_llm
@@ -61,8 +61,8 @@ def build(mirror: Path, out: Path, minutes_llm: float, minutes_encoder: float, s
             report["llm"] = asdict(train_llm(chats, tokenizer, llm_tokenizer(pieces, []), folder, minutes_llm, seed))
     if minutes_encoder:
         with replaced(out / "encoder") as folder:
-            texts = text_stream(corpus, tasks, seed)
-            report["encoder"] = asdict(train_encoder(texts, encoder_tokenizer(pieces), folder, minutes_encoder, seed))
+            texts, tokenizer = text_stream(corpus, tasks, seed), encoder_tokenizer(pieces)
+            report["encoder"] = asdict(train_encoder(texts, tokenizer, kinds(tasks), folder, minutes_encoder, seed))
     (out / "build.json").write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 

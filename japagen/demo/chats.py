@@ -23,13 +23,15 @@ from japagen.demo.tweets import tweet
 from japagen.prompts import Message, Prompting, messages
 from japagen.tasks import Label, Task, nearest_level
 
-TASK_WEIGHTS = {"jsts": 0.26, "jnli": 0.24, "jcola": 0.22, "marcja": 0.09, "covid19": 0.09, "news": 0.1}
+TASK_WEIGHTS = {"jsts": 0.22, "jnli": 0.2, "jcola": 0.2, "marcja": 0.15, "covid19": 0.11, "news": 0.12}
 KNOWLEDGE_CHATS = 0.4
 """Share of chats with prompt=kadg, where the row shows one of the attribute's values."""
 EXEMPLAR_CHATS = 0.12
 """Share of chats with exemplars; they are several times longer, so they cost more than the share says."""
 ENOUGH = 1000
 """Real pairs of one label from which on they get their full weight."""
+CAPTION_LEVELS = {"entailment": ("5",), "neutral": ("2", "3")}
+"""JNLI relation -> levels of JSTS whose pairs stand in that relation."""
 SHOTS = (1, 1, 1, 2, 2, 3, 3, 4, 5)
 
 Texts = tuple[str, ...]
@@ -65,8 +67,8 @@ class Rows:
         self._values = {task.name: task.attributes[0].values if task.attributes else [] for task in tasks.values()}
         self._sources: dict[str, list[tuple[Source, float]]] = {
             "jsts": [(self._jsts_real, 0.5), (self._jsts_grammar, 0.35), (self._jsts_edited, 0.15)],
-            "jnli": [(self._jnli_grammar, 0.4), (self._jnli_edited, 0.4), (self._jnli_real, 0.2)],
-            "jcola": [(self._jcola_real, 0.5), (self._jcola_made, 0.5)],
+            "jnli": [(self._jnli_grammar, 0.35), (self._jnli_edited, 0.35), (self._jnli_real, 0.1), (self._jnli_captions, 0.2)],
+            "jcola": [(self._jcola_real, 0.7), (self._jcola_made, 0.3)],
             "marcja": [(self._review, 1.0)],
             "covid19": [(self._tweet, 1.0)],
             "news": [(self._article, 1.0)],
@@ -107,6 +109,13 @@ class Rows:
         caption = rng.choice(self._captions)
         second = nli_edit(caption, label, rng)
         return None if second is None else _caption_row((caption, second))
+
+    def _jnli_captions(self, label: str, rng: random.Random) -> Row | None:
+        """Two captions of one picture: as good as equal ones entail each other, loosely related ones are neutral."""
+        if label not in CAPTION_LEVELS:
+            return None
+        texts = _pick(self._by_level[rng.choice(CAPTION_LEVELS[label])], rng)
+        return None if texts is None else _caption_row(texts if rng.random() < 0.5 else texts[::-1])
 
     def _jcola_real(self, label: str, rng: random.Random) -> Row:
         text = rng.choice(self._judged[label == "acceptable"])

@@ -98,7 +98,7 @@ def _optimizers(model: nn.Module, peak: float) -> list[torch.optim.Optimizer]:
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
-        inner = parameter.ndim == 2 and "embed" not in name and "lm_head" not in name
+        inner = parameter.ndim == 2 and "embed" not in name and "head" not in name
         (matrices if inner else others).append(parameter)
     return [
         torch.optim.Muon(matrices, lr=peak, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),

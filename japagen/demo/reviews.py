@@ -463,7 +463,7 @@ _VERDICTS = {
 }
 _DURABLE = ("家電", "パソコン用品", "台所用品", "おもちゃ")
 
-# Slots: n product; sentences: S start, A, B clauses on the product, G verdict, C closing; a_… clause joined; o what is granted; O opener.
+# Slots: n product; sentences: S start, A, B, D clauses on the product, G verdict, C closing; a_… clause joined; o what is granted; O opener.
 _FRAMES = """
     {S}{A} / {S}{A}{C} / {S}{G} / {S}{A}{B} / {S}{A}{G} / {S}{G}{C} / {S}{a_shi}{B} / {S}{a_node}{C} / {S}{o}{A} / {S}{o}{A}{C} / {S}{o}{G}
     {A}{G} / {A}{B}{C} / {A}{B}{G} / {G}{A} / {G}{A}{C} / {G}{A}{B} / {O}{A}{G} / {O}{a_shi}{B} / {O}{a_shi}{B}{C} / {O}{a_node}{C}
@@ -473,6 +473,9 @@ _FRAMES = """
     {n}の中でも、これは{A} / {n}はいろいろ試したが、これは{A} / {n}にしては{A}{C} / {n}は初めて。{G}{A} / レビューを見て買った{n}。{A}{G}
     {S}{A}{B}{C} / {S}{A}{B}{G} / {S}{a_shi}{B}{G} / {S}{a_shi}{B}{C} / {S}{G}{A}{B} / {S}{o}{A}{G} / {O}{A}{B}{G}{C} / {O}{G}{a_shi}{B}
     {a_node}{C} / {a_node}{C}{B}
+    {S}{A}{B}{D}{C} / {S}{A}{D}{G}{C} / {S}{o}{A}{B}{C} / {S}{a_shi}{B}{D}{G} / {S}{O}{A}{B}{G}{C} / {S}{G}{A}{B}{D} / {O}{G}{A}{B}{D}{C}
+    この{n}は{A}{B}{D}{C} / {n}は初めて。{A}{B}{D}{G} / レビューを見て買った{n}。{A}{D}{G}{C} / {n}です。{o}{A}{D}{B} / {S}{a_node}{C}{B}{D}
+    {n}にしては{A}{B}{G}{C} / {S}{o}{a_shi}{B}{G}{C} / {n}、{G}{a_shi}{B}{D}{C} / {S}{A}{B}{D}{G} / {O}{A}{B}{D}{G}{C}
 """
 _FRAMES_OF = {
     "positive": """
@@ -536,16 +539,17 @@ def _compose(label: str, genre: str, rng: random.Random) -> str:
     kind = rng.choices(tables.kinds, [len(kind.nouns) for kind in tables.kinds])[0]
     goods = genre not in _NO_GOODS
     own, common, general = kind.clauses[label], tables.common[label], verdicts(label, genre)
-    a, b = (rng.choice(own if own and (rng.random() < 0.6 or not common) else common) for _ in range(2))
+    a, b, d = (rng.choice(own if own and (rng.random() < 0.6 or not common) else common) for _ in range(3))
     noun, g = rng.choice(kind.nouns), rng.choice(general)
     closing = rng.choice(_closings(label, genre))
     grant = rng.choice([cell for name in ("any", "goods")[: 1 + goods] for cell in cells(_GRANTS[label][name])])
     start = rng.choice(tables.starts + (cells(_GENERAL_STARTS) if goods else [])).format(n=noun)
     granted = polite(grant) + "が、" if style == "polite" else join(grant, rng.choice(("が、", "けど、")))
-    if a.split(_PARTICLE)[0] == b.split(_PARTICLE)[0] or g == closing:
+    if len({clause.split(_PARTICLE)[0] for clause in (a, b, d)}) < 3 or g == closing:
         return ""
-    text = rng.choice(_frames(label)).format(
-        n=noun, S=start + "。", A=say(a, style, rng), B=say(b, style, rng), G=say(g, style, rng),
+    frames = _frames(label)
+    text = rng.choices([*frames], [*frames.values()])[0].format(
+        n=noun, S=start + "。", A=say(a, style, rng), B=say(b, style, rng), D=say(d, style, rng), G=say(g, style, rng),
         C=say(closing, style, rng), O=rng.choice(cells(_OPENERS[label])), o=granted,
         a_shi=join(a, "し、"), a_node=join(a, "ので、"),
     ).strip()  # fmt: skip
@@ -553,8 +557,9 @@ def _compose(label: str, genre: str, rng: random.Random) -> str:
 
 
 @cache
-def _frames(label: str) -> list[str]:
-    return cells(_FRAMES) + cells(_FRAMES_OF[label])
+def _frames(label: str) -> dict[str, int]:
+    """Frame -> weight; more slots weigh more, since most reviews say more than one thing."""
+    return {frame: frame.count("{") ** 2 for frame in cells(_FRAMES) + cells(_FRAMES_OF[label])}
 
 
 def place_particles(text: str, rng: random.Random) -> str:
