@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 
 from japagen.cli import explain
 from japagen.config import register_schema, to_config
-from japagen.errors import JapagenError
+from japagen.errors import ConfigError, JapagenError
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -27,7 +27,9 @@ def run(composed: DictConfig) -> None:
         config = to_config(composed)
         from launch.execute import execute, failures
 
-        outcomes = execute([config], group="-".join(Path(HydraConfig.get().runtime.output_dir).parts[-2:]))
+        if HydraConfig.get().launcher.get("executor") != "local":
+            raise ConfigError("hydra/launcher=slurm takes sweeps: add -m (a sweep may be of one experiment)")
+        outcomes = execute([config], "-".join(Path(HydraConfig.get().runtime.output_dir).parts[-2:]))
     except JapagenError as error:
         if os.environ.get("JAPAGEN_DEBUG"):
             raise

@@ -9,7 +9,10 @@ from omegaconf import DictConfig
 
 
 class JapagenLauncher(Launcher):
-    """Plans a sweep as a whole and runs it."""
+    """Plans a sweep as a whole and runs it: `executor` is local (this machine) or slurm."""
+
+    def __init__(self, executor: str = "local") -> None:
+        self.executor = executor
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.context, self.config = hydra_context, config
@@ -17,4 +20,4 @@ class JapagenLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from launch.sweep import launch_sweep
 
-        return launch_sweep(self.context.config_loader, self.config, job_overrides, initial_job_idx)
+        return launch_sweep(self.context.config_loader, self.config, job_overrides, initial_job_idx, self.executor)

@@ -256,7 +256,7 @@ class Site:
     scratch: Optional[str] = None
     """Node-local folder for temporary files (TMPDIR of every job)."""
     offline: bool = True
-    """Nodes have no internet: jobs run with HF_HUB_OFFLINE=1 and W&B offline, and submission refuses what `japagen fetch` must bring first."""
+    """Nodes have no internet: jobs run with HF_HUB_OFFLINE=1 and W&B offline; submission refuses what `japagen fetch` must bring first."""
 
 
 @dataclass

@@ -28,8 +28,16 @@ class GenerationError(JapagenError, RuntimeError):
     """A stream that can't give the texts asked for within its budget; what was made stays in the store."""
 
 
+class MissingTextsError(GenerationError):
+    """A data set whose stream isn't complete: whoever should have filled it failed, or hasn't finished."""
+
+
 class StoreError(JapagenError, RuntimeError):
     """The store can't be read or written, or somebody else holds what we need."""
+
+
+class FetchError(JapagenError, RuntimeError):
+    """A model that can't be brought onto this machine."""
 
 
 class TrainingError(JapagenError, RuntimeError):

@@ -8,8 +8,8 @@ work. The student and its score are `japagen.results`'.
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,22 @@ from japagen.config import Config
 from japagen.curation.contamination import EvaluationTexts
 from japagen.curation.dataset import Dataset, dataset_card, make_dataset, read_examples, write_dataset
 from japagen.curation.select import Selector
-from japagen.errors import DataError
+from japagen.errors import ConfigError, DataError, MissingTextsError
 from japagen.evaluation import METRICS_VERSION
 from japagen.hub import is_on_hub, locate, resolve_revision
+from japagen.keys import canonical_json
 from japagen.llm.client import Client
 from japagen.llm.context import check_context
 from japagen.prompts import Message, Prompting
 from japagen.store import Store, explain_os_errors
+from japagen.synthesis.claims import Claims
 from japagen.synthesis.generate import Generator, Progress
 from japagen.synthesis.stream import Stream, StreamRows, open_rows
 from japagen.tasks import Example, Task
 from japagen.training.words import check_splitter
 
+UNRESOLVED = "unresolved"
+"""Stands for a commit that can't be found, in plans that are only looked at."""
 SERVED = "as served"
 """Revision of an LLM behind `llm.base_url` whose YAML names none."""
 HELD_OUT = 0.1
@@ -91,28 +95,70 @@ class Experiment:
         return f"{shots}, LLM's tuning data unknown" if "unknown" in config.llm.seen else shots
 
 
+class Planner:
+    """Plans experiments, doing once what they share: reading gold rows, drawing from them, checking prompts against the context."""
+
+    def __init__(self, tentative: bool = False) -> None:
+        """`tentative`: for a look ahead only; a model whose commit can't be found gets a placeholder, and `unknown` says why."""
+        self._known: dict[str, Any] = {}
+        self._tentative = tentative
+        self.unknown: list[str] = []
+
+    def plan(self, config: Config) -> Experiment:
+        """Reads gold data, draws exemplars, resolves revisions and fixes all keys; raises before anything is made."""
+        task, method = config.task, config.method.name
+        where = canonical_json([asdict(task), asdict(config.data)])
+        evaluation = self._once(f"eval {where}", lambda: gold.read_eval(task, config.data))
+        also_scored = self._once(f"also {where}", lambda: gold.read_also_scored(task, config.data))
+        needs_train = method == "gold" or config.shots > 0
+        train_gold = self._once(f"train {where}", lambda: gold.read_train(task, config.data)) if needs_train else None
+        if needs_train and train_gold is None:
+            why = "method=gold" if method == "gold" else f"shots={config.shots}"
+            raise DataError(f"task {task.name!r}: {why} needs labelled train rows, and there are none; set data=files data.train_file=FILE")
+        exemplars: dict[str, tuple[Example, ...]] = {}
+        if method == "japagen" and train_gold is not None:
+            drawn = f"shots {config.shots} {config.shots_seed} {where}"
+            exemplars = self._once(drawn, lambda: gold.draw_exemplars(task, train_gold, config.shots, config.shots_seed))
+        check_splitter(config.model)
+        locate(config.model.id, "model.id")
+        encoder_revision = self._revision(partial(resolve_revision, config.model.id, config.model.revision, "model.id"), config.model.id)
+        rows = ""
+        if method == "gold":
+            drawn = f"gold {config.gold_per_label} {config.shots_seed} {where}"
+            assert train_gold is not None
+            rows = self._once(drawn, partial(_gold_rows_key, config, train_gold))
+        generator_revision = self._revision(partial(llm_revision, config), config.llm.id) if method == "japagen" else ""
+        scored = [evaluation, *also_scored.values()]
+        identities = _identities(config, scored, rows, exemplars, generator_revision, encoder_revision)
+        stage_keys = {stage: keys.stage_key(stage, identity) for stage, identity in identities.items()}
+        experiment = Experiment(config, evaluation, also_scored, train_gold, exemplars, encoder_revision, identities, stage_keys)
+        if experiment.needs_llm and generator_revision != UNRESOLVED:
+            self._once(f"fits {stage_keys['stream']} {config.llm.max_model_len}", lambda: _check_prompts(experiment))
+        return experiment
+
+    def _revision(self, resolve: Callable[[], str], model_id: str) -> str:
+        try:
+            return resolve()
+        except ConfigError as error:
+            if not (self._tentative and is_on_hub(model_id)):
+                raise
+            self.unknown += [] if str(error) in self.unknown else [str(error)]
+            return UNRESOLVED
+
+    def _once(self, what: str, make: Callable[[], Any]) -> Any:
+        if what not in self._known:
+            self._known[what] = make()
+        return self._known[what]
+
+
 def plan_experiment(config: Config) -> Experiment:
-    """Reads gold data, draws exemplars, resolves revisions and fixes all keys; raises before anything is made."""
-    task, method = config.task, config.method.name
-    evaluation = gold.read_eval(task, config.data)
-    also_scored = gold.read_also_scored(task, config.data)
-    needs_train = method == "gold" or config.shots > 0
-    train_gold = gold.read_train(task, config.data) if needs_train else None
-    if needs_train and train_gold is None:
-        why = "method=gold" if method == "gold" else f"shots={config.shots}"
-        raise DataError(f"task {task.name!r}: {why} needs labelled train rows, and there are none; set data=files data.train_file=FILE")
-    exemplars: dict[str, tuple[Example, ...]] = {}
-    if method == "japagen" and train_gold is not None:
-        exemplars = gold.draw_exemplars(task, train_gold, config.shots, config.shots_seed)
-    check_splitter(config.model)
-    locate(config.model.id, "model.id")
-    encoder_revision = resolve_revision(config.model.id, config.model.revision, "model.id")
-    identities = _identities(config, [evaluation, *also_scored.values()], train_gold, exemplars, encoder_revision)
-    stage_keys = {stage: keys.stage_key(stage, identity) for stage, identity in identities.items()}
-    experiment = Experiment(config, evaluation, also_scored, train_gold, exemplars, encoder_revision, identities, stage_keys)
-    if experiment.needs_llm:
-        check_context(config.llm, identities["stream"]["llm"]["revision"], _longest_prompts(experiment.stream), task.name)
-    return experiment
+    """One experiment, checked; see `Planner.plan`."""
+    return Planner().plan(config)
+
+
+def _check_prompts(experiment: Experiment) -> None:
+    revision = experiment.identities["stream"]["llm"]["revision"]
+    check_context(experiment.config.llm, revision, _longest_prompts(experiment.stream), experiment.task.name)
 
 
 def _longest_prompts(stream: Stream) -> list[list[Message]]:
@@ -126,24 +172,26 @@ def _longest_prompts(stream: Stream) -> list[list[Message]]:
 
 
 def _identities(
-    config: Config, scored: Sequence[gold.Split | None], train_gold: gold.Split | None,
-    exemplars: dict[str, tuple[Example, ...]], encoder_revision: str,
+    config: Config, scored: Sequence[gold.Split | None], rows: str, exemplars: dict[str, tuple[Example, ...]],
+    generator_revision: str, encoder_revision: str,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
+    """`rows`: the key of gold training rows; '' where an LLM writes them."""
     identities: dict[str, dict[str, Any]] = {}
     checksum = "+".join(split.checksum for split in scored if split is not None) or None
-    if config.method.name == "japagen":
-        identities["stream"] = keys.stream_identity(config, llm_revision(config), exemplars)
+    if not rows:
+        identities["stream"] = keys.stream_identity(config, generator_revision, exemplars)
         stream = keys.stage_key("stream", identities["stream"])
         identities["dataset"] = keys.dataset_identity(config, stream, checksum)
         rows = keys.stage_key("dataset", identities["dataset"])
-    else:
-        assert train_gold is not None
-        train, valid = gold_rows(config, train_gold)
-        rows = f"gold:{keys.examples_checksum(train)}:{keys.examples_checksum(valid)}"
     identities["model"] = keys.model_identity(config, rows, encoder_revision)
     model = keys.stage_key("model", identities["model"])
     identities["result"] = keys.result_identity(config.task, model, checksum, METRICS_VERSION)
     return identities
+
+
+def _gold_rows_key(config: Config, train_gold: gold.Split) -> str:
+    train, valid = gold_rows(config, train_gold)
+    return f"gold:{keys.examples_checksum(train)}:{keys.examples_checksum(valid)}"
 
 
 def llm_revision(config: Config) -> str:
@@ -179,22 +227,20 @@ def stream_is_complete(experiment: Experiment, store: Store) -> bool:
 
 
 async def fill_stream(experiment: Experiment, store: Store, client: Client, show: Callable[[Progress], None]) -> None:
-    """Asks the LLM for what the experiment's data set misses; the caller holds the stream's lock."""
-    config = experiment.config
-    rows = open_rows(store, experiment.stream)
-    generator = Generator(
-        experiment.stream,
-        rows,
-        make_selector(experiment),
-        config.llm.sampling,
-        config.num_per_label,
-        config.synthesis.max_rows_factor,
-        show,
-    )
-    try:
-        await generator.run(client)
-    finally:
-        note_session(rows.folder, generator.progress())
+    """Asks the LLM for what the experiment's data set misses, together with whoever else fills the stream now."""
+    config, stream = experiment.config, experiment.stream
+    with Claims(store, stream) as claims:
+        is_settled = False
+        while not is_settled:
+            rows, selector = open_rows(store, stream), make_selector(experiment)
+            factor = config.synthesis.max_rows_factor
+            generator = Generator(stream, rows, selector, config.llm.sampling, config.num_per_label, factor, show, claims)
+            try:
+                await generator.run(client)
+            finally:
+                with store.lock("sessions", stream.key):  # appending from two hosts isn't atomic on a shared file system
+                    note_session(rows.folder, generator.progress())
+            is_settled = not rows.is_disputed  # else, judged as a reader of the files judges, something may be missing
 
 
 def note_session(folder: Path, progress: Progress) -> None:
@@ -228,7 +274,8 @@ def _write_dataset(experiment: Experiment, store: Store, out: Path) -> dict[str,
     rows = StreamRows(store.path("stream", experiment.keys["stream"]))
     selector = make_selector(experiment)
     selector.advance(rows)
-    assert selector.is_complete, "a data set is cut from a stream that is complete"
+    if not selector.is_complete:
+        raise MissingTextsError(f"{experiment.task.name}: the texts that the student learns from are not all written")
     evaluation = None
     if config.curate.contamination != "off" and experiment.evaluation is not None:
         scored = [experiment.evaluation, *experiment.also_scored.values()]

@@ -140,6 +140,10 @@ class SweepFolder:
             write_whole(self.root / "units" / f"{unit}.json", asdict(state))
         return state
 
+    def end(self, unit: str, state: str, cause: str) -> State:
+        """Says what became of a unit whose own process can't say it any more."""
+        return self.write_state(unit, replace(self.state(unit), state=state, cause=cause, ended=time.time()))
+
     def log(self, unit: str) -> Path:
         """Where a unit that runs on this machine writes; SLURM's jobs have theirs in `submitted.json`."""
         return self.root / "logs" / f"{unit}.log"

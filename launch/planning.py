@@ -3,14 +3,15 @@
 Everything that can be refused is refused here, before a server starts or a student trains.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from japagen.config import Config
 from japagen.errors import ConfigError, JapagenError
+from japagen.hub import is_on_hub
 from japagen.keys import canonical_json
 from japagen.llm.build import choose_device
-from japagen.methods import Experiment, plan_experiment, stream_is_complete
+from japagen.methods import Experiment, Planner, stream_is_complete
 from japagen.store import Store
 
 
@@ -27,19 +28,39 @@ class Group:
         return self.experiments[0].config
 
 
-def plan_experiments(configs: Sequence[Config]) -> list[Experiment]:
+def plan_experiments(configs: Sequence[Config], planner: Planner | None = None) -> list[Experiment]:
     """All experiments, checked; ConfigError lists every one that can't be run."""
-    experiments, faults = [], []
+    planner = planner or Planner()
+    experiments: list[Experiment] = []
+    faults: dict[str, list[str]] = {}
     for number, config in enumerate(configs):
         try:
-            experiments.append(plan_experiment(config))
+            experiments.append(planner.plan(config))
         except JapagenError as error:
             if len(configs) == 1:
                 raise
-            faults.append(f"  job {number} (task={config.task.name}, method={config.method.name}, shots={config.shots}): {error}")
+            told = f"job {number} (task={config.task.name}, method={config.method.name}, shots={config.shots})"
+            faults.setdefault(str(error), []).append(told)
     if faults:
-        raise ConfigError(f"{len(faults)} of {len(configs)} experiments can't be run, so none was started:\n" + "\n".join(faults))
+        raise ConfigError(list_faults(faults, len(configs)))
     return experiments
+
+
+def list_faults(faults: Mapping[str, Sequence[str]], num_experiments: int) -> str:
+    """Each fault once, with the jobs that have it."""
+    lines = [f"  {jobs[0]}{f' and {len(jobs) - 1} more' if len(jobs) > 1 else ''}: {fault}" for fault, jobs in faults.items()]
+    return f"{sum(map(len, faults.values()))} of {num_experiments} experiments can't be run, so none was started:\n" + "\n".join(lines)
+
+
+def pinned(experiment: Experiment) -> Config:
+    """The configuration with commits in place of moving revisions, so that a node loads what the keys name, without the hub."""
+    config = experiment.config
+    if is_on_hub(config.model.id):
+        config = replace(config, model=replace(config.model, revision=experiment.encoder_revision))
+    if experiment.needs_llm and config.llm.base_url is None and is_on_hub(config.llm.id):
+        revision = experiment.identities["stream"]["llm"]["revision"]
+        config = replace(config, llm=replace(config.llm, revision=revision))
+    return config
 
 
 def missing_llm_work(experiments: Sequence[Experiment], store: Store) -> list[Group]:

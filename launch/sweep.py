@@ -11,15 +11,19 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, open_dict
 
-from japagen.config import to_config
+from japagen.config import Config, to_config
 from japagen.errors import ConfigError, JapagenError
 from japagen.reporting.table import Failure
 from launch.execute import execute
+from launch.planning import list_faults
 
 
-def launch_sweep(loader: ConfigLoaderImpl, master: DictConfig, job_overrides: Sequence[Sequence[str]], first_job: int) -> list[JobReturn]:
+def launch_sweep(
+    loader: ConfigLoaderImpl, master: DictConfig, job_overrides: Sequence[Sequence[str]], first_job: int, executor: str
+) -> list[JobReturn]:
     """Composes and runs all jobs; each JobReturn holds a Result, or the error that Hydra raises at the end."""
-    configs, faults = [], []
+    configs: list[Config] = []
+    faults: dict[str, list[str]] = {}
     for number, overrides in enumerate(job_overrides, first_job):
         composed = loader.load_sweep_config(master, list(overrides))
         with open_dict(composed):
@@ -28,10 +32,12 @@ def launch_sweep(loader: ConfigLoaderImpl, master: DictConfig, job_overrides: Se
         try:
             configs.append(to_config(composed))
         except ConfigError as error:
-            faults.append(f"  job {number} ({' '.join(overrides)}): {error}")
+            faults.setdefault(str(error), []).append(f"job {number} ({' '.join(overrides)})")
     if faults:
-        raise ConfigError(f"{len(faults)} of {len(job_overrides)} experiments can't be run, so none was started:\n" + "\n".join(faults))
-    outcomes = execute(configs, group=_sweep_name(master))
+        raise ConfigError(list_faults(faults, len(job_overrides)))
+    outcomes = execute(configs, _sweep_name(master), executor)
+    if not outcomes:  # plan=true or wait=false
+        return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]
     num_failed = sum(isinstance(outcome, Failure) for outcome in outcomes)
     returns = []
     for overrides, outcome in zip(job_overrides, outcomes, strict=True):

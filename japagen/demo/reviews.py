@@ -463,7 +463,7 @@ _VERDICTS = {
 }
 _DURABLE = ("家電", "パソコン用品", "台所用品", "おもちゃ")
 
-# Slots: n product; sentences: S start, A, B, D clauses on the product, G verdict, C closing; a_… clause joined; o what is granted; O opener.
+# Slots: n product; sentences: S start, A, B, D clauses on it, G verdict, C closing; a_… clause joined; o what is granted; O opener.
 _FRAMES = """
     {S}{A} / {S}{A}{C} / {S}{G} / {S}{A}{B} / {S}{A}{G} / {S}{G}{C} / {S}{a_shi}{B} / {S}{a_node}{C} / {S}{o}{A} / {S}{o}{A}{C} / {S}{o}{G}
     {A}{G} / {A}{B}{C} / {A}{B}{G} / {G}{A} / {G}{A}{C} / {G}{A}{B} / {O}{A}{G} / {O}{a_shi}{B} / {O}{a_shi}{B}{C} / {O}{a_node}{C}

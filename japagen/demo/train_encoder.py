@@ -36,7 +36,8 @@ def batches(passages: Iterator[Passage], tokenizer: Tokenizer, kinds: list[str],
     generator = torch.Generator().manual_seed(seed)
     padding, mask = id_of(tokenizer, "[PAD]"), id_of(tokenizer, "[MASK]")
     sep, cls = id_of(tokenizer, "[SEP]"), id_of(tokenizer, "[CLS]")
-    places = {None: MASKED_ROW, **{kind: place for place, kind in enumerate(kinds)}}
+    places: dict[str | None, int] = {kind: place for place, kind in enumerate(kinds)}
+    places[None] = MASKED_ROW
     rows = ((_ids(passage, tokenizer), places[passage.kind]) for passage in passages)
     fitting = (row for row in rows if len(row[0]) <= CONTEXT)
     for group in bucketed(fitting, TOKENS_PER_STEP, length=lambda row: len(row[0])):
@@ -76,9 +77,7 @@ def build_model(vocabulary: int, padding: int) -> BertForPreTraining:
     return model
 
 
-def train_encoder(
-    passages: Iterator[Passage], tokenizer: Tokenizer, kinds: list[str], folder: Path, minutes: float, seed: int
-) -> Record:
+def train_encoder(passages: Iterator[Passage], tokenizer: Tokenizer, kinds: list[str], folder: Path, minutes: float, seed: int) -> Record:
     """Trains for `minutes` and writes model and tokenizer into `folder`; `kinds`: all that a passage's may be."""
     torch.manual_seed(seed)
     model = build_model(-(-tokenizer.get_vocab_size() // 64) * 64, id_of(tokenizer, "[PAD]"))
@@ -95,7 +94,9 @@ def train_encoder(
             loss = loss + KIND_WEIGHT * functional.cross_entropy(told, batch["kinds"], ignore_index=MASKED_ROW)
         return loss
 
-    record = train(nn.ModuleDict({"model": model, "head": head}), batches(passages, tokenizer, kinds, seed), loss_of, minutes, PEAK_LEARNING_RATE)
+    record = train(
+        nn.ModuleDict({"model": model, "head": head}), batches(passages, tokenizer, kinds, seed), loss_of, minutes, PEAK_LEARNING_RATE
+    )
     model.config.hidden_dropout_prob = model.config.attention_probs_dropout_prob = 0.1
     model.half().save_pretrained(folder)
     save_encoder_tokenizer(tokenizer, folder, CONTEXT)

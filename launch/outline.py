@@ -1,0 +1,139 @@
+"""What `plan=true` prints: server starts, completions, tokens, students, GPU hours and disk, before anything is paid for.
+
+Rates are those that this store's own runs measured with the same LLM or encoder; where there are none, it says so.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from japagen.methods import SESSIONS, Experiment
+from japagen.results import read_result
+from japagen.store import Store, read_json
+from japagen.synthesis.stream import StreamRows
+from launch.folder import LLM, STUDENT, Unit
+from launch.offline import describe, needed
+from launch.work import say
+
+ROW_BYTES = 400
+"""On the disk, for a reply of a Japanese sentence; where none was measured."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What an LLM's runs in this store showed."""
+
+    rows_per_s: float
+    tokens_per_row: float
+
+
+def print_plan(experiments: Sequence[Experiment], units: Sequence[Unit], store: Store, unknown: Sequence[str] = ()) -> None:
+    """Prints the plan of a sweep; starts and writes nothing. `unknown`: why some models' commits aren't known yet."""
+    students = [unit for unit in units if unit.kind == STUDENT]
+    groups = _groups(units)
+    done = len({one.keys["result"] for one in experiments}) - len(students)
+    say(f"plan: {len(experiments)} experiment(s), {len(students)} student(s) to train, {done} result(s) in the store already")
+    num_rows = 0
+    for number, (shards, group) in enumerate(groups):
+        num_rows += _print_group(number, [experiments[index] for index in group], shards, store)
+    say(f"server starts: {sum(shards for shards, _ in groups)}")
+    _print_students([experiments[unit.experiments[0]] for unit in students], store)
+    _print_disk(experiments, len(students), num_rows, store)
+    things = needed([experiment.config for experiment in experiments])
+    absent = [one for one in things if not one.present]
+    for one in absent:
+        say(f"not on this machine: {describe(one)}: {one.missing}")
+    for line in unknown:
+        say(f"not known yet: {line}")
+    told = f"{len(absent)} of {len(things)} things; `japagen fetch` brings them" if absent else "nothing"
+    say(f"nodes without internet would miss {told}")
+    say("nothing was started (plan=true)")
+
+
+def _groups(units: Sequence[Unit]) -> list[tuple[int, tuple[int, ...]]]:
+    """(number of shards, experiments whose data sets are filled) for each LLM group."""
+    found: dict[tuple[int, ...], int] = {}
+    for unit in units:
+        if unit.kind == LLM:
+            found[unit.experiments] = found.get(unit.experiments, 0) + 1
+    return [(shards, group) for group, shards in found.items()]
+
+
+def _print_group(number: int, experiments: Sequence[Experiment], shards: int, store: Store) -> int:
+    """Prints one LLM's work; its number of completions."""
+    llm = experiments[0].config.llm
+    wanted: dict[str, int] = {}
+    for one in experiments:
+        wanted[one.keys["stream"]] = max(wanted.get(one.keys["stream"], 0), _num_rows(one))
+    missing = sum(max(0, num - _num_there(store, key)) for key, num in wanted.items())
+    rates = _llm_rates(store, llm.id)
+    parts = [f"{len(wanted)} stream(s), {len(experiments)} data set(s), {missing:,} completions or more"]
+    if rates is None:
+        parts.append(f"tokens and hours not known: {llm.name} has written nothing into this store yet (japagen preview measures)")
+    else:
+        hours = missing / rates.rows_per_s / 3600
+        parts += [f"about {missing * rates.tokens_per_row:,.0f} completion tokens", f"{hours * llm.gpus:.2f} GPU hours or more"]
+        if llm.price_per_gpu_hour is not None:
+            parts.append(f"{hours * llm.gpus * llm.price_per_gpu_hour:,.2f} by llm.price_per_gpu_hour")
+    where = f"server at {llm.base_url}" if llm.base_url else f"{shards} server start(s) on {llm.gpus} GPU(s)"
+    say(f"llm-{number}: {llm.name}, {where}: {'; '.join(parts)}")
+    return missing
+
+
+def _num_rows(experiment: Experiment) -> int:
+    """Replies that a data set takes when each is accepted: a pair's first sentence serves every label."""
+    num = experiment.config.num_per_label
+    return num * len(experiment.task.labels) + (num if experiment.task.is_pair else 0)
+
+
+def _num_there(store: Store, key: str) -> int:
+    return len(StreamRows(store.path("stream", key))) if store.find("stream", key) else 0
+
+
+def _llm_rates(store: Store, llm_id: str) -> Rates | None:
+    sessions = [line for path in _streams_of(store, llm_id) for line in _lines(path / SESSIONS)]
+    seconds, rows, tokens = (sum(line[name] for line in sessions) for name in ("seconds", "rows", "completion_tokens"))
+    return Rates(rows / seconds, tokens / rows) if seconds and rows else None
+
+
+def _streams_of(store: Store, llm_id: str) -> Iterable[Path]:
+    for path in sorted((store.root / "streams").glob("*/meta.json")):
+        if read_json(path)["identity"]["llm"]["id"] == llm_id:
+            yield path.parent
+
+
+def _lines(path: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+
+
+def _print_students(experiments: Sequence[Experiment], store: Store) -> None:
+    by_encoder: dict[str, list[Experiment]] = {}
+    for one in experiments:
+        by_encoder.setdefault(one.config.model.name, []).append(one)
+    measured: dict[str, list[float]] = {}
+    for path in (store.root / "results").glob("*/result.json"):
+        result = read_result(path.parent)
+        measured.setdefault(result.model, []).append((result.seconds["training"] + result.seconds["scoring"]) / max(1, result.num_train))
+    for name, group in by_encoder.items():
+        text = f"students: {len(group)} of {name}"
+        if name in measured:
+            per_row = sum(measured[name]) / len(measured[name])
+            rows = sum(one.config.num_per_label * len(one.task.labels) for one in group if one.needs_llm)
+            rows += sum(len(one.train_gold.examples) for one in group if not one.needs_llm and one.train_gold is not None)
+            text += f", about {rows * per_row / 3600:.2f} hours one after the other, as measured in this store"
+        else:
+            text += ", hours not known: none was trained in this store yet"
+        say(text)
+
+
+def _print_disk(experiments: Sequence[Experiment], num_students: int, num_rows: int, store: Store) -> None:
+    """Texts, and the weights that train.keep leaves; files: seven a student and data set, as stages publish them."""
+    sizes = [one.num_bytes for one in needed([experiment.config for experiment in experiments]) if one.kind == "encoder" and one.num_bytes]
+    texts = num_rows * ROW_BYTES * 2  # the stream and the data set
+    if sizes:
+        most = f"{(texts + num_students * max(sizes)) / 1e9:.2f} GB at most (train.keep=all), {texts / 1e9:.2f} GB of it texts"
+    else:
+        most = f"{texts / 1e9:.2f} GB of texts; the encoders' size is not known on this machine"
+    files = num_students * 10 + 6 * len({one.keys.get("dataset") for one in experiments})
+    say(f"disk: about {most}; about {files:,} files; store {store.root}")

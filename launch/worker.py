@@ -1,0 +1,102 @@
+"""A process that does units of a planned sweep: `python -m launch.worker FOLDER UNIT…`, and what submitit starts on a node.
+
+It reads the sweep's folder and runs no Hydra. Asked to end (USR2 before a time limit, TERM at preemption) it puts away what it has; where
+the site allows, a SLURM job then goes back into the queue and continues in its next start.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from japagen.methods import Planner
+from japagen.store import Store
+from launch import signals
+from launch.folder import DONE, FAILED, LLM, State, SweepFolder, Unit
+from launch.work import Report, cause_of, check_plan, run_unit, say
+
+MAX_REQUEUES = 100
+"""A job that was put back so often makes no progress."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Does the units in turn; 1 when one of them failed."""
+    signals.listen()
+    return work(SweepFolder(Path(arguments[0])), arguments[1:])
+
+
+def run_job(folder: str, units: Sequence[str]) -> None:
+    """A SLURM job (the function that submitit pickles): one unit in this process, several as processes of their own."""
+    signals.listen()
+    sweep = SweepFolder(Path(folder))
+    try:
+        code = work(sweep, units) if len(units) == 1 else _pack(sweep, units)
+    except KeyboardInterrupt:
+        if signals.received() == signals.TIME_IS_UP and _requeue(sweep, units[0]):
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pause()  # SLURM ends this start now
+        sys.exit(128 + signal.SIGTERM)
+    if code:
+        sys.exit(code)  # SLURM then says FAILED, not COMPLETED
+
+
+def work(folder: SweepFolder, ids: Sequence[str]) -> int:
+    """Does the named units one after the other; 1 when one of them failed, else 0."""
+    units = {unit.id: unit for unit in folder.units()}
+    states = [_one(folder, units[id_]) for id_ in ids]
+    return int(any(state.state != DONE for state in states))
+
+
+def _one(folder: SweepFolder, unit: Unit) -> State:
+    planned = folder.experiments()
+    planner = Planner()
+    try:
+        experiments = [planner.plan(folder.config(number)) for number in unit.experiments]
+        for number, experiment in zip(unit.experiments, experiments, strict=True):
+            check_plan(planned[number], experiment)
+    except Exception as error:  # such as a gold file that this machine doesn't see
+        return Report(folder, unit).end(FAILED, cause_of(error))
+    state = run_unit(folder, unit, experiments, Store(experiments[0].config.store))
+    if state.cause:
+        say(f"{unit.id} {state.state}: {state.cause}")
+    return state
+
+
+def _pack(folder: SweepFolder, ids: Sequence[str]) -> int:
+    """Several units as processes, `side_by_side` at a time; an interruption ends them all, each with its state kept."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def run(id_: str) -> int:
+        processes.append(subprocess.Popen([sys.executable, "-m", "launch.worker", str(folder.root), id_]))
+        return processes[-1].wait()
+
+    with ThreadPoolExecutor(folder.config(0).site.student.side_by_side) as pool:
+        try:
+            codes = list(pool.map(run, ids))
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in processes:
+                process.terminate()
+            raise
+    return int(any(codes))
+
+
+def _requeue(folder: SweepFolder, unit: str) -> bool:
+    """Puts this SLURM job back into the queue where its site allows that."""
+    site = folder.config(0).site
+    step = site.llm if next(one for one in folder.units() if one.id == unit).kind == LLM else site.student
+    job = os.environ.get("SLURM_JOB_ID")
+    if job is None or not step.requeue or int(os.environ.get("SLURM_RESTART_COUNT", "0")) >= MAX_REQUEUES:
+        return False
+    say(f"{unit}: back into the queue, to go on where it was")
+    return subprocess.run(["scontrol", "requeue", job], check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
