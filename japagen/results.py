@@ -4,6 +4,7 @@
 and publishes result.json (the schema is `Result`) with predictions.parquet. Tables and reports read nothing else.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -14,6 +15,7 @@ from japagen import gold
 from japagen.baselines import baselines
 from japagen.curation.dataset import Dataset
 from japagen.evaluation import Predictions, decide, evaluate
+from japagen.keys import KEY_LENGTH, canonical_json
 from japagen.methods import Experiment, Say, encoder_location, generation_seconds, training_rows
 from japagen.store import Lock, Store, commit, read_json, versions, write_json
 from japagen.tasks import Example
@@ -65,11 +67,44 @@ class Result:
     notes: tuple[str, ...] = ()
     also_scored: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Further splits by name, each with `metrics`, `baselines`, `num_eval` and `gold_source` (JCoLA's out-of-domain split)."""
+    settings: str = ""
+    """`settings_key` of the experiment: the same for results that differ in their seeds only."""
+
+    @property
+    def name(self) -> str:
+        """As `short_name` has it."""
+        written_by = None if self.llm is None else (self.llm, self.shots, self.prompt or "base")
+        return short_name(self.task, self.method, written_by, self.gold_per_label, self.model, self.seeds["seed"])
 
     @property
     def primary(self) -> dict[str, float] | None:
         """{value, low, high} of the task's metric."""
         return self.metrics.get(self.metric)
+
+
+def short_name(task: str, method: str, written_by: tuple[str, int, str] | None, gold_per_label: str | None, model: str, seed: int) -> str:
+    """An experiment for people: task, method, shots, prompt where it isn't base, LLM, encoder, seed.
+
+    `written_by`: LLM, shots and prompt; None where gold rows are learned from.
+    """
+    rows = [f"gold-{gold_per_label}"]
+    if written_by is not None:
+        llm, shots, prompt = written_by
+        rows = [f"{shots}-shot", *([] if prompt == "base" else [prompt]), llm]
+    return "-".join([task, method, *rows, model, f"seed{seed}"])
+
+
+def settings_key(experiment: Experiment) -> str:
+    """The same for experiments that differ in seed, shots_seed or synthesis.seed only: all that enters keys, without what seeds decide."""
+    config, gold_rows = experiment.config, experiment.train_gold
+    by_seeds = ("seed", "exemplars", "stream", "rows", "model")
+    stages = {
+        stage: {name: value for name, value in identity.items() if name not in by_seeds}
+        for stage, identity in experiment.identities.items()
+    }
+    rows = [config.shots] if experiment.needs_llm else [config.gold_per_label]
+    content = canonical_json([config.task.name, config.method.name, rows, gold_rows.checksum if gold_rows else None, stages])
+    return hashlib.sha256(content.encode()).hexdigest()[:KEY_LENGTH]
 
 
 def read_result(folder: Path) -> Result:
@@ -95,6 +130,7 @@ def find_result(experiment: Experiment, store: Store) -> Result | None:
         model=config.model.name,
         demo=experiment.is_demo,
         protocol=experiment.protocol,
+        settings=settings_key(experiment),
     )
 
 
@@ -104,12 +140,12 @@ def make_result(experiment: Experiment, store: Store, on_metrics: OnMetrics | No
         if (done := find_result(experiment, store)) is not None:
             return done
         store.remove_leftovers("result", experiment.keys["result"])
-        with store.lock("model", experiment.keys["model"], say) as model_lock:
-            _ensure_model(experiment, store, model_lock, on_metrics, say)
         identity = experiment.identities["result"]
-        return read_result(
-            store.publish("result", experiment.keys["result"], lambda out: _write_result(experiment, store, out), identity, lock)
-        )
+        with store.lock("model", experiment.keys["model"], say) as model_lock:  # until it is scored, so that japagen.keep leaves it alone
+            _ensure_model(experiment, store, model_lock, on_metrics, say)
+            return read_result(
+                store.publish("result", experiment.keys["result"], lambda out: _write_result(experiment, store, out), identity, lock)
+            )
 
 
 def _ensure_model(experiment: Experiment, store: Store, lock: Lock, on_metrics: OnMetrics | None, say: Say) -> None:
@@ -253,4 +289,5 @@ def _describe(experiment: Experiment, store: Store, scored: dict[str, dict[str, 
         commit=commit(),
         training=model["training"],
         notes=evaluation.notes if evaluation else (),
+        settings=settings_key(experiment),
     )

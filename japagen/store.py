@@ -31,6 +31,11 @@ STAGES = {"stream": "streams", "dataset": "datasets", "model": "models", "result
 HEARTBEAT_S = 20.0
 STALE_S = 180.0
 """A lock whose content hasn't changed for so long, by the observer's own clock, has lost its owner."""
+SQUEUE_EVERY_S = 15.0
+"""How often one who waits for a job of another host asks SLURM about it; the controller is everybody's."""
+SQUEUE_TIMEOUT_S = 10.0
+_AT_WORK = frozenset({"RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "SIGNALING", "RESIZING", "STAGE_OUT"})
+"""States of a SLURM job whose processes are there, or may be."""
 
 
 class Store:
@@ -82,10 +87,14 @@ class Store:
         """Removes what `work` holds for a key that is done."""
         shutil.rmtree(self.work(key), ignore_errors=True)
 
+    def lock_path(self, stage: str, key: str) -> Path:
+        """The lock's file, there while somebody holds it."""
+        return self.root / "locks" / f"{stage}-{key}.lock"
+
     @contextmanager
     def lock(self, stage: str, key: str, say: Callable[[str], None] = print) -> Iterator["Lock"]:
         """Holds the key for this process; waits while another living process does, and says for whom."""
-        path = self.root / "locks" / f"{stage}-{key}.lock"
+        path = self.lock_path(stage, key)
         with explain_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = Lock(path)
@@ -107,12 +116,7 @@ def _replace(temporary: Path, final: Path) -> None:
 
 
 class Lock:
-    """A lock file naming its owner, with a heartbeat.
-
-    The owner rewrites the file every HEARTBEAT_S. It is taken over when its owner, on this machine, is gone, or when its
-    content stays unchanged for STALE_S of the observer's own clock: machines' clocks need not agree, which is why no
-    library that compares file times with the clock (flufl.lock) serves here.
-    """
+    """A lock file naming its owner, who rewrites it every HEARTBEAT_S. When it is taken over, `LockWatch` says."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -123,24 +127,24 @@ class Lock:
 
     def acquire(self, say: Callable[[str], None]) -> None:
         """Returns once the lock is ours."""
-        watched, since, said = "", time.monotonic(), False
+        watch, said = LockWatch(self.path), False
         while not self._create():
-            content = _read_text(self.path)
-            if content != watched:
-                watched, since = content, time.monotonic()
-            if content and (_owner_is_gone(content) or time.monotonic() - since > STALE_S):
-                self._take_away(content)
+            if watch.is_free():
                 continue
             if not said:
-                say(f"waiting: {_describe_owner(content)} holds {self.path.name}")
+                say(f"waiting: {_describe_owner(watch.content)} holds {self.path.name}")
                 said = True
             time.sleep(0.3)
         self._thread = threading.Thread(target=self._keep_beating, daemon=True)
         self._thread.start()
 
+    def is_held(self) -> bool:
+        """Whether the lock is ours still; it isn't when somebody took it over."""
+        return self.token in _read_text(self.path)
+
     def check(self) -> None:
         """Raises StoreError when somebody took the lock over (we were silent for too long)."""
-        if self.token not in _read_text(self.path):
+        if not self.is_held():
             raise StoreError(
                 f"{self.path} was taken over by {_describe_owner(_read_text(self.path))}: this process was silent for too long"
             )
@@ -150,7 +154,7 @@ class Lock:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        if self.token in _read_text(self.path):
+        if self.is_held():
             self.path.unlink(missing_ok=True)
 
     def _content(self) -> str:
@@ -162,7 +166,7 @@ class Lock:
             "token": self.token,
             "beat": self._beat,
         }
-        return json.dumps(owner | {"slurm_job": os.environ.get("SLURM_JOB_ID")})
+        return json.dumps(owner | {"slurm_job": os.environ.get("SLURM_JOB_ID"), "slurm_restarts": _slurm_restarts()})
 
     def _create(self) -> bool:
         """Creates the lock file with its content in one step (link is atomic on NFS too)."""
@@ -176,21 +180,9 @@ class Lock:
             temporary.unlink()
         return True
 
-    def _take_away(self, stale: str) -> None:
-        """Moves the stale file aside; one of several observers wins, and a fresh lock caught by mistake is put back."""
-        aside = self.path.with_name(f"{self.path.name}.{self.token}.stale")
-        try:
-            self.path.rename(aside)
-        except FileNotFoundError:
-            return
-        if _read_text(aside) != stale:
-            with suppress(FileExistsError):  # else its owner finds out through check()
-                os.link(aside, self.path)
-        aside.unlink()
-
     def _keep_beating(self) -> None:
         while not self._stop.wait(HEARTBEAT_S):
-            if self.token not in _read_text(self.path):
+            if not self.is_held():
                 return
             self._beat += 1
             temporary = self.path.with_name(f"{self.path.name}.{self.token}")
@@ -201,16 +193,79 @@ class Lock:
                 continue  # e.g. a full disk: the next beat may do; if not, others see us as stale and check() says so
 
 
-def _owner_is_gone(content: str) -> bool:
-    try:
-        owner = json.loads(content)
-        if owner["host"] != socket.gethostname():
+class LockWatch:
+    """A lock as one observer sees it over time.
+
+    Its owner is gone when the process, on this machine, is gone; when SLURM says that its job is over; or when the content
+    stays unchanged for STALE_S of the observer's own clock: machines' clocks need not agree, which is why no library that
+    compares file times with the clock (flufl.lock) serves here.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.content = ""
+        self._since = time.monotonic()
+        self._asked_slurm = -SQUEUE_EVERY_S
+
+    def is_free(self) -> bool:
+        """Whether nobody holds the lock; that of an owner who is gone is removed. May wait for SLURM's answer."""
+        content = _read_text(self.path)
+        if content != self.content:
+            self.content, self._since = content, time.monotonic()
+        if not content and not self.path.exists():
+            return True
+        if time.monotonic() - self._since <= STALE_S and not self._owner_is_gone():
             return False
-        return abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) > 1
-    except psutil.NoSuchProcess:
+        self._take_away()
         return True
-    except (ValueError, KeyError):
-        return False  # unreadable: only its silence can tell
+
+    def _owner_is_gone(self) -> bool:
+        try:
+            owner = json.loads(self.content)
+            if owner["host"] == socket.gethostname():
+                return abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) > 1
+            return owner["slurm_job"] is not None and self._job_is_over(owner["slurm_job"], owner.get("slurm_restarts", 0))
+        except psutil.NoSuchProcess:
+            return True
+        except (ValueError, KeyError):
+            return False  # unreadable: only its silence can tell
+
+    def _job_is_over(self, job: str, restarts: int) -> bool:
+        if job == os.environ.get("SLURM_JOB_ID"):
+            return _slurm_restarts() > restarts  # SLURM has started it again, as us
+        if time.monotonic() - self._asked_slurm < SQUEUE_EVERY_S:
+            return False
+        self._asked_slurm = time.monotonic()
+        return _squeue_says_over(job)
+
+    def _take_away(self) -> None:
+        """Moves the stale file aside; one of several observers wins, and a fresh lock caught by mistake is put back."""
+        aside = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}.stale")
+        try:
+            self.path.rename(aside)
+        except FileNotFoundError:
+            return
+        if _read_text(aside) != self.content:
+            with suppress(FileExistsError):  # else its owner finds out through check()
+                os.link(aside, self.path)
+        aside.unlink()
+
+
+def _slurm_restarts() -> int:
+    """How often SLURM has started this job again; it leaves the variable out at the first start."""
+    return int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+
+
+def _squeue_says_over(job: str) -> bool:
+    """Whether SLURM says that the job isn't there or doesn't run; False also when it says nothing."""
+    command = ["squeue", "-h", "-j", job, "-o", "%T"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SQUEUE_TIMEOUT_S)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    if answer.returncode != 0:
+        return "Invalid job id" in answer.stderr  # of a job that SLURM has forgotten (MinJobAge)
+    return not _AT_WORK & set(answer.stdout.split())  # several where the number is also that of its array
 
 
 def _describe_owner(content: str) -> str:

@@ -1,12 +1,15 @@
 """Weights & Biases: one run per experiment, grouped by sweep. Optional everywhere.
 
 Online when logged in, else offline, unless `logger.wandb` says otherwise. The run's id comes from the result's key, so a
-run that was interrupted goes on under the same id. Texts are never sent: config without exemplars, curves and scores.
+run that was interrupted goes on under the same id; under `wandb agent` it is the agent's, whose sweep looks for it.
+Texts are never sent: config without exemplars, curves and scores.
 """
 
 import logging
 import netrc
 import os
+import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from japagen.methods import Experiment
-from japagen.results import OnMetrics, Result
+from japagen.results import OnMetrics, Result, short_name
 
 _HOST = "api.wandb.ai"
 
@@ -39,6 +42,11 @@ def _is_logged_in() -> bool:
         return False
 
 
+def is_agents_run() -> bool:
+    """Whether `wandb agent` started this process for a run of its sweep."""
+    return bool(os.environ.get("WANDB_SWEEP_ID") and os.environ.get("WANDB_RUN_ID"))
+
+
 class Tracker:
     """One experiment's run; without W&B all calls do nothing."""
 
@@ -55,13 +63,17 @@ class Tracker:
         if self._run is None:
             return
         scored = {result.split: result.metrics} | {split: found["metrics"] for split, found in result.also_scored.items()}
+        scores: dict[str, Any] = {} if result.primary is None else {"gold/primary": result.primary["value"]}
         for split, metrics in scored.items():
             where = f"gold/{split}"  # beside the curves' valid/…, which are synthetic validation rows
             for name, score in metrics.items():
                 if score is not None:
-                    self._run.summary.update({f"{where}/{name}": score["value"], f"{where}/{name}_interval": [score["low"], score["high"]]})
-        for baseline, scores in result.baselines.items():
-            value = scores.get(result.metric)
+                    scores |= {f"{where}/{name}": score["value"], f"{where}/{name}_interval": [score["low"], score["high"]]}
+        self._run.summary.update(scores)
+        if is_agents_run():  # a sweep's search reads what was logged
+            self._run.log({name: value for name, value in scores.items() if isinstance(value, float)})
+        for baseline, reached in result.baselines.items():
+            value = reached.get(result.metric)
             if value is not None:
                 self._run.summary[f"baseline/{baseline}"] = value["value"]
         self._run.summary.update({"seconds": result.seconds, "tokens": result.tokens, "num_eval": result.num_eval, "demo": result.demo})
@@ -80,9 +92,9 @@ def track(experiment: Experiment, group: str, folder: Path) -> Iterator[Tracker]
     logging.getLogger("wandb").setLevel(logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
     run = wandb.init(
-        project=logger.project, entity=logger.entity, group=group, mode="online" if mode == "online" else "offline", dir=folder,
-        id=experiment.keys["result"], resume="allow" if mode == "online" else None, name=run_name(experiment), tags=_tags(experiment),
+        mode="online" if mode == "online" else "offline", dir=folder, group=group, name=run_name(experiment), tags=_tags(experiment),
         config=_tracked_config(experiment), settings=wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True),
+        **_identity(experiment, mode),
     )  # fmt: skip
     try:
         yield Tracker(run)
@@ -92,12 +104,39 @@ def track(experiment: Experiment, group: str, folder: Path) -> Iterator[Tracker]
     run.finish()
 
 
+def _identity(experiment: Experiment, mode: str) -> dict[str, Any]:
+    """Which run of which project; nothing under an agent, whose environment says it (W&B refuses anything else)."""
+    if is_agents_run():
+        return {}
+    logger = experiment.config.logger
+    resume = "allow" if mode == "online" else None
+    return {"project": logger.project, "entity": logger.entity, "id": experiment.keys["result"], "resume": resume}
+
+
+def log_found(experiment: Experiment, result: Result, group: str, folder: Path) -> None:
+    """Gives an agent's sweep the scores of a result that the store had already; does nothing elsewhere, where it was logged before."""
+    if is_agents_run():
+        with track(experiment, group, folder) as tracker:
+            tracker.log_result(result)
+
+
+def sync_command(folder: Path) -> str | None:
+    """The line that uploads the offline runs below `folder` (the one that `track` takes); None where there are none left to upload.
+
+    W&B writes `NAME.wandb.synced` beside a run that it has uploaded, and skips it from then on.
+    """
+    runs = [run for run in folder.glob("wandb/offline-run-*") if not list(run.glob("*.synced"))]
+    if not runs:
+        return None
+    program = Path(sys.executable).with_name("wandb")
+    return f"{shlex.quote(str(program)) if program.is_file() else 'wandb'} sync {shlex.quote(str(folder / 'wandb'))}/offline-run-*"
+
+
 def run_name(experiment: Experiment) -> str:
-    """Short and readable: task, method, shots, prompt where it isn't base, LLM, encoder, seed."""
+    """Short and readable, as `short_name` has it."""
     config = experiment.config
-    prompt = [] if config.prompt.name == "base" else [config.prompt.name]
-    made_by = [f"{config.shots}-shot", *prompt, config.llm.name] if experiment.needs_llm else [f"gold-{config.gold_per_label}"]
-    return "-".join([config.task.name, config.method.name, *made_by, config.model.name, f"seed{config.seed}"])
+    written_by = (config.llm.name, config.shots, config.prompt.name) if experiment.needs_llm else None
+    return short_name(config.task.name, config.method.name, written_by, config.gold_per_label, config.model.name, config.seed)
 
 
 def _tags(experiment: Experiment) -> list[str]:

@@ -8,10 +8,12 @@ from dataclasses import replace
 
 from japagen.config import Config
 from japagen.methods import Experiment, Planner
+from japagen.reporting.sweep import write_sweep_results
 from japagen.reporting.table import Failure, print_results
-from japagen.results import Result, find_result
+from japagen.results import Result, find_result, settings_key
 from japagen.store import Store
 from launch.folder import FAILED, STUDENT, State, SweepFolder, Unit, folder_name
+from launch.keeping import Pruner
 from launch.outline import print_plan
 from launch.planning import check_devices, missing_llm_work, pinned, plan_experiments
 from launch.queue import find_slots, run_queue
@@ -44,24 +46,26 @@ def execute(configs: Sequence[Config], name: str, executor: str = "local") -> li
     check_devices(missing_llm_work(experiments, store))
     slots = find_slots(first, units)
     folder = SweepFolder.create(store, folder_name(name), [pinned(one) for one in experiments], planned(experiments), units)
+    pruner = Pruner(experiments, store)
     if len(slots) > 1:
-        run_queue(folder, units, slots)
+        run_queue(folder, units, slots, pruner.after)
     else:
-        _run_here(folder, units, experiments, store)
+        _run_here(folder, units, experiments, store, pruner)
     return finish(folder, units, experiments, store)
 
 
-def _run_here(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Experiment], store: Store) -> None:
+def _run_here(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Experiment], store: Store, pruner: Pruner) -> None:
     """Unit by unit in this process: LLM units come first, and each stops its server before the next begins."""
     for unit in units:
         state = run_unit(folder, unit, [experiments[number] for number in unit.experiments], store)
         if state.state == FAILED:
             say(f"{unit.name}: failed: {state.cause}")
+        pruner.after(unit)
 
 
 def _on_slurm(experiments: Sequence[Experiment], units: Sequence[Unit], store: Store, name: str) -> list[Outcome]:
     folder = SweepFolder.create(store, name, [pinned(one) for one in experiments], planned(experiments), units)
-    if not run_on_slurm(folder, units, experiments, store):
+    if not run_on_slurm(folder, units, experiments, store, Pruner(experiments, store).after):
         return []
     return finish(folder, units, experiments, store)
 
@@ -70,7 +74,8 @@ def finish(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Exp
     """What every experiment came to, printed and written into the sweep's folder."""
     outcomes = [outcome_of(folder, units, experiment, store) for experiment in experiments]
     print_results(outcomes)
-    for line in _places(outcomes, store):
+    files = write_sweep_results(outcomes, folder.root) if len(outcomes) > 1 else []
+    for line in [*_places(outcomes, store), *(f"results: {path}" for path in files)]:
         say(line)
     return outcomes
 
@@ -83,7 +88,7 @@ def outcome_of(folder: SweepFolder, units: Sequence[Unit], experiment: Experimen
     experiments = folder.experiments()
     key = experiment.keys["result"]
     unit = next(one for one in plan.values() if one.kind == STUDENT and experiments[one.experiments[0]].keys["result"] == key)
-    return Failure(unit.name, experiment.task.name, _cause(folder, unit, experiment, folder.state(unit.id)))
+    return Failure(unit.name, experiment.task.name, _cause(folder, unit, experiment, folder.state(unit.id)), settings_key(experiment))
 
 
 def _cause(folder: SweepFolder, unit: Unit, experiment: Experiment, state: State) -> str:

@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from japagen.config import Config
@@ -59,14 +59,15 @@ def parse_gpu_list(listed: str) -> list[str]:
     return [name for gpu in found for name in (gpu[1:] or gpu)]
 
 
-def run_queue(folder: SweepFolder, units: Sequence[Unit], slots: Sequence[str]) -> None:
-    """Runs all units as worker processes; returns when every one has ended. An interruption ends them, with their states kept."""
+def run_queue(folder: SweepFolder, units: Sequence[Unit], slots: Sequence[str], after: Callable[[Unit], None]) -> None:
+    """Runs all units as worker processes, with `after(unit)` when one has ended; an interruption ends them, with their states kept."""
     say(f"{len(units)} unit(s) on {len(slots)} workers; logs: {folder.root / 'logs'}")
-    asyncio.run(_Queue(folder, units, slots).run())
+    asyncio.run(_Queue(folder, units, slots, after).run())
 
 
 class _Queue:
-    def __init__(self, folder: SweepFolder, units: Sequence[Unit], slots: Sequence[str]) -> None:
+    def __init__(self, folder: SweepFolder, units: Sequence[Unit], slots: Sequence[str], after: Callable[[Unit], None]) -> None:
+        self._after = after
         self._folder, self._units, self._free, self._num_slots = folder, list(units), list(slots), len(slots)
         self._ended: set[str] = set()
         self._running: dict[asyncio.Task[None], Unit] = {}
@@ -112,6 +113,7 @@ class _Queue:
                 raise
         self._free += slots
         self._tell(unit)
+        self._after(unit)
 
     def _environment(self, slots: list[str]) -> dict[str, str]:
         environment = dict(os.environ)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from japagen.config import Site, Step
@@ -31,8 +31,10 @@ Jobs = dict[str, dict[str, str]]
 """Unit -> {job, log}."""
 
 
-def run_on_slurm(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Experiment], store: Store) -> bool:
-    """Submits what is missing and, unless wait=false, waits; False when nothing was waited for."""
+def run_on_slurm(
+    folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Experiment], store: Store, after: Callable[[Unit], None]
+) -> bool:
+    """Submits what is missing and, unless wait=false, waits, with `after(unit)` when one is done; False when nothing was waited for."""
     config = experiments[0].config
     if config.site.offline:
         check_present([experiment.config for experiment in experiments], shlex.join(sys.argv[1:]))
@@ -43,7 +45,7 @@ def run_on_slurm(folder: SweepFolder, units: Sequence[Unit], experiments: Sequen
         say(f"not waiting (wait=false): japagen status {folder.name} tells how far it is; the same command shows the table in the end")
         return False
     try:
-        _wait(folder, units, jobs, config.site)
+        _wait(folder, units, jobs, config.site, after)
     except KeyboardInterrupt:
         _leave_or_cancel(folder, jobs)
         raise
@@ -60,6 +62,7 @@ def submit(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Exp
     with inflight(store) as known:
         jobs = {unit.id: job for unit in units if (job := _attached(unit, experiments, known)) is not None}
         attached = len(jobs)
+        folder.write_submitted(jobs)
         for unit in units:
             if unit.kind == LLM and unit.id not in jobs:
                 (job,) = _submit([(unit,)], folder, config.site, config.site.llm, unit.gpus, jobs)
@@ -90,7 +93,7 @@ def _attached(unit: Unit, experiments: Sequence[Experiment], known: Inflight) ->
     keys = _keys(unit, experiments)
     found = {known.job(key) for key in keys}
     job = found.pop() if len(found) == 1 else None
-    return None if job is None else {"job": job, "log": known.log(keys[0])}
+    return None if job is None else {"job": job, "log": known.log(keys[0]), "of": "another sweep"}
 
 
 def _note(folder: SweepFolder, known: Inflight, pack: Sequence[Unit], experiments: Sequence[Experiment], job: dict[str, str]) -> None:
@@ -183,7 +186,7 @@ def _max_array() -> int:
     return int(found[1]) if found else 1000
 
 
-def _wait(folder: SweepFolder, units: Sequence[Unit], jobs: Jobs, site: Site) -> None:
+def _wait(folder: SweepFolder, units: Sequence[Unit], jobs: Jobs, site: Site, after: Callable[[Unit], None]) -> None:
     """Returns when no unit can change any more: its state says so, or its job has left the queue."""
     open_units, silent, shown = {unit.id: unit for unit in units}, Counter[str](), ""
     while open_units:
@@ -192,7 +195,7 @@ def _wait(folder: SweepFolder, units: Sequence[Unit], jobs: Jobs, site: Site) ->
         for id_ in list(open_units):
             state, job = folder.state(id_), jobs[id_]["job"]
             if state.state in (DONE, FAILED) or (queued is not None and job not in queued and state.state == UNFINISHED):
-                del open_units[id_]
+                after(open_units.pop(id_))
             elif queued is not None and job not in queued:
                 gone.append(id_)
         if gone:
@@ -211,9 +214,9 @@ def _ask_accounting(folder: SweepFolder, gone: Sequence[str], jobs: Jobs, silent
     for id_ in gone:
         job = jobs[id_]["job"]
         silent[id_] += 1
-        if job not in ended and silent[id_] < LOOKS_AT_ACCOUNTING:
+        if not {job, job.partition("_")[0]} & {*ended} and silent[id_] < LOOKS_AT_ACCOUNTING:
             continue
-        state, code = ended.get(job, ("gone from the queue", ""))
+        state, code = ended.get(job) or ended.get(job.partition("_")[0]) or ("CANCELLED", "")  # of a cancelled waiting task nothing is kept
         if state not in ("COMPLETED", "PENDING", "RUNNING", "REQUEUED"):
             told = f"SLURM ended job {job}: {state}{' (exit ' + code + ')' if code else ''}; log: {jobs[id_]['log']}"
             folder.end(id_, UNFINISHED if state in ("PREEMPTED", "TIMEOUT", "NODE_FAIL", "CANCELLED") else FAILED, told)
@@ -233,7 +236,7 @@ def _counts(folder: SweepFolder, units: Sequence[Unit]) -> str:
 
 def _leave_or_cancel(folder: SweepFolder, jobs: Jobs) -> None:
     """Ctrl-C: asked once in a terminal; anywhere else the jobs are left."""
-    ours = sorted({job["job"].partition("_")[0] for job in folder.submitted().values()})
+    ours = sorted({job["job"].partition("_")[0] for job in folder.submitted().values() if "of" not in job})
     answer = ""
     if ours and sys.stdin.isatty():
         try:

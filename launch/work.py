@@ -120,8 +120,7 @@ def _fill(experiment: Experiment, store: Store, endpoint: Endpoint, faults: dict
                 await fill_stream(experiment, store, client, show)
 
     try:
-        with store.lock("stream", experiment.keys["stream"], say):
-            asyncio.run(fill())
+        asyncio.run(fill())
     except Exception as error:
         if endpoint.failure() is not None:
             raise  # the server is gone for good, so the rest of the group can't be served either

@@ -92,7 +92,8 @@ def _requeue(folder: SweepFolder, unit: str) -> bool:
     if job is None or not step.requeue or int(os.environ.get("SLURM_RESTART_COUNT", "0")) >= MAX_REQUEUES:
         return False
     say(f"{unit}: back into the queue, to go on where it was")
-    return subprocess.run(["scontrol", "requeue", job], check=False).returncode == 0
+    done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)
+    return done.returncode == 0 or "pending" in done.stderr  # of an array's task it may say so although it was requeued
 
 
 if __name__ == "__main__":

@@ -3,23 +3,58 @@
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
 
+from japagen.commands.compose import compose_sweep
 from japagen.config import to_config
 from japagen.errors import ConfigError
 from tests.conftest import ROOT, Compose
 
-GROUPS = ["task", "llm", "model", "method", "prompt", "curate", "train", "data", "logger"]
+GROUPS = ["task", "llm", "model", "method", "prompt", "curate", "train", "data", "logger", "site"]
+EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
 SHIPPED = [(group, path.stem) for group in GROUPS for path in sorted((ROOT / "conf" / group).glob("*.yaml"))]
 
 
 @pytest.mark.parametrize(("group", "name"), SHIPPED)
 def test_every_shipped_yaml_composes_and_converts(composed: Compose, group: str, name: str) -> None:
     config = composed(f"{group}={name}")
-    if group in ("task", "llm", "model", "method", "prompt"):
+    if group in ("task", "llm", "model", "method", "prompt", "site"):
         assert getattr(config, group).name == name
+
+
+def test_every_experiment_composes_all_its_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAPAGEN_DATA_MIRROR", raising=False)
+    jobs = {name: compose_sweep([f"+experiment={name}", "seed=0"]) for name in EXPERIMENTS}
+    for name, configs in jobs.items():
+        assert len({repr(config) for config in configs}) == len(configs) > 1, f"{name} has jobs that are the same"
+        assert not any(config.data.source == "published" and config.task.published.unavailable for config in configs)
+    grid = product(["jsts", "jnli", "jcola", "news"], [0, 3], ["base", "kadg"])
+    assert {(config.task.name, config.shots, config.prompt.name) for config in jobs["paper"]} == set(grid)
+    for name in ("paper", "paper-gold"):
+        assert {config.seed for config in compose_sweep([f"+experiment={name}"], one_of=["task", "shots", "prompt"])} == {0, 1, 2}
+    settings = {(config.num_per_label, config.method.name, config.llm.name, config.model.name) for config in jobs["paper"]}
+    assert settings == {(25000, "japagen", "qwen3-swallow-8b", "bert-base-japanese-v3")}
+    arms = {(config.method.name, config.gold_per_label, config.model.name, config.data.source) for config in jobs["paper-gold"]}
+    assert arms == {("gold", "all", "bert-base-japanese-v3", "published")}
+    assert {config.task.name for config in jobs["paper-gold"]} == {config.task.name for config in jobs["paper"]}
+    assert all(config.llm.demo and config.model.demo for config in jobs["quickstart"])
+
+
+def test_own_files_bring_the_papers_other_tasks_in() -> None:
+    own = ["data=files", "data.eval_file=valid.csv", "data.train_file=train.csv"]
+    configs = compose_sweep(["+experiment=paper", "task=marcja", "seed=0", *own])
+    assert {(config.task.name, config.data.source, config.data.train_file) for config in configs} == {("marcja", "files", "train.csv")}
+    assert len(configs) == 4
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_says_what_it_is(name: str) -> None:
+    lines = (ROOT / "conf" / "experiment" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "# @package _global_", "Hydra reads it from the first line only"
+    assert lines[1].startswith("# ")
 
 
 @pytest.mark.parametrize(("group", "name"), SHIPPED)

@@ -17,7 +17,7 @@ LAYERS = [
     ["japagen.baselines"],
     ["japagen.methods"],
     ["japagen.results"],
-    ["japagen.tracking", "japagen.reporting"],
+    ["japagen.keep", "japagen.tracking", "japagen.reporting"],
     ["japagen.cli"],
     ["launch"],
     ["japagen.commands"],
@@ -32,7 +32,7 @@ ALONE = {
     "transformers": ["japagen.training", "japagen.demo"],
     "pytorch_lightning": ["japagen.training"],
     "submitit": ["launch"],
-    "wandb": ["japagen.tracking", "japagen.reporting"],
+    "wandb": ["japagen.keep", "japagen.tracking", "japagen.reporting"],
     "vllm": [],
     "pickle": [],
 }

@@ -13,7 +13,7 @@ import pytest
 
 from japagen import store as store_module
 from japagen.errors import StoreError
-from japagen.store import Store, explain_os_errors, read_json
+from japagen.store import LockWatch, Store, explain_os_errors, read_json
 
 
 def build(folder: Path) -> dict[str, Any]:
@@ -134,6 +134,97 @@ def test_a_process_id_used_again_is_not_the_owner(tmp_path: Path) -> None:
     foreign_lock(tmp_path, host=socket.gethostname(), pid=os.getpid(), started=psutil.Process().create_time() - 1000)
     with Store(tmp_path).lock("model", "k", print):
         pass
+
+
+def fake_squeue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Path:
+    """Puts a squeue first on the path; the file that notes its calls."""
+    calls = tmp_path / "calls"
+    squeue = tmp_path / "bin" / "squeue"
+    squeue.parent.mkdir()
+    squeue.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n{script}\n', encoding="utf-8")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{squeue.parent}{os.pathsep}{os.environ['PATH']}")
+    return calls
+
+
+OVER = ["true", "echo PENDING", "echo CANCELLED", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1"]
+AT_WORK_OR_UNKNOWN = [
+    "echo RUNNING",
+    "echo SUSPENDED",
+    "printf 'PENDING\\nRUNNING\\n'",
+    "echo 'Unable to contact slurm controller' >&2; exit 1",
+    "exec sleep 60",
+]
+
+
+@pytest.mark.parametrize("script", OVER)
+def test_an_owner_whose_slurm_job_is_over_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    calls = fake_squeue(tmp_path, monkeypatch, script)
+    foreign_lock(tmp_path, slurm_job="77")
+    said: list[str] = []
+    with Store(tmp_path).lock("model", "k", said.append):
+        assert said == []
+    assert calls.read_text(encoding="utf-8") == "-h -j 77 -o %T\n"
+
+
+@pytest.mark.parametrize("script", AT_WORK_OR_UNKNOWN)
+def test_of_other_jobs_their_silence_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    monkeypatch.setattr(store_module, "SQUEUE_TIMEOUT_S", 0.5)
+    calls = fake_squeue(tmp_path, monkeypatch, script)
+    watch = LockWatch(foreign_lock(tmp_path, slurm_job="77"))
+    assert not any(watch.is_free() for _ in range(50))
+    assert len(calls.read_text(encoding="utf-8").splitlines()) == 1, "SLURM is asked now and then only"
+    monkeypatch.setattr(store_module, "SQUEUE_EVERY_S", 0.0)
+    assert not watch.is_free()
+    assert len(calls.read_text(encoding="utf-8").splitlines()) == 2
+    monkeypatch.setattr(store_module, "STALE_S", 0.0)
+    assert watch.is_free()
+    assert not watch.path.exists()
+
+
+def test_without_slurm_silence_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not LockWatch(foreign_lock(tmp_path, slurm_job="77")).is_free()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "is_free"), [("1", 0, True), (None, 0, False), ("1", 1, False), ("1", 2, False), ("3", 2, True)]
+)
+def test_a_job_started_again_takes_its_own_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ours: str | None, theirs: int, is_free: bool
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "77")
+    monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
+    if ours is not None:
+        monkeypatch.setenv("SLURM_RESTART_COUNT", ours)
+    assert LockWatch(foreign_lock(tmp_path, slurm_job="77", slurm_restarts=theirs)).is_free() == is_free
+
+
+def test_a_lock_names_its_slurm_job_and_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "77")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
+    with Store(tmp_path).lock("model", "k") as lock:
+        owner = json.loads(lock.path.read_text(encoding="utf-8"))
+    assert (owner["slurm_job"], owner["slurm_restarts"]) == ("77", 2)
+
+
+def test_an_empty_lock_file_is_waited_for_and_then_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = foreign_lock(tmp_path)
+    path.write_text("", encoding="utf-8")
+    watch = LockWatch(path)
+    assert not watch.is_free()
+    monkeypatch.setattr(store_module, "STALE_S", 0.0)
+    assert watch.is_free()
+
+
+def test_a_lock_renewed_since_it_was_looked_at_is_put_back(tmp_path: Path) -> None:
+    path = foreign_lock(tmp_path)
+    watch = LockWatch(path)
+    assert not watch.is_free()
+    path.write_text(path.read_text(encoding="utf-8").replace('"beat": 0', '"beat": 1'), encoding="utf-8")
+    watch._take_away()
+    assert '"beat": 1' in path.read_text(encoding="utf-8")
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
 def test_who_lost_the_lock_publishes_nothing(tmp_path: Path) -> None:

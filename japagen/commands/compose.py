@@ -1,9 +1,14 @@
-"""The configuration for a command, composed from the same conf/ and the same overrides as `python run.py` takes."""
+"""The configurations for a command, composed from the same conf/ and the same overrides as `python run.py` takes."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
 
 from japagen.config import Config, register_schema, to_config
 from japagen.errors import ConfigError
@@ -15,14 +20,51 @@ CONF = ROOT / "conf"
 
 def compose_config(overrides: Sequence[str], config_dir: Path | None = None) -> Config:
     """The checked configuration; `config_dir` as `run.py --config-dir`. Errors are those of run.py, for `cli.explain`."""
-    if not CONF.is_dir():
-        raise ConfigError(f"there is no folder {CONF}: japagen is run from its checkout (make install), where conf/ lies")
+    _check_checkout()
     sweep = [one for one in overrides if one in ("-m", "--multirun")]
     if sweep:
         raise ConfigError(f"{sweep[0]}: this command takes one configuration, not a sweep; give one value to each setting")
     register_schema()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return to_config(compose("config", overrides=[*overrides, *_searched(config_dir)]))
+
+
+def compose_sweep(overrides: Sequence[str], config_dir: Path | None = None, one_of: Sequence[str] = ()) -> list[Config]:
+    """The checked configurations of every job that `run.py -m` would run: comma and range sweeps, and an experiment's own.
+
+    Takes `-m` or does without; one configuration where nothing is swept. `one_of`: settings of which one value will do, since a
+    composition takes 50 ms. ConfigError names the job at fault.
+    """
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    _check_checkout()
+    register_schema()
+    given = [*(one for one in overrides if one not in ("-m", "--multirun")), *_searched(config_dir)]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        loader = hydra.config_loader
+        master = loader.load_configuration("config", given, RunMode.MULTIRUN, from_shell=False)
+        swept = [f"{key}={value}" for key, value in (master.hydra.sweeper.params or {}).items()]  # as BasicSweeper.sweep does
+        parsed = OverridesParser.create(config_loader=loader).parse_overrides([*swept, *master.hydra.overrides.task])
+        (jobs,) = BasicSweeper.split_arguments(parsed, None)
+        chosen = {tuple(one for one in job if one.partition("=")[0] not in one_of): job for job in jobs}
+        return [_job_config(loader, master, job) for job in chosen.values()]
+
+
+def _job_config(loader: ConfigLoader, master: DictConfig, job: Sequence[str]) -> Config:
+    composed = loader.load_sweep_config(master, list(job))
+    with open_dict(composed):
+        del composed["hydra"]
+    try:
+        return to_config(composed)
+    except ConfigError as error:
+        raise ConfigError(f"{' '.join(job)}: {error}") from error
+
+
+def _check_checkout() -> None:
+    if not CONF.is_dir():
+        raise ConfigError(f"there is no folder {CONF}: japagen is run from its checkout (make install), where conf/ lies")
 
 
 def _searched(config_dir: Path | None) -> list[str]:

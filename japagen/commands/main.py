@@ -15,6 +15,9 @@ from japagen.errors import JapagenError, nearest
 COMMANDS = {
     "new-task": ("japagen.commands.newtask", "ask for a task's labels and texts, and write its YAML"),
     "preview": ("japagen.commands.preview", "show a task's prompts, a few replies to them, and what a full run would take"),
+    "fetch": ("japagen.commands.fetch", "bring the models and gold data that a sweep loads, for nodes without internet"),
+    "status": ("japagen.commands.status", "show how far a sweep is, what failed and why, and what is still to come"),
+    "logs": ("japagen.commands.logs", "show the log of a sweep's unit or job"),
     "doctor": ("japagen.commands.doctor", "check this installation, and an LLM with llm=…"),
 }
 """Name -> module, and what it is for in one line."""

@@ -8,6 +8,6 @@ takes exemplars and subsets by seed.
 """
 
 from japagen.gold.draws import draw_exemplars, draw_per_label, hold_out
-from japagen.gold.splits import Split, read_also_scored, read_eval, read_train
+from japagen.gold.splits import Split, files_read, read_also_scored, read_eval, read_train
 
-__all__ = ["Split", "draw_exemplars", "draw_per_label", "hold_out", "read_also_scored", "read_eval", "read_train"]
+__all__ = ["Split", "draw_exemplars", "draw_per_label", "files_read", "hold_out", "read_also_scored", "read_eval", "read_train"]

@@ -30,19 +30,22 @@ def find_file(published: Published, file: SplitFile, data: Data, hint: str = "")
     `hint`: what else could be done; ends the message where the file can't be had. Raises DataError.
     """
     mirror, setting = _mirror(data)
-    if mirror is not None:
-        path = mirror / file.path
-        if not path.is_file():
+    path = local_path(file, data)
+    if not path.is_file():
+        if mirror is not None:
             raise DataError(
                 f"{path} does not exist: the mirror folder ({setting}={mirror}) lacks this file of {published.name};"
                 f" put it there from {file.url}, or unset {setting} to download it{hint}"
             )
-    else:
-        path = Path(data.cache).expanduser() / file.path
-        if not path.is_file():
-            _download(published, file, path, hint)
+        _download(published, file, path, hint)
     _check_sha256(path, file, "delete it there to have it downloaded again" if mirror is None else f"mend the mirror, or unset {setting}")
     return path
+
+
+def local_path(file: SplitFile, data: Data) -> Path:
+    """Where `file` lies on this machine, or would once it is had: in the mirror folder where one is set, else in the cache."""
+    mirror, _ = _mirror(data)
+    return (Path(data.cache).expanduser() if mirror is None else mirror) / file.path
 
 
 def _mirror(data: Data) -> tuple[Path | None, str]:

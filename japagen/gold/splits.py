@@ -83,6 +83,27 @@ def read_also_scored(task: Task, data: Data) -> dict[str, Split]:
     return {name: _read_published(task, data, name) for name in task.published.also_scored}
 
 
+def files_read(task: Task, data: Data, train: bool) -> dict[str, SplitFile | Path]:
+    """Name -> each file that `read_eval`, `read_also_scored` and (with `train`) `read_train` open: a publisher's, or the user's own.
+
+    Raises DataError where the source has no such split; whether the files are there is not looked at.
+    """
+    _check_published(task, data)
+    if data.source == "files":
+        own = {data.split: data.eval_file} | ({"train": data.train_file} if train else {})
+        return {name: Path(file).expanduser() for name, file in own.items() if file is not None}
+    if data.source != "published":
+        return {}
+    published = task.published
+    names = [data.split, *(published.also_scored if data.split == "valid" else []), *(["train"] if train and not data.train_source else [])]
+    for name in names:
+        _check_split_name(name, published.splits, published.name, _stand_ins(task) if name == "train" else "")
+    files: dict[str, SplitFile | Path] = {name: published.splits[name] for name in names}
+    if train and data.train_source:
+        files[data.train_source] = published.train_sources[data.train_source]
+    return files
+
+
 def _read_sample(task: Task, name: str) -> Split | None:
     folder = SAMPLE_FOLDER / task.name
     if not folder.is_dir():

@@ -1,12 +1,15 @@
 """The table at the end of a run: one row an experiment, failures included, with the baselines beside each score."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
 
+from japagen.reporting.outcome import Failure, Outcome
+from japagen.reporting.sweep import Aggregate, aggregate
 from japagen.results import Result
+
+__all__ = ["Failure", "print_results", "results_table"]
 
 DEMO_NOTE = (
     "Demo models or smoke data take part in rows marked *: their numbers mean nothing. For real ones, on a GPU:\n"
@@ -18,20 +21,11 @@ PLAIN_WIDTH = 210
 """Characters a line where the output is no terminal."""
 
 
-@dataclass(frozen=True)
-class Failure:
-    """An experiment without a result, and why."""
-
-    name: str
-    task: str
-    cause: str
-
-
 COLUMNS = ("task", "split", "method", "prompt", "protocol", "llm", "model", "n/label", "rows", "contaminated", "seed")
 SCORES = ("metric", "score", "majority", "overlap", "tfidf", "n")
 
 
-def results_table(title: str, outcomes: Sequence[Result | Failure]) -> Table:
+def results_table(title: str, outcomes: Sequence[Outcome]) -> Table:
     """Rows in the given order; scores with their 95% intervals.
 
     rows: what the student was trained on (validation rows apart); contaminated: texts dropped because they match
@@ -49,7 +43,7 @@ def results_table(title: str, outcomes: Sequence[Result | Failure]) -> Table:
     return table
 
 
-def print_results(outcomes: Sequence[Result | Failure], console: Console | None = None) -> None:
+def print_results(outcomes: Sequence[Outcome], console: Console | None = None) -> None:
     """A table for each source of gold data, smoke data never beside published ones, then causes of failure and notes."""
     if console is None:
         console = Console()
@@ -60,10 +54,30 @@ def print_results(outcomes: Sequence[Result | Failure], console: Console | None 
     for source in dict.fromkeys(result.data if result.split else None for result in results):
         title = f"{TITLES[source]}: scores with 95% bootstrap intervals over the gold rows" if source else "Without gold data"
         console.print(results_table(title, [result for result in results if (result.data if result.split else None) == source]))
+        groups = [group for group in aggregate(outcomes) if group.data == source]
+        if source is not None and any(group.varied for group in groups):
+            console.print(seeds_table(source, groups))
     if failures:
         console.print(results_table("Failed", failures))
     for line in [*(f"failed: {failure.name}: {failure.cause}" for failure in failures), *_notes(results)]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def seeds_table(source: str, groups: Sequence[Aggregate]) -> Table:
+    """Rows in the given order, each over the runs that differ in seeds only; the title names the seeds that differ anywhere in it."""
+    varied = dict.fromkeys(name for group in groups for name in group.varied)
+    title = f"{TITLES[source]}: mean and sample standard deviation over {', '.join(varied)}"
+    table = Table(title=title, title_justify="left", title_style="")
+    for name in ("task", "split", "method", "prompt", "protocol", "llm", "model", "n/label", "seeds"):
+        table.add_column(name, overflow="fold")
+    for name in ("metric", "mean", "sd", "runs", "failed"):
+        table.add_column(name, justify="right", overflow="fold")
+    for group in groups:
+        row = _result_row(group.results[0])
+        seeds = "; ".join(f"{name} {', '.join(map(str, group.seeds[name]))}" for name in group.varied or ("seed",))
+        mean, sd = ("–" if value is None else f"{value:.3f}" for value in (group.mean, group.sd))
+        table.add_row(*row[:8], seeds, group.results[0].metric, mean, sd, str(len(group.scores)), str(group.num_failed))
+    return table
 
 
 def _notes(results: Sequence[Result]) -> list[str]:
@@ -103,7 +117,7 @@ def _result_row(result: Result) -> list[str]:
     ]
 
 
-def _further_score(outcome: Result | Failure, name: str) -> str:
+def _further_score(outcome: Outcome, name: str) -> str:
     if isinstance(outcome, Failure) or name not in outcome.also_scored:
         return "–"
     scored = outcome.also_scored[name]

@@ -3,6 +3,9 @@
 No barrier stands anywhere: as many requests are open as the client wants, a pair's second turn goes out as soon as its
 first sentence is there, and how far a label must go is estimated anew from its acceptance after every reply. What is asked
 for never depends on the order in which replies come; that only decides what is asked for first.
+
+Several processes may fill one stream: each asks only for rows of blocks that it claimed (`japagen.synthesis.claims`), takes
+in what the others write about once a second, and waits for them where nothing else is left to ask for.
 """
 
 import asyncio
@@ -10,7 +13,7 @@ import heapq
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,12 +21,15 @@ from japagen.config import Sampling
 from japagen.errors import GenerationError
 from japagen.llm.client import Client, Reply, Request
 from japagen.replies import Reject
+from japagen.synthesis.claims import Claims
 from japagen.synthesis.stream import Ask, Row, Stream, StreamRows
 
 LEAST_BUDGET = 200
 """Replies a label may always take, however small num_per_label is."""
 LEAST_ACCEPTANCE = 0.02
 """A label accepted less often than this after LEAST_BUDGET replies stops at once."""
+REFRESH_S = 1.0
+"""How often rows of other writers are taken in, and others looked at that hold what we could ask for."""
 
 
 class Selection(Protocol):
@@ -63,15 +69,22 @@ class Generator:
 
     def __init__(
         self, stream: Stream, rows: StreamRows, selection: Selection, sampling: Sampling, num_per_label: int, max_rows_factor: float,
-        show: Callable[[Progress], None] = lambda progress: None,
+        show: Callable[[Progress], None] = lambda progress: None, claims: Claims | None = None,
     ) -> None:  # fmt: skip
         self.stream, self.rows, self.selection, self.sampling = stream, rows, selection, sampling
+        self.claims = claims
+        """None where nobody else writes."""
         self.num_per_label = num_per_label
         self.budget = max(LEAST_BUDGET, math.ceil(num_per_label * max_rows_factor))
         self.show = show
         self.labels = stream.task.label_names
-        self._next_request: dict[str, int] = dict.fromkeys(["", *self.labels], 0)
+        self._frontier: dict[str, int] = dict.fromkeys(["", *self.labels], 0)
+        """Where the requests of turn 0 begin that were not looked at yet."""
+        self._openings: dict[str, list[int]] = {label: [0] for label in self._frontier}
+        """Heaps of first indices of requests of turn 0 to look at: the frontier, and those put off before."""
         self._ready: dict[str, list[int]] = {label: [] for label in self.labels}
+        self._put_off: list[tuple[list[int], int]] = []
+        """(heap it came from, index) of what others have claimed."""
         self._firsts: dict[int, str] = {}
         self.counts: Counter[str] = Counter()
         self._num_open = 0
@@ -80,21 +93,28 @@ class Generator:
 
     async def run(self, client: Client) -> None:
         """Returns once every label is full; GenerationError, with the rejects, when the budget can't give that."""
-        self._queue: asyncio.Queue[tuple[Ask, Reply] | BaseException] = asyncio.Queue()
+        self._queue: asyncio.Queue[tuple[Ask, Reply] | frozenset[str] | BaseException] = asyncio.Queue()
         tasks: set[asyncio.Task[None]] = set()
-        for row in list(self.rows):
-            self._take_first(row)
+        if self.claims is not None:
+            tasks.add(asyncio.create_task(self._look_at_others(self.claims)))
+        self._take_firsts(list(self.rows))
         try:
             while not self._is_done():
+                num_known = len(self.rows)
                 while self._num_open < client.limit and (ask := self._next_ask()) is not None:
                     self._num_open += 1
                     task = asyncio.create_task(self._answer(client, ask))
                     tasks.add(task)
                     task.add_done_callback(tasks.discard)
+                if not self._num_open:
+                    if len(self.rows) > num_known:
+                        continue  # as we claimed a block: others had written it by then
+                    self.rows.write_held()  # those we wait for may wait for these
                 await self._collect()
                 self.show(self.progress())
             while self._num_open:  # paid for already: kept for a larger num_per_label
                 await self._collect()
+            self.rows.write_held()
         finally:
             for task in tasks:
                 task.cancel()
@@ -116,38 +136,60 @@ class Generator:
         except Exception as error:  # handed to run(), which raises it
             self._queue.put_nowait(error)
 
+    async def _look_at_others(self, claims: Claims) -> None:
+        """Has the queue say about once a second which other writers are gone; mostly none."""
+        try:
+            while True:
+                await asyncio.sleep(REFRESH_S)
+                self._queue.put_nowait(await asyncio.to_thread(claims.gone, claims.rivals))
+        except Exception as error:
+            self._queue.put_nowait(error)
+
     async def _collect(self) -> None:
-        """Waits for one reply and takes all that have come."""
-        assert self._num_open, "nothing is open and nothing is left to ask for"
+        """Waits for a reply, or the next look at others, and takes all that have come."""
+        assert self._num_open or self._put_off, "nothing is open and nothing is left to ask for"
         arrived = [await self._queue.get()]
         while not self._queue.empty():
             arrived.append(self._queue.get_nowait())
-        self._num_open -= len(arrived)
         fault = None
         for item in arrived:
             if isinstance(item, BaseException):
                 fault = item
-                continue
-            rows = rows_of(*item)
-            self.rows.append(rows)
-            self.counts["rows"] += len(rows)
-            self.counts["tokens"] += item[1].completion_tokens
-            for row in rows:
-                self._take_first(row)
+            elif isinstance(item, frozenset):
+                self._follow_others(item)
+            else:
+                self._take(*item)
         if fault is not None:
             raise fault
 
-    def _take_first(self, row: Row) -> None:
+    def _take(self, ask: Ask, reply: Reply) -> None:
+        self._num_open -= 1
+        rows = rows_of(ask, reply)
+        self.rows.append(rows)
+        self.counts["rows"] += len(rows)
+        self.counts["tokens"] += reply.completion_tokens
+        self._take_firsts(rows)
+
+    def _follow_others(self, gone: frozenset[str]) -> None:
+        """Takes in what others wrote; what was put off for those who are gone is looked at again."""
+        self._take_firsts(self.rows.refresh())
+        if gone and self.claims is not None:
+            self.claims.forget(gone)
+            for heap, index in self._put_off:
+                heapq.heappush(heap, index)
+            self._put_off.clear()
+
+    def _take_firsts(self, rows: Iterable[Row]) -> None:
         """A first sentence that stands makes its index ready for every label's second turn."""
-        if not self.stream.task.is_pair or row.turn != 0 or row.index in self._firsts:
+        if not self.stream.task.is_pair:
             return
-        text = self.selection.first_sentence(row)
-        if isinstance(text, Reject):
-            return
-        self._firsts[row.index] = text
-        for label in self.labels:
-            if self.rows.get(label, row.index, 1) is None:
-                heapq.heappush(self._ready[label], row.index)
+        for row in rows:
+            if row.turn != 0 or row.index in self._firsts or isinstance(text := self.selection.first_sentence(row), Reject):
+                continue
+            self._firsts[row.index] = text
+            for label in self.labels:
+                if self.rows.get(label, row.index, 1) is None:
+                    heapq.heappush(self._ready[label], row.index)
 
     def _is_done(self) -> bool:
         self.selection.advance(self.rows)
@@ -180,26 +222,53 @@ class Generator:
 
     def _next_ask(self) -> Ask | None:
         if not self.stream.task.is_pair:
-            for label in sorted(self.labels, key=lambda name: self._next_request[name]):
+            for label in sorted(self.labels, key=lambda name: self._openings[name][0]):
                 ask = self._next_opening(label, self._target(label))
                 if ask is not None:
                     return ask
             return None
         for label in sorted(self.labels, key=lambda name: self._ready[name][0] if self._ready[name] else math.inf):
-            ready = self._ready[label]
-            if ready and ready[0] < self._target(label):
-                index = heapq.heappop(ready)
-                return self.stream.second_ask(label, index, self._firsts[index])
+            ask = self._next_second(label, self._target(label))
+            if ask is not None:
+                return ask
         return self._next_opening("", max(self._target(label) for label in self.labels))
+
+    def _next_second(self, label: str, target: int) -> Ask | None:
+        """The next request of turn 1 below `target` whose first sentence stands."""
+        ready = self._ready[label]
+        while ready and ready[0] < target:
+            index = heapq.heappop(ready)
+            if self._is_ours("", ready, index, lambda index: self.rows.get(label, index, 1) is None):
+                return self.stream.second_ask(label, index, self._firsts[index])
+        return None
 
     def _next_opening(self, label: str, target: int) -> Ask | None:
         """The next request of turn 0 below `target` that isn't on disk already."""
-        n = self.stream.texts_per_request
-        while (first := self._next_request[label] * n) < target:
-            self._next_request[label] += 1
-            if any(self.rows.get(label, first + j, 0) is None for j in range(n)):
+        n, openings = self.stream.texts_per_request, self._openings[label]
+
+        def is_missing(first: int) -> bool:
+            return any(self.rows.get(label, first + j, 0) is None for j in range(n))
+
+        while openings[0] < target:
+            first = heapq.heappop(openings)
+            if first == self._frontier[label]:
+                self._frontier[label] += n
+                heapq.heappush(openings, self._frontier[label])
+            if self._is_ours(label, openings, first, is_missing):
                 return self.stream.ask(label, first)
         return None
+
+    def _is_ours(self, label: str, heap: list[int], index: int, is_missing: Callable[[int], bool]) -> bool:
+        """Whether to ask for what is missing at `index`; it is put off where another writer has claimed it."""
+        if not is_missing(index):
+            return False
+        if self.claims is None or self.claims.owns(label, index):
+            return True
+        if not self.claims.take(label, index):
+            self._put_off.append((heap, index))
+            return False
+        self._take_firsts(self.rows.refresh())  # whoever had the block until now may have written since we looked
+        return is_missing(index)
 
 
 def rows_of(ask: Ask, reply: Reply) -> list[Row]:

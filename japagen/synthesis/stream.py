@@ -3,7 +3,7 @@
 The row with index i of label y is decided by (key, y, i) alone: the order of the exemplars, the seed, the request it is
 part of (request r = i div n carries n rows). Turn 0 of a pair depends on (key, i) only, so one first sentence serves every
 label and gives none away. Rows are appended raw to `rows-*.jsonl`, one file per writer; readers ignore a torn last line,
-and for an index written twice the first row in file order counts.
+and for an index written twice the first row in file order counts. Who writes which rows, `japagen.synthesis.claims` says.
 """
 
 import errno
@@ -12,6 +12,7 @@ import json
 import os
 import random
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -143,10 +144,30 @@ class StreamRows:
         self._rows: dict[Place, Row] = {}
         self._held: list[Row] = []
         self._file: int | None = None
-        self._synced = time.monotonic()
+        self._synced, self._is_synced = time.monotonic(), True
+        self._own: set[str] = set()
+        """Names of the files that we write."""
+        self._others: dict[str, RowsFile] = {}
+        self.is_disputed = False
+        """Whether a row came that we had otherwise: another file's may be the first in file order, as only a fresh reading tells."""
         for path in sorted(folder.glob("rows-*.jsonl")):
-            for row in read_rows(path):
+            for row in self._read_on(path):
                 self._rows.setdefault(row.place, row)
+
+    def refresh(self) -> list[Row]:
+        """Takes in what other writers have appended since the last look; ours reach the disk, so that others see them."""
+        self._sync()
+        fresh = []
+        for path in sorted(self.folder.glob("rows-*.jsonl")):
+            for row in self._read_on(path) if path.name not in self._own else ():
+                if self._rows.setdefault(row.place, row) is row:
+                    fresh.append(row)
+                else:
+                    self.is_disputed |= self._rows[row.place] != row
+        return fresh
+
+    def _read_on(self, path: Path) -> Iterator[Row]:
+        return self._others.setdefault(path.name, RowsFile(path)).read_on()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -166,10 +187,15 @@ class StreamRows:
         fresh = [row for row in rows if row.place not in self._rows]
         self._held += fresh
         if any(row.finish_reason != "error" for row in fresh):
-            self._write(self._held)
-            self._held = []
+            self.write_held()
         for row in fresh:
             self._rows[row.place] = row
+
+    def write_held(self) -> None:
+        """Writes failed rows that still wait: others wait for them, or what the stream was filled for counts on them."""
+        if self._held:
+            self._write(self._held)
+            self._held = []
 
     def _write(self, rows: Sequence[Row]) -> None:
         lines = "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows).encode()
@@ -178,15 +204,21 @@ class StreamRows:
             if written != len(lines):  # the disk filled up in the middle: this file ends torn, so it is left
                 self.close()
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            if time.monotonic() - self._synced > SYNC_S:
-                os.fsync(self._open())
-                self._synced = time.monotonic()
+            self._is_synced = False
+            self._sync()
+
+    def _sync(self) -> None:
+        if self._is_synced or time.monotonic() - self._synced <= SYNC_S:
+            return
+        os.fsync(self._open())
+        self._synced, self._is_synced = time.monotonic(), True
 
     def _open(self) -> int:
         if self._file is None:
             number = len(list(self.folder.glob("rows-*.jsonl")))
-            path = self.folder / f"rows-{number:04d}-{os.getpid()}.jsonl"
+            path = self.folder / f"rows-{number:04d}-{uuid.uuid4().hex[:8]}.jsonl"
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o644)
+            self._own.add(path.name)
         return self._file
 
     def close(self) -> None:
@@ -194,30 +226,49 @@ class StreamRows:
         if self._file is not None:
             os.fsync(self._file)
             os.close(self._file)
-            self._file = None
+            self._file, self._is_synced = None, True
+
+
+@dataclass
+class RowsFile:
+    """A writer's file, as far as it has been read."""
+
+    path: Path
+    num_bytes: int = 0
+    num_lines: int = 0
+
+    def read_on(self) -> Iterator[Row]:
+        """Its rows from here on; a torn last line isn't consumed until it is whole, any other broken line is a StoreError.
+
+        Torn is also a line with a hole in it: a shared file system may show a file's end before what stands ahead of it.
+        """
+        with self.path.open("rb") as file:
+            file.seek(self.num_bytes)
+            for line in file:
+                if not line.endswith(b"\n") or b"\0" in line:
+                    return
+                self.num_bytes += len(line)
+                self.num_lines += 1
+                try:
+                    yield Row(**json.loads(line))
+                except (ValueError, TypeError) as error:
+                    raise StoreError(
+                        f"{self.path}:{self.num_lines}: not a row of a stream ({error}); remove the line, it will be asked for again"
+                    ) from error
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """A file's rows; a torn last line (its writer was killed) is ignored, any other broken line is a StoreError."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                yield Row(**json.loads(line))
-            except (ValueError, TypeError) as error:
-                raise StoreError(
-                    f"{path}:{number}: not a row of a stream ({error}); remove the line, it will be asked for again"
-                ) from error
+    """All whole rows of a file."""
+    return RowsFile(path).read_on()
 
 
 def open_rows(store: Store, stream: Stream) -> StreamRows:
-    """The stream's rows for a writer (who holds its lock); its folder and meta.json are made when it is new."""
+    """The stream's rows for a writer; its folder and meta.json are made when it is new."""
     folder = store.path("stream", stream.key)
     if store.find("stream", stream.key) is None:
         with explain_os_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            temporary = folder / f".meta.{os.getpid()}"
+            temporary = folder / f".meta.{uuid.uuid4().hex[:8]}"
             write_json(temporary, artifact_meta("stream", stream.key, stream.identity))
             temporary.replace(folder / "meta.json")
     return StreamRows(folder)

@@ -164,7 +164,8 @@ def _fingerprint(
 ) -> str:
     """Of all that shapes the weights: a checkpoint of another run must not be continued."""
     labels = [(label.name, label.score) for label in task.labels]
-    parts = [task.target, task.metric, labels, encoder.id, revision, encoder.max_length, encoder.bf16, asdict(train), seed, len(rows)]
+    settings = {name: value for name, value in asdict(train).items() if name != "keep"}
+    parts = [task.target, task.metric, labels, encoder.id, revision, encoder.max_length, encoder.bf16, settings, seed, len(rows)]
     parts += [encoder.word_splitter] if encoder.word_splitter else []
     digest = hashlib.sha256(json.dumps(parts).encode())
     for row in (*rows, *valid):

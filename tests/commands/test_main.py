@@ -37,7 +37,7 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
 
 
 def test_an_unknown_command_is_named_with_the_nearest() -> None:
-    assert run("previw") == (1, "error: there is no command 'previw' (did you mean 'preview'?); commands: new-task, preview, doctor")
+    assert run("previw") == (1, f"error: there is no command 'previw' (did you mean 'preview'?); commands: {', '.join(COMMANDS)}")
 
 
 @pytest.mark.parametrize(

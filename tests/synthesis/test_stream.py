@@ -107,6 +107,48 @@ def test_a_torn_last_line_is_ignored_and_written_again(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("rows-*"))) == 2
 
 
+@given(
+    ends=st.lists(st.integers(0, 1500), max_size=8),
+    texts=st.lists(st.text("犬\nx\u2028", max_size=20), min_size=1, max_size=8),
+)
+def test_what_others_append_is_taken_in_once_it_is_whole(
+    tmp_path_factory: pytest.TempPathFactory, ends: list[int], texts: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("stream")
+    rows = StreamRows(folder)
+    content = "".join(json.dumps(asdict(row(i, text=text)), ensure_ascii=False) + "\n" for i, text in enumerate(texts)).encode()
+    found = []
+    for end in [*sorted(ends), len(content)]:
+        (folder / "rows-0000-1.jsonl").write_bytes(content[:end])
+        found += rows.refresh()
+        assert len(found) == content[:end].count(b"\n")
+    assert [one.text for one in found] == texts
+    assert list(rows) == found
+
+
+def test_own_rows_are_not_read_again(tmp_path: Path) -> None:
+    one, other = StreamRows(tmp_path), StreamRows(tmp_path)
+    one.append([row(0)])
+    other.append([row(1)])
+    assert one.refresh() == [row(1)]
+    assert one.refresh() == []
+    assert other.refresh() == [row(0)]
+    assert len(list(tmp_path.glob("rows-*"))) == 2
+    assert not one.is_disputed
+    one.close()
+    other.close()
+
+
+def test_a_line_with_a_hole_waits_for_what_is_missing(tmp_path: Path) -> None:
+    line = json.dumps(asdict(row(0))).encode() + b"\n"
+    path = tmp_path / "rows-0000-1.jsonl"
+    path.write_bytes(b"\0" * 20 + line[20:] + line.replace(b'"index": 0', b'"index": 1'))
+    rows = StreamRows(tmp_path)
+    assert list(rows) == []
+    path.write_bytes(line + line.replace(b'"index": 0', b'"index": 1'))
+    assert [one.index for one in rows.refresh()] == [0, 1]
+
+
 def test_of_an_index_written_twice_the_first_counts(tmp_path: Path) -> None:
     for number, text in enumerate(["一", "二"]):
         line = json.dumps(asdict(row(0, text=text)), ensure_ascii=False) + "\n"

@@ -1,0 +1,24 @@
+"""Applies `train.keep` while a sweep runs: after each student, to those that differ from it in their seed only."""
+
+from collections.abc import Sequence
+
+from japagen.keep import family, prune_models
+from japagen.methods import Experiment
+from japagen.store import Store
+from launch.folder import STUDENT, Unit
+
+
+class Pruner:
+    """Knows a sweep's families of seeds. Without a setting, one experiment keeps its weights and a sweep keeps each best seed's."""
+
+    def __init__(self, experiments: Sequence[Experiment], store: Store) -> None:
+        self._experiments, self._store = experiments, store
+        self._keep = experiments[0].config.train.keep or ("best_seed" if len(experiments) > 1 else "all")
+        self._families: dict[str, list[Experiment]] = {}
+        for experiment in experiments:
+            self._families.setdefault(family(experiment), []).append(experiment)
+
+    def after(self, unit: Unit) -> None:
+        """Removes the weights that nothing needs now that the unit has ended."""
+        if unit.kind == STUDENT:
+            prune_models(self._families[family(self._experiments[unit.experiments[0]])], self._store, self._keep)
