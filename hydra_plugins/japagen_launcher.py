@@ -15,9 +15,11 @@ class JapagenLauncher(Launcher):
         self.executor = executor
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.context, self.config = hydra_context, config
+        from launch.compositions import Compositions
+
+        self.compositions, self.config = Compositions(hydra_context.config_loader), config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from launch.sweep import launch_sweep
 
-        return launch_sweep(self.context.config_loader, self.config, job_overrides, initial_job_idx, self.executor)
+        return launch_sweep(self.compositions, self.config, job_overrides, initial_job_idx, self.executor)

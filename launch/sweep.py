@@ -7,30 +7,26 @@ jobs share their LLM work, and all that can be finished is.
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
-from japagen.config import Config, to_config
+from japagen.config import Config
 from japagen.errors import ConfigError, JapagenError
 from japagen.reporting.table import Failure
+from launch.compositions import Compositions
 from launch.execute import execute
 from launch.planning import list_faults
 
 
 def launch_sweep(
-    loader: ConfigLoaderImpl, master: DictConfig, job_overrides: Sequence[Sequence[str]], first_job: int, executor: str
+    compositions: Compositions, master: DictConfig, job_overrides: Sequence[Sequence[str]], first_job: int, executor: str
 ) -> list[JobReturn]:
-    """Composes and runs all jobs; each JobReturn holds a Result, or the error that Hydra raises at the end."""
+    """Runs all jobs; each JobReturn holds a Result, or the error that Hydra raises at the end."""
     configs: list[Config] = []
     faults: dict[str, list[str]] = {}
     for number, overrides in enumerate(job_overrides, first_job):
-        composed = loader.load_sweep_config(master, list(overrides))
-        with open_dict(composed):
-            composed.hydra.job.id = composed.hydra.job.num = number
-            del composed["hydra"]
         try:
-            configs.append(to_config(composed))
+            configs.append(compositions.config(master, overrides))
         except ConfigError as error:
             faults.setdefault(str(error), []).append(f"job {number} ({' '.join(overrides)})")
     if faults:
