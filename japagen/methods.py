@@ -18,7 +18,7 @@ from japagen.config import Config
 from japagen.curation.contamination import EvaluationTexts
 from japagen.curation.dataset import Dataset, dataset_card, make_dataset, read_examples, write_dataset
 from japagen.curation.select import Selector
-from japagen.errors import ConfigError, DataError, MissingTextsError
+from japagen.errors import ConfigError, DataError, JapagenError, MissingTextsError
 from japagen.evaluation import METRICS_VERSION
 from japagen.hub import is_on_hub, locate, resolve_revision
 from japagen.keys import canonical_json
@@ -99,7 +99,8 @@ class Planner:
     """Plans experiments, doing once what they share: reading gold rows, drawing from them, checking prompts against the context."""
 
     def __init__(self, tentative: bool = False) -> None:
-        """`tentative`: for a look ahead only; a model whose commit can't be found gets a placeholder, and `unknown` says why."""
+        """`tentative`: for a look ahead only; what can't be had now (a model's commit, a publisher's file) gets a placeholder, and
+        `unknown` says why."""
         self._known: dict[str, Any] = {}
         self._tentative = tentative
         self.unknown: list[str] = []
@@ -108,11 +109,11 @@ class Planner:
         """Reads gold data, draws exemplars, resolves revisions and fixes all keys; raises before anything is made."""
         task, method = config.task, config.method.name
         where = canonical_json([asdict(task), asdict(config.data)])
-        evaluation = self._once(f"eval {where}", lambda: gold.read_eval(task, config.data))
-        also_scored = self._once(f"also {where}", lambda: gold.read_also_scored(task, config.data))
+        evaluation = self._gold(f"eval {where}", lambda: gold.read_eval(task, config.data))
+        also_scored = self._gold(f"also {where}", lambda: gold.read_also_scored(task, config.data)) or {}
         needs_train = method == "gold" or config.shots > 0
-        train_gold = self._once(f"train {where}", lambda: gold.read_train(task, config.data)) if needs_train else None
-        if needs_train and train_gold is None:
+        train_gold = self._gold(f"train {where}", lambda: gold.read_train(task, config.data)) if needs_train else None
+        if needs_train and train_gold is None and not self.unknown:
             why = "method=gold" if method == "gold" else f"shots={config.shots}"
             raise DataError(f"task {task.name!r}: {why} needs labelled train rows, and there are none; set data=files data.train_file=FILE")
         exemplars: dict[str, tuple[Example, ...]] = {}
@@ -123,9 +124,10 @@ class Planner:
         locate(config.model.id, "model.id")
         encoder_revision = self._revision(partial(resolve_revision, config.model.id, config.model.revision, "model.id"), config.model.id)
         rows = ""
-        if method == "gold":
+        if method == "gold" and train_gold is None:
+            rows = UNRESOLVED
+        elif method == "gold":
             drawn = f"gold {config.gold_per_label} {config.shots_seed} {where}"
-            assert train_gold is not None
             rows = self._once(drawn, partial(_gold_rows_key, config, train_gold))
         generator_revision = self._revision(partial(llm_revision, config), config.llm.id) if method == "japagen" else ""
         scored = [evaluation, *also_scored.values()]
@@ -140,10 +142,21 @@ class Planner:
         try:
             return resolve()
         except ConfigError as error:
-            if not (self._tentative and is_on_hub(model_id)):
+            if not is_on_hub(model_id):
                 raise
-            self.unknown += [] if str(error) in self.unknown else [str(error)]
-            return UNRESOLVED
+            return self._placeholder(error, UNRESOLVED)
+
+    def _gold(self, what: str, read: Callable[[], Any]) -> Any:
+        try:
+            return self._once(what, read)
+        except DataError as error:
+            return self._placeholder(error, None)
+
+    def _placeholder(self, error: JapagenError, value: Any) -> Any:
+        if not self._tentative:
+            raise error
+        self.unknown += [] if str(error) in self.unknown else [str(error)]
+        return value
 
     def _once(self, what: str, make: Callable[[], Any]) -> Any:
         if what not in self._known:

@@ -12,6 +12,7 @@ from japagen.reporting.sweep import write_sweep_results
 from japagen.reporting.table import Failure, print_results
 from japagen.results import Result, find_result, settings_key
 from japagen.store import Store
+from japagen.tracking import log_found
 from launch.folder import FAILED, STUDENT, State, SweepFolder, Unit, folder_name
 from launch.keeping import Pruner
 from launch.outline import print_plan
@@ -41,6 +42,9 @@ def execute(configs: Sequence[Config], name: str, executor: str = "local") -> li
     if first.plan:
         print_plan(experiments, units, store, planner.unknown)
         return []
+    for experiment in experiments:
+        if (found := find_result(experiment, store)) is not None:
+            log_found(experiment, found, name, store.root.parent / "wandb")
     if executor == "slurm":
         return _on_slurm(experiments, units, store, folder_name(name))
     check_devices(missing_llm_work(experiments, store))

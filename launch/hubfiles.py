@@ -57,7 +57,7 @@ def look_up(model_id: str, revision: str | None, cache: Path) -> Cached:
     else:
         return Cached(None, f"not in the cache {cache}", None)
     snapshot = folder / "snapshots" / commit
-    listing = _listing(model_id, commit, cache)
+    listing = cached_listing(model_id, commit, cache)
     known = None if listing is None else sum(listing.values())
     if not snapshot.is_dir():
         others = [path.name[:8] for path in sorted((folder / "snapshots").glob("*"))]
@@ -100,7 +100,7 @@ def _is_whole(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
 
 
-def _listing(model_id: str, commit: str, cache: Path) -> dict[str, int] | None:
+def cached_listing(model_id: str, commit: str, cache: Path) -> dict[str, int] | None:
     """Loaded files of a commit -> bytes, as huggingface_hub noted them at a download; None: it did not."""
     from huggingface_hub import get_cached_repo_tree
     from huggingface_hub.errors import CachedRepoTreeNotFoundError

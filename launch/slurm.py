@@ -18,6 +18,7 @@ from japagen.config import Site, Step
 from japagen.errors import ConfigError
 from japagen.methods import Experiment
 from japagen.store import Store
+from japagen.tracking import sync_command
 from launch.folder import DONE, FAILED, LLM, RUNNING, UNFINISHED, SweepFolder, Unit
 from launch.inflight import Inflight, inflight
 from launch.offline import check_present
@@ -49,8 +50,6 @@ def run_on_slurm(
     except KeyboardInterrupt:
         _leave_or_cancel(folder, jobs)
         raise
-    from japagen.tracking import sync_command
-
     if line := sync_command(store.root.parent / "wandb"):
         say(f"to bring the W&B runs online: {line}")
     return True

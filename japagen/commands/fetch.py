@@ -17,7 +17,7 @@ from japagen.commands.compose import compose_sweep
 from japagen.commands.console import make_console
 from japagen.errors import ConfigError, FetchError, JapagenError
 from japagen.gold.published import find_file
-from launch.hubfiles import loaded_files, look_up
+from launch.hubfiles import cached_listing, loaded_files, look_up
 from launch.offline import ENCODER, LLM_KIND, Needed, describe, needed
 
 GROUPS = {LLM_KIND: "llm", ENCODER: "model"}
@@ -126,14 +126,18 @@ def _on_hub(one: Needed) -> tuple[str, list[str], int]:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
 
+    assert one.cache is not None
     api = HfApi()
     try:
         commit = api.resolve_revision(one.id, revision=one.asked, cache_dir=one.cache).resolved
-        files = {file.path: file.size for file in api.list_repo_tree(one.id, recursive=True, revision=commit) if isinstance(file, RepoFile)}
+        sizes = cached_listing(one.id, commit, one.cache)  # a commit's files never change
+        if sizes is None:
+            tree = api.list_repo_tree(one.id, recursive=True, revision=commit)
+            files = {file.path: file.size for file in tree if isinstance(file, RepoFile)}
+            sizes = {name: files[name] for name in loaded_files(files)}
     except Exception as error:  # as above
         raise FetchError(_cause(one, error)) from error
-    names = loaded_files(files)
-    return commit, names, sum(files[name] for name in names)
+    return commit, list(sizes), sum(sizes.values())
 
 
 def _cause(one: Needed, error: Exception) -> str:

@@ -30,6 +30,7 @@ from japagen.methods import Experiment, llm_location, make_selector, note_sessio
 from japagen.prompts import Message
 from japagen.replies import REASONS, Reject
 from japagen.store import Store
+from japagen.synthesis.claims import Claims
 from japagen.synthesis.generate import Generator, Progress
 from japagen.synthesis.stream import Row, StreamRows, open_rows
 from launch.planning import Group, check_devices
@@ -143,27 +144,29 @@ class FirstReplies:
 def ask_first(experiment: Experiment, store: Store, num: int, console: Console) -> None:
     """Asks for what the first `num` replies per label miss, as a run would; starts no server where the store has them all."""
     config = experiment.config
-    with store.lock("stream", experiment.keys["stream"], console.print):
-        rows = open_rows(store, experiment.stream)
-        selection = FirstReplies(make_selector(experiment), num)
-        selection.advance(rows)
-        console.print()
-        if all(selection.is_full(name) for name in config.task.label_names):
-            console.rule("[bold]replies[/] (all in the store already; the LLM was not asked)", align="left")
-            return
-        check_devices([Group((experiment,))])
-        where = config.llm.base_url or f"starting vLLM; log in {store.root / 'logs'}"
-        console.print(f"{config.llm.name}: {where}", soft_wrap=True, markup=False)
-        location, revision = llm_location(experiment)
-        with serve(config.llm, location, revision, store.root / "logs", config.device) as endpoint:
-            progress = asyncio.run(_fill(experiment, endpoint, rows, selection, num))
+    rows = open_rows(store, experiment.stream)
+    selection = FirstReplies(make_selector(experiment), num)
+    selection.advance(rows)
+    console.print()
+    if all(selection.is_full(name) for name in config.task.label_names):
+        console.rule("[bold]replies[/] (all in the store already; the LLM was not asked)", align="left")
+        return
+    check_devices([Group((experiment,))])
+    where = config.llm.base_url or f"starting vLLM; log in {store.root / 'logs'}"
+    console.print(f"{config.llm.name}: {where}", soft_wrap=True, markup=False)
+    location, revision = llm_location(experiment)
+    with serve(config.llm, location, revision, store.root / "logs", config.device) as endpoint, Claims(store, experiment.stream) as claims:
+        rows.refresh()
+        progress = asyncio.run(_fill(experiment, endpoint, rows, selection, num, claims))
     console.rule(f"[bold]replies[/] ({progress.new_rows} new in {progress.seconds:.1f} s)", align="left")
 
 
-async def _fill(experiment: Experiment, endpoint: Endpoint, rows: StreamRows, selection: FirstReplies, num: int) -> Progress:
-    config = experiment.config
+async def _fill(
+    experiment: Experiment, endpoint: Endpoint, rows: StreamRows, selection: FirstReplies, num: int, claims: Claims
+) -> Progress:
+    config, factor = experiment.config, experiment.config.synthesis.max_rows_factor
     async with Client(endpoint, config.llm.id, config.synthesis.concurrency) as client:
-        generator = Generator(experiment.stream, rows, selection, config.llm.sampling, num, config.synthesis.max_rows_factor)
+        generator = Generator(experiment.stream, rows, selection, config.llm.sampling, num, factor, claims=claims)
         try:
             await generator.run(client)
         finally:
