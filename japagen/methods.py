@@ -117,16 +117,19 @@ class Planner:
             why = "method=gold" if method == "gold" else f"shots={config.shots}"
             raise DataError(f"task {task.name!r}: {why} needs labelled train rows, and there are none; set data=files data.train_file=FILE")
         exemplars: dict[str, tuple[Example, ...]] = {}
-        if method == "japagen" and train_gold is not None:
+        if method == "japagen" and needs_train and train_gold is None:
+            texts = (f"{UNRESOLVED} {config.shots} {config.shots_seed}",) * (2 if task.is_pair else 1)
+            exemplars = {task.labels[0].name: (Example(texts, task.labels[0].name),)}
+        elif method == "japagen" and train_gold is not None:
             drawn = f"shots {config.shots} {config.shots_seed} {where}"
             exemplars = self._once(drawn, lambda: gold.draw_exemplars(task, train_gold, config.shots, config.shots_seed))
         check_splitter(config.model)
         locate(config.model.id, "model.id")
         encoder_revision = self._revision(partial(resolve_revision, config.model.id, config.model.revision, "model.id"), config.model.id)
         rows = ""
-        if method == "gold" and train_gold is None:
+        if method == "gold":
             rows = UNRESOLVED
-        elif method == "gold":
+        if method == "gold" and train_gold is not None:
             drawn = f"gold {config.gold_per_label} {config.shots_seed} {where}"
             rows = self._once(drawn, partial(_gold_rows_key, config, train_gold))
         generator_revision = self._revision(partial(llm_revision, config), config.llm.id) if method == "japagen" else ""

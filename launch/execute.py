@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from japagen.config import Config
+from japagen.errors import ConfigError
 from japagen.methods import Experiment, Planner
 from japagen.reporting.sweep import write_sweep_results
 from japagen.reporting.table import Failure, print_results
 from japagen.results import Result, find_result, settings_key
 from japagen.store import Store
-from japagen.tracking import log_found
+from japagen.tracking import log_found, run_name
 from launch.folder import FAILED, STUDENT, State, SweepFolder, Unit, folder_name
 from launch.keeping import Pruner
 from launch.outline import print_plan
@@ -32,6 +33,7 @@ def execute(configs: Sequence[Config], name: str, executor: str = "local") -> li
     starts, when any of the experiments can't be run.
     """
     configs = [replace(config, store=str(Store(config.store).root)) for config in configs]
+    _check_common(configs)
     first = configs[0]
     planner = Planner(tentative=first.plan)
     experiments = plan_experiments(configs, planner)
@@ -56,6 +58,14 @@ def execute(configs: Sequence[Config], name: str, executor: str = "local") -> li
     else:
         _run_here(folder, units, experiments, store, pruner)
     return finish(folder, units, experiments, store)
+
+
+def _check_common(configs: Sequence[Config]) -> None:
+    """Raises ConfigError where experiments differ in what can only be settled for the sweep as a whole."""
+    for name in ("store", "plan", "workers", "shards", "pack", "wait"):
+        values = list(dict.fromkeys(getattr(config, name) for config in configs))
+        if len(values) > 1:
+            raise ConfigError(f"{name}={','.join(map(str, values))}: one value holds for a whole sweep; start a sweep for each")
 
 
 def _run_here(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Experiment], store: Store, pruner: Pruner) -> None:
@@ -88,10 +98,12 @@ def outcome_of(folder: SweepFolder, units: Sequence[Unit], experiment: Experimen
     """The store's result, or why there is none."""
     if (done := find_result(experiment, store)) is not None:
         return done
-    plan = {unit.id: unit for unit in units}
-    experiments = folder.experiments()
-    key = experiment.keys["result"]
-    unit = next(one for one in plan.values() if one.kind == STUDENT and experiments[one.experiments[0]].keys["result"] == key)
+    experiments, key = folder.experiments(), experiment.keys["result"]
+    students = (one for one in units if one.kind == STUDENT and experiments[one.experiments[0]].keys["result"] == key)
+    unit = next(students, None)
+    if unit is None:
+        cause = "its result was there when the sweep began and is gone now; the same command makes it again"
+        return Failure(run_name(experiment), experiment.task.name, cause, settings_key(experiment))
     return Failure(unit.name, experiment.task.name, _cause(folder, unit, experiment, folder.state(unit.id)), settings_key(experiment))
 
 

@@ -117,7 +117,7 @@ class SweepFolder:
 
     def config(self, number: int) -> Config:
         """One experiment's configuration, checked again."""
-        content = read_json(self.root / "configs" / f"{number:05d}.json")
+        content = _literal(read_json(self.root / "configs" / f"{number:05d}.json"))
         return to_config(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(content)))  # type: ignore[arg-type]
 
     def state(self, unit: str) -> State:
@@ -169,6 +169,15 @@ def sweep_folders(store: Store) -> list[SweepFolder]:
 def folder_name(text: str) -> str:
     """A sweep's name as a folder's."""
     return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "sweep"
+
+
+def _literal(value: Any) -> Any:
+    """The value with its strings escaped, so that OmegaConf takes a `${` in a task's prompt for text and not for an interpolation."""
+    if isinstance(value, dict):
+        return {name: _literal(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_literal(one) for one in value]
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
 
 
 def write_whole(path: Path, value: Any) -> None:

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from japagen.errors import StoreError
 from japagen.keep import family, prune_models
 from japagen.methods import Experiment
 from japagen.store import Store
 from launch.folder import STUDENT, Unit
+from launch.work import say
 
 
 class Pruner:
@@ -19,6 +21,10 @@ class Pruner:
             self._families.setdefault(family(experiment), []).append(experiment)
 
     def after(self, unit: Unit) -> None:
-        """Removes the weights that nothing needs now that the unit has ended."""
-        if unit.kind == STUDENT:
+        """Removes the weights that nothing needs now that the unit has ended; a refusal of the disk's stops no sweep."""
+        if unit.kind != STUDENT:
+            return
+        try:
             prune_models(self._families[family(self._experiments[unit.experiments[0]])], self._store, self._keep)
+        except StoreError as error:
+            say(f"weights that nothing needs are left: {error}")

@@ -120,11 +120,17 @@ def _print_students(experiments: Sequence[Experiment], store: Store) -> None:
         if name in measured:
             per_row = sum(measured[name]) / len(measured[name])
             rows = sum(one.config.num_per_label * len(one.task.labels) for one in group if one.needs_llm)
-            rows += sum(len(one.train_gold.examples) for one in group if not one.needs_llm and one.train_gold is not None)
+            rows += sum(_num_gold_rows(one) for one in group if not one.needs_llm)
             text += f", about {rows * per_row / 3600:.2f} hours one after the other, as measured in this store"
         else:
             text += ", hours not known: none was trained in this store yet"
         say(text)
+
+
+def _num_gold_rows(experiment: Experiment) -> int:
+    if experiment.config.gold_per_label != "all":
+        return int(experiment.config.gold_per_label) * len(experiment.task.labels)
+    return 0 if experiment.train_gold is None else len(experiment.train_gold.examples)
 
 
 def _print_disk(experiments: Sequence[Experiment], num_students: int, num_rows: int, store: Store) -> None:

@@ -7,16 +7,21 @@ parallel t takes t of them. Units start in the plan's order, each as soon as wha
 import asyncio
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 from japagen.config import Config
 from japagen.errors import ConfigError
 from japagen.llm.build import installed_build
-from launch.folder import DONE, UNFINISHED, SweepFolder, Unit
+from launch.folder import DONE, UNFINISHED, State, SweepFolder, Unit
 from launch.work import say
+from launch.worker import WITH_CLIENT
 
 
 def find_slots(config: Config, units: Sequence[Unit]) -> list[str]:
@@ -28,9 +33,10 @@ def find_slots(config: Config, units: Sequence[Unit]) -> list[str]:
     if config.workers is not None and config.workers > len(gpus):
         raise ConfigError(f"workers={config.workers}, but {len(gpus)} GPU(s) are visible: {', '.join(gpus)}; a worker holds one")
     slots = gpus[: config.workers]
+    there = slots if len(slots) > 1 else gpus  # a single worker is this process, which sees them all
     for unit in units:
-        if unit.gpus > len(slots) and len(slots) > 1:
-            raise ConfigError(f"{unit.name} takes llm.gpus={unit.gpus} GPUs, but the workers hold {len(slots)}: {', '.join(slots)}")
+        if unit.gpus > len(there):
+            raise ConfigError(f"{unit.name} takes llm.gpus={unit.gpus} GPUs, but the workers hold {len(there)}: {', '.join(there)}")
     return slots
 
 
@@ -38,8 +44,9 @@ def visible_gpus() -> list[str]:
     """GPUs that this process may use, as CUDA_VISIBLE_DEVICES would name them."""
     told = os.environ.get("CUDA_VISIBLE_DEVICES")
     if told is not None:
-        names = [name.strip() for name in told.split(",")]
-        return [name for name in names if re.fullmatch(r"\d+|GPU-[\w-]+|MIG-[\w/-]+", name)]
+        names = (name.strip() for name in told.split(","))
+        named = takewhile(lambda name: re.fullmatch(r"\d+|GPU-[\w-]+|MIG-[\w/-]+", name), names)  # CUDA sees none behind a -1
+        return list(dict.fromkeys(named))
     try:
         listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=True).stdout
     except (OSError, subprocess.SubprocessError):
@@ -57,6 +64,11 @@ def parse_gpu_list(listed: str) -> list[str]:
         elif uuid and found:
             found[-1].append(uuid[1])
     return [name for gpu in found for name in (gpu[1:] or gpu)]
+
+
+def worker_command(folder: SweepFolder, unit: Unit) -> list[str]:
+    """What starts a worker process for one unit; it ends when its standard input closes, so that no GPU is held for a dead client."""
+    return [sys.executable, "-m", "launch.worker", WITH_CLIENT, str(folder.root), unit.id]
 
 
 def run_queue(folder: SweepFolder, units: Sequence[Unit], slots: Sequence[str], after: Callable[[Unit], None]) -> None:
@@ -89,6 +101,7 @@ class _Queue:
                     self._ended.add(self._running.pop(task).id)
                     task.result()
         except asyncio.CancelledError:  # Ctrl-C: the workers are told, and awaited
+            say(f"stopping {len(self._running)} worker(s), which put away what they have")
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
@@ -100,10 +113,11 @@ class _Queue:
     async def _work(self, unit: Unit, slots: list[str]) -> None:
         log = self._folder.log(unit.id)
         log.parent.mkdir(parents=True, exist_ok=True)
+        before, started = self._folder.state(unit.id), time.time()
         with log.open("ab") as file:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "launch.worker", str(self._folder.root), unit.id,
-                stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=self._environment(slots), start_new_session=True,
+                *worker_command(self._folder, unit),
+                stdin=subprocess.PIPE, stdout=file, stderr=file, env=self._environment(slots), start_new_session=True,
             )  # fmt: skip
             try:
                 await process.wait()
@@ -112,7 +126,10 @@ class _Queue:
                 await process.wait()
                 raise
         self._free += slots
-        self._tell(unit)
+        state = self._folder.state(unit.id)
+        if state.attempts == before.attempts:  # it died before it could say that it began
+            state = State(started=started, attempts=before.attempts + 1, log=str(log))
+        self._tell(unit, state, process.returncode)
         self._after(unit)
 
     def _environment(self, slots: list[str]) -> dict[str, str]:
@@ -122,10 +139,15 @@ class _Queue:
         threads = max(1, (os.cpu_count() or 1) // self._num_slots)
         return environment | {"OMP_NUM_THREADS": environment.get("OMP_NUM_THREADS", str(threads))}
 
-    def _tell(self, unit: Unit) -> None:
-        state = self._folder.state(unit.id)
+    def _tell(self, unit: Unit, state: State, code: int | None) -> None:
         if state.ended is None:  # it died without a word
-            cause = f"the worker ended without a word (killed?), see {self._folder.log(unit.id)}"
-            state = self._folder.end(unit.id, UNFINISHED, cause)
+            cause = f"the worker ended without a word ({_describe_exit(code)}), see {self._folder.log(unit.id)}"
+            state = self._folder.write_state(unit.id, replace(state, state=UNFINISHED, cause=cause, ended=time.time()))
         took = f"{state.ended - state.started:.0f} s" if state.ended and state.started else ""
         say(f"{unit.id} {state.state} {took} {unit.name}{'' if state.state == DONE else ': ' + state.cause}")
+
+
+def _describe_exit(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"killed by {signal.Signals(-code).name}{': out of memory?' if -code == signal.SIGKILL else ''}"
+    return f"exit code {code}"

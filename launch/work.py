@@ -115,7 +115,7 @@ def _fill(experiment: Experiment, store: Store, endpoint: Endpoint, faults: dict
 
                 def show(progress: Progress) -> None:
                     display.show(progress)
-                    report.progress(name, progress)
+                    report.progress(f"{name} {experiment.keys['stream'][:8]}", progress)  # streams may differ in what no name says
 
                 await fill_stream(experiment, store, client, show)
 

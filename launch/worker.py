@@ -15,16 +15,20 @@ from pathlib import Path
 from japagen.methods import Planner
 from japagen.store import Store
 from launch import signals
-from launch.folder import DONE, FAILED, LLM, State, SweepFolder, Unit
+from launch.folder import DONE, FAILED, LLM, UNFINISHED, State, SweepFolder, Unit
 from launch.work import Report, cause_of, check_plan, run_unit, say
 
 MAX_REQUEUES = 100
 """A job that was put back so often makes no progress."""
+WITH_CLIENT = "--with-client"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Does the units in turn; 1 when one of them failed."""
+    """Does the units in turn; 1 when one of them failed. `--with-client` before them: ends when standard input closes."""
     signals.listen()
+    if arguments[0] == WITH_CLIENT:
+        signals.end_with_client()
+        arguments = arguments[1:]
     return work(SweepFolder(Path(arguments[0])), arguments[1:])
 
 
@@ -57,6 +61,9 @@ def _one(folder: SweepFolder, unit: Unit) -> State:
         experiments = [planner.plan(folder.config(number)) for number in unit.experiments]
         for number, experiment in zip(unit.experiments, experiments, strict=True):
             check_plan(planned[number], experiment)
+    except KeyboardInterrupt:
+        Report(folder, unit).end(UNFINISHED, signals.cause())
+        raise
     except Exception as error:  # such as a gold file that this machine doesn't see
         return Report(folder, unit).end(FAILED, cause_of(error))
     state = run_unit(folder, unit, experiments, Store(experiments[0].config.store))
