@@ -108,6 +108,8 @@ class Encoder:
     """'jumanpp' where words must be split before the tokenizer: needs Juman++ and rhoknp (japagen.training.words)."""
     trust_remote_code: bool = False
     license: str = "unknown"
+    seen: list[str] = field(default_factory=list)
+    """Gold labels known to be in its training, as LLM.seen has them."""
     verified: str = "never"
     demo: bool = False
 

@@ -86,13 +86,21 @@ class Experiment:
         config = self.config
         if config.method.name == "gold":
             return "gold, all rows" if config.gold_per_label == "all" else f"gold, {config.gold_per_label} rows a label"
-        seen = [entry for entry in config.llm.seen if entry.split("/")[0] == self.task.name]
+        llm, encoder = (_seen_of(self.task, seen) for seen in (config.llm.seen, config.model.seen))
+        if llm:
+            return f"{config.shots} shots, LLM tuned on {llm}{', encoder too' if encoder else ''}"
+        if encoder:
+            return f"{config.shots} shots, encoder tuned on {encoder}"
         shots = f"{config.shots} shots" if config.shots else "zero-shot"
-        if seen:
-            what = seen[0].partition("/")[2]
-            told = "texts made for this task" if what == "made" else f"this task's {what or 'data'} split"
-            return f"{config.shots} shots, LLM tuned on {told}"
         return f"{shots}, LLM's tuning data unknown" if "unknown" in config.llm.seen else shots
+
+
+def _seen_of(task: Task, seen: Sequence[str]) -> str:
+    """What `seen` says of the task, in words; '' where it says nothing."""
+    splits = [entry.partition("/")[2] for entry in seen if entry.partition("/")[0] == task.name]
+    if not splits:
+        return ""
+    return "texts made for this task" if splits[0] == "made" else f"this task's {splits[0] or 'data'} split"
 
 
 class Planner:

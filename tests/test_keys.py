@@ -42,7 +42,7 @@ CHANGES: dict[str, set[str]] = {
     # names for people
     **dict.fromkeys(["task.name", "task.title", "llm.name", "model.name", "method.name", "curate.name"], NONE),
     **dict.fromkeys(["llm.license", "llm.license_note", "llm.price_per_gpu_hour", "llm.price_per_million_tokens", "llm.seen"], NONE),
-    **dict.fromkeys(["llm.verified", "llm.demo", "model.license", "model.verified", "model.demo"], NONE),
+    **dict.fromkeys(["llm.verified", "llm.demo", "model.license", "model.verified", "model.demo", "model.seen"], NONE),
     # enter by what they lead to: the revision found, the exemplars drawn, the gold rows read
     **dict.fromkeys(["llm.revision", "model.revision", "model.learning_rate", "shots", "shots_seed", "gold_per_label"], NONE),
     **dict.fromkeys(["data.source", "data.split", "data.train_source", "data.train_file", "data.eval_file", "task.label_map"], NONE),

@@ -51,12 +51,15 @@ def test_few_gold_selects_on_nothing(composed: Compose) -> None:
     assert (len(train), len(valid)) == (9, 0)
 
 
-def test_what_an_llm_has_seen_is_never_called_zero_shot(composed: Compose) -> None:
-    assert plan_experiment(composed()).protocol == "0 shots, LLM tuned on this task's train split"
-    assert plan_experiment(composed("task=news")).protocol == "0 shots, LLM tuned on texts made for this task"
-    assert plan_experiment(composed("llm.seen=[unknown]")).protocol == "zero-shot, LLM's tuning data unknown"
-    assert plan_experiment(composed("llm.seen=[jsts/train]")).protocol == "zero-shot"
-    assert plan_experiment(composed("llm.seen=[]", "shots=2")).protocol == "2 shots"
+def test_what_llm_or_encoder_have_seen_is_never_called_zero_shot(composed: Compose) -> None:
+    assert plan_experiment(composed()).protocol == "0 shots, LLM tuned on this task's train split, encoder too"
+    assert plan_experiment(composed("task=news")).protocol == "0 shots, LLM tuned on texts made for this task, encoder too"
+    assert plan_experiment(composed("llm.seen=[]")).protocol == "0 shots, encoder tuned on this task's train split"
+    other = "model.seen=[jcola/train]"
+    assert plan_experiment(composed(other)).protocol == "0 shots, LLM tuned on this task's train split"
+    assert plan_experiment(composed(other, "llm.seen=[unknown]")).protocol == "zero-shot, LLM's tuning data unknown"
+    assert plan_experiment(composed(other, "llm.seen=[jsts/train]")).protocol == "zero-shot"
+    assert plan_experiment(composed(other, "llm.seen=[]", "shots=2")).protocol == "2 shots"
 
 
 def test_demo_parts_and_smoke_data_make_a_demo_result(composed: Compose, tmp_path: Path) -> None:

@@ -22,5 +22,5 @@ def test_a_stored_result_is_called_what_the_present_configuration_calls_it(compo
     assert found is not None
     assert found.metrics == RESULT.metrics
     assert RESULT.protocol == "zero-shot"
-    assert found.protocol == "0 shots, LLM tuned on this task's train split"
+    assert found.protocol == "0 shots, LLM tuned on this task's train split, encoder too"
     assert found.demo

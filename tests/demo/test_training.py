@@ -11,10 +11,12 @@ from torch import nn
 
 from japagen.demo import train_encoder, train_llm
 from japagen.demo.loop import WIDTHS, bucketed, loss_at, pad, train
-from japagen.demo.texts import Passage
+from japagen.demo.texts import Passage, kinds
 from japagen.demo.tokenizer import END, id_of
+from tests.conftest import load_task
 
 DEMO = Path(__file__).parents[2] / "japagen" / "demo"
+KINDS = ["proper", "spoilt"]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ def test_llm_labels_are_the_next_tokens_of_the_replies(llm_tokenizer: Tokenizer)
 
 def test_encoder_batches_look_like_the_tokenizer_s_pairs(encoder_tokenizer: Tokenizer) -> None:
     pair = ("犬が走っています。", "猫が眠っています。")
-    batch = next(train_encoder.batches(iter([Passage(pair)] * 1000), encoder_tokenizer, seed=0))
+    batch = next(train_encoder.batches(iter([Passage(pair)] * 1000), encoder_tokenizer, KINDS, seed=0))
     encoded = encoder_tokenizer.encode(*pair)
     width = len(encoded.ids)
     assert batch["labels"][0, :width].tolist() == encoded.ids
@@ -70,21 +72,26 @@ def test_encoder_batches_look_like_the_tokenizer_s_pairs(encoder_tokenizer: Toke
 def test_encoder_masks_ordinary_tokens_only(encoder_tokenizer: Tokenizer) -> None:
     texts = iter([Passage(("犬が走っています。", "猫が眠っています。"))] * 2000)
     special = torch.tensor([id_of(encoder_tokenizer, token) for token in ("[PAD]", "[CLS]", "[SEP]")])
-    for batch in islice(train_encoder.batches(texts, encoder_tokenizer, seed=0), 3):
+    for batch in islice(train_encoder.batches(texts, encoder_tokenizer, KINDS, seed=0), 3):
         assert not torch.isin(batch["labels"][batch["chosen"]], special).any()
         assert torch.equal(batch["input_ids"][~batch["chosen"]], batch["labels"][~batch["chosen"]])
         ordinary = ~torch.isin(batch["labels"], special)
         assert 0.17 < batch["chosen"].sum() / ordinary.sum() < 0.23
 
 
-def test_rows_to_judge_are_shown_whole(encoder_tokenizer: Tokenizer) -> None:
-    passages = [Passage(("犬が走っています。",)), Passage(("犬が走っています。",), True), Passage(("犬を走がっています。",), False)]
-    batch = next(train_encoder.batches(iter(passages * 1000), encoder_tokenizer, seed=0))
-    judged = batch["spoilt"] != train_encoder.MASKED_ROW
-    assert set(batch["spoilt"].tolist()) == {train_encoder.MASKED_ROW, 0, 1}
-    assert not batch["chosen"][judged].any()
-    assert batch["chosen"][~judged].any()
-    assert torch.equal(batch["input_ids"][judged], batch["labels"][judged])
+def test_rows_asked_for_their_kind_are_shown_whole(encoder_tokenizer: Tokenizer) -> None:
+    passages = [Passage(("犬が走っています。",)), Passage(("犬が走っています。",), "proper"), Passage(("犬を走がっています。",), "spoilt")]
+    batch = next(train_encoder.batches(iter(passages * 1000), encoder_tokenizer, KINDS, seed=0))
+    asked = batch["kinds"] != train_encoder.MASKED_ROW
+    assert set(batch["kinds"].tolist()) == {train_encoder.MASKED_ROW, 0, 1}
+    assert not batch["chosen"][asked].any()
+    assert batch["chosen"][~asked].any()
+    assert torch.equal(batch["input_ids"][asked], batch["labels"][asked])
+
+
+def test_kinds_are_every_label_of_every_task() -> None:
+    tasks = {name: load_task(name) for name in ("jsts", "jcola")}
+    assert kinds(tasks) == ["proper", "spoilt", *(f"jsts/{level}" for level in "012345"), "jcola/acceptable", "jcola/unacceptable"]
 
 
 def test_training_lowers_the_loss_and_keeps_to_its_budget() -> None:
