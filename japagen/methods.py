@@ -145,7 +145,7 @@ class Planner:
         identities = _identities(config, scored, rows, exemplars, generator_revision, encoder_revision)
         stage_keys = {stage: keys.stage_key(stage, identity) for stage, identity in identities.items()}
         experiment = Experiment(config, evaluation, also_scored, train_gold, exemplars, encoder_revision, identities, stage_keys)
-        if experiment.needs_llm and generator_revision != UNRESOLVED:
+        if experiment.needs_llm and not (self._tentative and is_on_hub(config.llm.id)):  # it would fetch the LLM's tokenizer
             self._once(f"fits {stage_keys['stream']} {config.llm.max_model_len}", lambda: _check_prompts(experiment))
         return experiment
 
