@@ -68,7 +68,7 @@ slurm-up: ## a SLURM cluster of simulated nodes on this machine, for trying and 
 slurm-down: ## end it and its jobs (ARGS=--purge: forget them too)
 	@launch/cluster/down.sh $(ARGS)
 
-demo-models: $(STAMP) ## build the embedded demo models again (an hour of CPU; needs JAPAGEN_DATA_MIRROR)
+demo-models: $(STAMP) ## build the embedded demo models again (three hours of CPU; needs JAPAGEN_DATA_MIRROR)
 	@$(BIN)/python -m japagen.demo.build --mirror "$${JAPAGEN_DATA_MIRROR:?set it to a folder with the published data}" --out japagen/demo
 
 clean: ## remove .venv and caches; outputs/ stays

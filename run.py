@@ -39,13 +39,15 @@ def run(composed: DictConfig) -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """SIGTERM ends us like Ctrl-C does, so that servers are stopped and rows are on the disk."""
+    """SIGTERM and SIGHUP end us like Ctrl-C does, so that servers are stopped and rows are on the disk."""
     raise KeyboardInterrupt
 
 
 def main() -> None:
     """Runs and words errors: one message for a fault of the user's, a traceback for one of ours."""
     signal.signal(signal.SIGTERM, _stop)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # a closed terminal; under nohup it stays ignored
+        signal.signal(signal.SIGHUP, _stop)
     register_schema()
     try:
         run()

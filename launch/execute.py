@@ -14,7 +14,7 @@ from japagen.reporting.table import Failure, print_results
 from japagen.results import Result, find_result, settings_key
 from japagen.store import Store
 from japagen.tracking import log_found, run_name
-from launch.folder import FAILED, STUDENT, State, SweepFolder, Unit, folder_name
+from launch.folder import FAILED, STUDENT, State, SweepFolder, Unit, folder_name, unused_name
 from launch.keeping import Pruner
 from launch.outline import print_plan
 from launch.planning import check_devices, missing_llm_work, pinned, plan_experiments
@@ -57,6 +57,7 @@ def execute(configs: Sequence[Config], name: str, executor: str = "local") -> li
         run_queue(folder, units, slots, pruner.after)
     else:
         _run_here(folder, units, experiments, store, pruner)
+    pruner.after_all()
     return finish(folder, units, experiments, store)
 
 
@@ -78,9 +79,11 @@ def _run_here(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[
 
 
 def _on_slurm(experiments: Sequence[Experiment], units: Sequence[Unit], store: Store, name: str) -> list[Outcome]:
+    name, pruner = unused_name(store, name), Pruner(experiments, store)
     folder = SweepFolder.create(store, name, [pinned(one) for one in experiments], planned(experiments), units)
-    if not run_on_slurm(folder, units, experiments, store, Pruner(experiments, store).after):
+    if not run_on_slurm(folder, units, experiments, store, pruner.after):
         return []
+    pruner.after_all()
     return finish(folder, units, experiments, store)
 
 

@@ -5,6 +5,7 @@
 `results.csv` and `results.parquet`. A node needs nothing else to do a unit's work: no Hydra, no YAML that may have changed since.
 """
 
+import itertools
 import os
 import re
 import sys
@@ -121,16 +122,27 @@ class SweepFolder:
         return to_config(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(content)))  # type: ignore[arg-type]
 
     def state(self, unit: str) -> State:
-        """The unit's state; `waiting` before it first runs."""
-        try:
-            content = read_json(self.root / "units" / f"{unit}.json")
-        except StoreError:
-            return State()
-        return State(**{one.name: content[one.name] for one in fields(State) if one.name in content})
+        """The unit's state, `waiting` before it first runs; where another sweep's job does it, what that sweep's folder says."""
+        return self._own_state(unit) or self._followed(self.submitted().get(unit, {})) or State()
 
     def states(self) -> dict[str, State]:
         """Of every unit that has ever run."""
-        return {path.stem: self.state(path.stem) for path in sorted((self.root / "units").glob("*.json"))}
+        followed = {unit: state for unit, entry in self.submitted().items() if (state := self._followed(entry)) is not None}
+        names = [path.stem for path in sorted((self.root / "units").glob("*.json"))]
+        return followed | {name: state for name in names if (state := self._own_state(name)) is not None}
+
+    def _own_state(self, unit: str) -> State | None:
+        try:
+            content = read_json(self.root / "units" / f"{unit}.json")
+        except StoreError:
+            return None
+        return State(**{one.name: content[one.name] for one in fields(State) if one.name in content})
+
+    def _followed(self, entry: Mapping[str, str]) -> State | None:
+        """The state of a unit that another sweep's job was doing when this one was submitted."""
+        if entry.get("sweep", self.name) == self.name:
+            return None
+        return SweepFolder(self.root.parent / entry["sweep"])._own_state(entry["unit"])
 
     def write_state(self, unit: str, state: State) -> State:
         """Keeps `state` with the present time; returns it."""
@@ -149,7 +161,7 @@ class SweepFolder:
         return self.root / "logs" / f"{unit}.log"
 
     def submitted(self) -> dict[str, dict[str, str]]:
-        """Unit -> {job: SLURM's id, log: its path}; empty for a sweep that runs on this machine."""
+        """Unit -> {job: SLURM's id, log: its path, sweep and unit: whose job it is}; empty for a sweep that runs on this machine."""
         path = self.root / "submitted.json"
         found: dict[str, dict[str, str]] = read_json(path) if path.is_file() else {}
         return found
@@ -164,6 +176,23 @@ def sweep_folders(store: Store) -> list[SweepFolder]:
     """All sweeps of the store, the latest last."""
     found = [path.parent for path in (store.root / "sweeps").glob("*/plan.json")]
     return [SweepFolder(path) for path in sorted(found, key=lambda path: (path / "plan.json").stat().st_mtime)]
+
+
+def unused_name(store: Store, name: str) -> str:
+    """`name`, or where a sweep is called so `name-2`, …; its folder is made, so that two clients never get the same.
+
+    Jobs of an earlier start of the same sweep may still read its folder, in which a unit's id can mean other work than now.
+    """
+    for number in itertools.count(1):
+        unused = name if number == 1 else f"{name}-{number}"
+        path = store.root / "sweeps" / unused
+        with explain_os_errors(path):
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                continue
+        return unused
+    raise AssertionError("numbers don't end")
 
 
 def folder_name(text: str) -> str:

@@ -3,8 +3,9 @@
 One small JSON file in the store, changed only under the store's lock. Entries of jobs that have left the queue are dropped.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from japagen.errors import ConfigError
 from japagen.store import Store, explain_os_errors, read_json
@@ -14,36 +15,31 @@ from launch.work import say
 
 
 class Inflight:
-    """The entries while the lock is held."""
+    """The entries while the lock is held: key -> {job, log, sweep, unit}, whose state the sweep's folder keeps."""
 
-    def __init__(self, entries: dict[str, dict[str, str]]) -> None:
-        self.entries = entries
+    def __init__(self, path: Path, entries: dict[str, dict[str, str]]) -> None:
+        self._path, self.entries = path, entries
 
-    def job(self, key: str) -> str | None:
-        """The job that is making the artifact with this key."""
-        return self.entries.get(key, {}).get("job")
+    def maker(self, keys: Sequence[str]) -> dict[str, str] | None:
+        """The job that makes all that `keys` name; None where there is none, or several share the work."""
+        found = [self.entries.get(key) for key in keys]
+        return found[0] if found and all(entry == found[0] for entry in found) else None
 
-    def log(self, key: str) -> str:
-        return self.entries.get(key, {}).get("log", "")
-
-    def note(self, keys: list[str], job: Mapping[str, str]) -> None:
-        """From now on `job` ({job, log}) makes what `keys` name."""
-        self.entries |= {key: dict(job) for key in keys}
+    def note(self, entries: Mapping[str, Mapping[str, str]]) -> None:
+        """Keeps at once what makes which keys from now on: this process may die any moment."""
+        self.entries |= {key: dict(entry) for key, entry in entries.items()}
+        with explain_os_errors(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self._path, self.entries)
 
 
 @contextmanager
 def inflight(store: Store) -> Iterator[Inflight]:
-    """Entries whose jobs are in the queue; what the block notes is kept, also when it raises."""
+    """Entries whose jobs are in the queue."""
     path = store.root / "inflight.json"
     with store.lock("sweep", "inflight", say):
         known: dict[str, dict[str, str]] = read_json(path) if path.is_file() else {}
         queued = queue_states({entry["job"] for entry in known.values()})
         if queued is None:
             raise ConfigError("SLURM can't be asked (squeue gave no answer), so nothing was submitted; is this a login node?")
-        found = Inflight({key: entry for key, entry in known.items() if entry["job"] in queued})
-        try:
-            yield found
-        finally:
-            with explain_os_errors(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(path, found.entries)
+        yield Inflight(path, {key: entry for key, entry in known.items() if entry["job"] in queued})

@@ -16,13 +16,13 @@ import psutil
 from japagen.errors import StoreError, nearest
 from japagen.store import Store
 from launch.folder import DONE, FAILED, LLM, RUNNING, STUDENT, UNFINISHED, WAITING, Planned, State, SweepFolder, Unit, sweep_folders
+from launch.squeue import NOT_BEGUN
 
 LOST = "lost"
 """Says it runs, or was submitted, and no process or job of it is left."""
 STATES = (FAILED, LOST, UNFINISHED, RUNNING, WAITING, DONE)
 """What calls for a look comes first."""
 STAGES = {LLM: "generation", STUDENT: "students"}
-_NOT_BEGUN = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT")
 _CLOCK_S = 5.0
 """A process that began so much after its unit is another one that got the same number."""
 
@@ -172,7 +172,7 @@ def _has_result(store: Store, experiment: Planned) -> bool:
 def _will_begin(state: str, in_queue: str, is_same_job: bool) -> bool:
     """Whether the unit's job stands in the queue to begin, again or for the first time; one that was stopped may be put back by its job."""
     if is_same_job:
-        return in_queue in _NOT_BEGUN or state == UNFINISHED
+        return in_queue in NOT_BEGUN or state == UNFINISHED
     return state != RUNNING
 
 

@@ -7,11 +7,11 @@ parallel t takes t of them. Units start in the plan's order, each as soon as wha
 import asyncio
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -19,7 +19,8 @@ from pathlib import Path
 from japagen.config import Config
 from japagen.errors import ConfigError
 from japagen.llm.build import installed_build
-from launch.folder import DONE, UNFINISHED, State, SweepFolder, Unit
+from launch.folder import DONE, FAILED, UNFINISHED, State, SweepFolder, Unit
+from launch.signals import describe_exit
 from launch.work import say
 from launch.worker import WITH_CLIENT
 
@@ -73,6 +74,8 @@ def worker_command(folder: SweepFolder, unit: Unit) -> list[str]:
 
 def run_queue(folder: SweepFolder, units: Sequence[Unit], slots: Sequence[str], after: Callable[[Unit], None]) -> None:
     """Runs all units as worker processes, with `after(unit)` when one has ended; an interruption ends them, with their states kept."""
+    if not units:
+        return
     say(f"{len(units)} unit(s) on {len(slots)} workers; logs: {folder.root / 'logs'}")
     asyncio.run(_Queue(folder, units, slots, after).run())
 
@@ -114,40 +117,41 @@ class _Queue:
         log = self._folder.log(unit.id)
         log.parent.mkdir(parents=True, exist_ok=True)
         before, started = self._folder.state(unit.id), time.time()
+        fault, told = UNFINISHED, ""
+        try:
+            code = await self._run_worker(unit, slots, log)
+            told = f"the worker ended without a word ({describe_exit(code)}), see {log}"
+        except OSError as error:  # such as too many processes
+            fault, told = FAILED, f"the worker couldn't be started: {error}"
+        self._free += slots
+        state = self._folder.state(unit.id)
+        if state.attempts == before.attempts:  # it ended before it could say that it began
+            state = State(started=started, attempts=before.attempts + 1, log=str(log))
+        if state.ended is None:
+            state = self._folder.write_state(unit.id, replace(state, state=fault, cause=told, ended=time.time()))
+        took = f"{state.ended - state.started:.0f} s" if state.ended and state.started else ""
+        say(f"{unit.id} {state.state} {took} {unit.name}{'' if state.state == DONE else ': ' + state.cause}")
+        self._after(unit)
+
+    async def _run_worker(self, unit: Unit, slots: list[str], log: Path) -> int:
+        """Its exit code; cancelled, it tells the worker to end and waits until it has."""
         with log.open("ab") as file:
             process = await asyncio.create_subprocess_exec(
                 *worker_command(self._folder, unit),
                 stdin=subprocess.PIPE, stdout=file, stderr=file, env=self._environment(slots), start_new_session=True,
             )  # fmt: skip
             try:
-                await process.wait()
+                return await process.wait()
             except asyncio.CancelledError:
-                process.terminate()
+                with suppress(ProcessLookupError):  # it has just ended by itself
+                    process.terminate()
                 await process.wait()
                 raise
-        self._free += slots
-        state = self._folder.state(unit.id)
-        if state.attempts == before.attempts:  # it died before it could say that it began
-            state = State(started=started, attempts=before.attempts + 1, log=str(log))
-        self._tell(unit, state, process.returncode)
-        self._after(unit)
 
     def _environment(self, slots: list[str]) -> dict[str, str]:
         environment = dict(os.environ)
         if slots[0]:
             return environment | {"CUDA_VISIBLE_DEVICES": ",".join(slots)}
-        threads = max(1, (os.cpu_count() or 1) // self._num_slots)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # a job's, not the node's
+        threads = max(1, cores // self._num_slots)
         return environment | {"OMP_NUM_THREADS": environment.get("OMP_NUM_THREADS", str(threads))}
-
-    def _tell(self, unit: Unit, state: State, code: int | None) -> None:
-        if state.ended is None:  # it died without a word
-            cause = f"the worker ended without a word ({_describe_exit(code)}), see {self._folder.log(unit.id)}"
-            state = self._folder.write_state(unit.id, replace(state, state=UNFINISHED, cause=cause, ended=time.time()))
-        took = f"{state.ended - state.started:.0f} s" if state.ended and state.started else ""
-        say(f"{unit.id} {state.state} {took} {unit.name}{'' if state.state == DONE else ': ' + state.cause}")
-
-
-def _describe_exit(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"killed by {signal.Signals(-code).name}{': out of memory?' if -code == signal.SIGKILL else ''}"
-    return f"exit code {code}"

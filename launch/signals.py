@@ -9,7 +9,7 @@ from types import FrameType
 TIME_IS_UP = "SIGUSR2"
 _CLIENT_IS_GONE = "client"
 _CAUSES = {
-    TIME_IS_UP: "SLURM said that its time is up",
+    TIME_IS_UP: "SLURM told it to end (time limit or preemption)",
     "SIGTERM": "it was told to end (SIGTERM)",
     _CLIENT_IS_GONE: "the program that started it is gone",
 }
@@ -43,6 +43,13 @@ def received() -> str:
 def cause() -> str:
     """Why the process was interrupted, in words."""
     return _CAUSES.get(received(), "it was stopped by hand")
+
+
+def describe_exit(code: int | None) -> str:
+    """How a process ended that left no word of its own."""
+    if code is not None and code < 0:
+        return f"killed by {signal.Signals(-code).name}{': out of memory?' if -code == signal.SIGKILL else ''}"
+    return f"exit code {code}"
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -10,6 +10,12 @@ import subprocess
 from collections.abc import Iterable, Iterator
 
 TIMEOUT_S = 30.0
+OVER = frozenset(
+    ["BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"]
+)
+"""States of jobs that have ended, and that nothing puts back into the queue."""
+NOT_BEGUN = frozenset(["PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"])
+"""States of jobs that wait in the queue, for the first time or again."""
 _UNKNOWN_JOB = "Invalid job id"
 """squeue's refusal when the only job asked about is unknown; among several, unknown ones are left out in silence."""
 
@@ -43,6 +49,22 @@ def accounting_states(job_ids: Iterable[str], timeout_s: float = TIMEOUT_S) -> d
     if lines is None:
         return None
     return {name: (state.partition(" ")[0], code) for job, state, code in lines for name in expand(job)}
+
+
+def end_states(job_ids: Iterable[str], timeout_s: float = TIMEOUT_S) -> dict[str, tuple[str, str]]:
+    """Job -> (state, exit code or reason) of those that have ended: from the controller, which knows them for minutes, else sacct.
+
+    Jobs that neither knows (yet) are left out. Of a waiting task of an array that was cancelled by its own number SLURM keeps no record.
+    """
+    asked = set(job_ids)
+    jobs = _arrays(asked)
+    if not jobs:
+        return {}
+    command = ["squeue", "--noheader", "--states=all", "--format=%i|%T|%r", f"--jobs={','.join(jobs)}"]
+    told = {name: (state, reason) for job, state, reason in _ask(command, timeout_s) or [] for name in expand(job)}
+    missing = asked - set(told)
+    told |= {job: end for job, end in ((accounting_states(missing, timeout_s) or {}) if missing else {}).items() if job in missing}
+    return {job: told[job] for job in asked if job in told and told[job][0] in OVER}
 
 
 def expand(job: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from japagen.methods import Planner
 from japagen.store import Store
 from launch import signals
-from launch.folder import DONE, FAILED, LLM, UNFINISHED, State, SweepFolder, Unit
+from launch.folder import DONE, FAILED, LLM, RUNNING, UNFINISHED, State, SweepFolder, Unit
 from launch.work import Report, cause_of, check_plan, run_unit, say
 
 MAX_REQUEUES = 100
@@ -77,8 +77,13 @@ def _pack(folder: SweepFolder, ids: Sequence[str]) -> int:
     processes: list[subprocess.Popen[bytes]] = []
 
     def run(id_: str) -> int:
-        processes.append(subprocess.Popen([sys.executable, "-m", "launch.worker", str(folder.root), id_]))
-        return processes[-1].wait()
+        process = subprocess.Popen([sys.executable, "-m", "launch.worker", str(folder.root), id_])
+        processes.append(process)
+        code = process.wait()
+        state = folder.state(id_)
+        if code and (state.state == RUNNING or state.pid != process.pid):
+            folder.end(id_, FAILED, f"its process left no cause ({signals.describe_exit(code)}); log: {state.log}")
+        return code
 
     with ThreadPoolExecutor(folder.config(0).site.student.side_by_side) as pool:
         try:

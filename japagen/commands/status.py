@@ -158,7 +158,7 @@ def _head(overview: Overview) -> list[Text]:
     for kind, stage in STAGES.items():
         if counts := format_counts(overview, kind):
             head.append(Text.from_markup(f"{stage + ':':12}{counts}"))
-    return head
+    return head if len(head) > 2 else [*head, Text("nothing was left to do: the store had every result")]
 
 
 def _hidden(rows: Sequence[UnitRow]) -> str:

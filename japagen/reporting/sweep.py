@@ -133,7 +133,7 @@ def _write_whole(path: Path, write: Callable[[Path], None]) -> Path:
 def _row(outcome: Outcome) -> Row:
     if isinstance(outcome, Failure):
         return {"name": outcome.name, "state": "failed", "cause": outcome.cause, "task": outcome.task}
-    row: Row = {"name": outcome.name, "state": "ok"}
+    row: Row = {"name": outcome.name, "state": "done"}
     row |= {name: getattr(outcome, name) for name in _PLAIN}
     row |= {name: outcome.seeds.get(name) for name in SEEDS}
     row["metric"] = outcome.metric if outcome.split else None

@@ -4,7 +4,7 @@ import json
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -24,6 +24,7 @@ class StubLLM:
     """How it behaves, and what came."""
 
     owned_by: str = "vllm"
+    models: tuple[str, ...] = ("stub",)
     write: Callable[[Messages, int], str] = lambda messages, seed: some_text(seed)
     finish_reason: str = "stop"
     system: str = "taken"
@@ -77,7 +78,7 @@ def serving(stub: StubLLM) -> Iterator[StubLLM]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self._send(200, {"data": [{"id": "stub", "owned_by": stub.owned_by}]})
+            self._send(200, {"data": [{"id": name, "owned_by": stub.owned_by} for name in stub.models]})
 
         def do_HEAD(self) -> None:
             self.send_response(200 if self.path == "/v1/models" else 404)
@@ -93,7 +94,8 @@ def serving(stub: StubLLM) -> Iterator[StubLLM]:
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            with suppress(ConnectionError):  # whoever asked is gone
+                self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
             pass

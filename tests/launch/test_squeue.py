@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launch.squeue import accounting_states, expand, queue_states
+from launch.squeue import accounting_states, end_states, expand, queue_states
 from tests.launch.conftest import Slurm
 from tests.waiting import eventually
 
@@ -85,6 +85,23 @@ def test_accounting_says_how_jobs_ended(fake: Fake) -> None:
         "12_4": ("PENDING", "0:0"),
     }
     assert "-n -X -P -o JobID,State,ExitCode --jobs=12,13" in calls.read_text(encoding="utf-8")
+
+
+def test_the_controller_says_how_jobs_ended_and_accounting_what_it_forgot(fake: Fake) -> None:
+    squeue = "12_1|OUT_OF_MEMORY|OutOfMemory\n12_2|RUNNING|None\n12_3|COMPLETING|None\n14|PENDING|BeginTime\n"
+    fake("squeue", squeue)
+    calls = fake("sacct", "13|NODE_FAIL|1:0\n12_1|RUNNING|0:0\n12_2|FAILED|1:0\n15|RUNNING|0:0\n")
+    assert end_states(["12_1", "12_2", "12_3", "13", "14", "15", "16"]) == {
+        "12_1": ("OUT_OF_MEMORY", "OutOfMemory"),
+        "13": ("NODE_FAIL", "1:0"),
+    }
+    asked = [line for line in calls.read_text(encoding="utf-8").splitlines() if line.startswith("-n -X")]
+    assert len(asked) == 1
+    fake("squeue", "12_1|CANCELLED|None\n")
+    calls.unlink()
+    assert end_states(["12_1"]) == {"12_1": ("CANCELLED", "None")}
+    assert "-X" not in calls.read_text(encoding="utf-8"), "accounting is asked about the others only"
+    assert end_states([]) == {}
 
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 5), st.integers(1, 4)), min_size=1, max_size=5), st.booleans())

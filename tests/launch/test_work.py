@@ -164,7 +164,10 @@ def test_a_student_without_texts_names_the_llm_units_cause(plan: Any, server: St
     [
         (None, "llm-0 waiting"),
         (State(RUNNING), "llm-0 was ended from outside"),
-        (State(UNFINISHED, "SLURM said that its time is up"), "llm-0 unfinished: SLURM said that its time is up"),
+        (
+            State(UNFINISHED, "SLURM told it to end (time limit or preemption)"),
+            "llm-0 unfinished: SLURM told it to end (time limit or preemption)",
+        ),
         (State(FAILED, "a; b", faults={"other": "a"}), "llm-0 failed: a; b"),
     ],
 )

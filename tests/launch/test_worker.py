@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,15 @@ def checkpoints(store: Path) -> list[Path]:
     return list(store.glob("work/*/*.ckpt"))
 
 
+def stamps(store: Path) -> list[int]:
+    return [path.stat().st_mtime_ns for path in checkpoints(store)]
+
+
+def has_trained(store: Path, before: list[int], process: "subprocess.Popen[bytes]") -> bool:
+    """Whether the process writes a checkpoint before it ends."""
+    return eventually(lambda: process.poll() is not None or stamps(store) not in ([], before), CHECKPOINT_S) and process.poll() is None
+
+
 def mark(checkpoint: Path) -> None:
     """Notes in a checkpoint that training took MARK_S until then: who goes on from it adds to that."""
     content = torch.load(checkpoint, weights_only=True)
@@ -62,15 +71,14 @@ def test_interrupted_in_any_way_it_goes_on_from_its_checkpoint(composed: Compose
     folder = make_folder(store, composed(f"store={store}", "logger=none", "task=jcola", *training))
     stops: list[tuple[Stop, str]] = [
         (lambda process: process.send_signal(signal.SIGTERM), "it was told to end (SIGTERM)"),
-        (lambda process: process.send_signal(signal.SIGUSR2), "SLURM said that its time is up"),
+        (lambda process: process.send_signal(signal.SIGUSR2), "SLURM told it to end (time limit or preemption)"),
         (close_standard_input, "the program that started it is gone"),
     ]
     for attempt, (stop, cause) in enumerate(stops, 1):
-        before = [path.stat().st_mtime_ns for path in checkpoints(store)]
+        before = stamps(store)
         process = start(folder)
         try:
-            trained = lambda: [path.stat().st_mtime_ns for path in checkpoints(store)] not in ([], before)  # noqa: B023, E731
-            assert eventually(lambda: trained() or process.poll() is not None, CHECKPOINT_S)  # noqa: B023
+            assert has_trained(store, before, process)
             assert folder.state("student-0000").state == RUNNING, folder.log("student-0000").read_text(encoding="utf-8")
             stop(process)
             assert process.wait(30) == 128 + signal.SIGINT
@@ -111,7 +119,7 @@ def test_a_unit_that_fails_sets_the_exit_code(composed: Compose, tmp_path: Path)
 
 
 @pytest.fixture
-def listening(monkeypatch: pytest.MonkeyPatch) -> None:
+def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Signals as in a worker, put back afterwards."""
     kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR2)}
     monkeypatch.setattr(signals, "_received", [])

@@ -57,7 +57,7 @@ def test_both_files_have_a_row_an_experiment_in_the_given_order(tmp_path: Path) 
         "task": "jsts",
     }
     expected = {
-        "name": NAME, "state": "ok", "cause": None, "task": "jnli", "split": "valid", "method": "japagen", "prompt": "base", "llm": "big",
+        "name": NAME, "state": "done", "cause": None, "task": "jnli", "split": "valid", "method": "japagen", "prompt": "base", "llm": "big",
         "model": "bert", "data": "published", "demo": False, "protocol": "zero-shot", "shots": 0, "gold_per_label": None,
         "num_per_label": 50,
         "seed": 7, "shots_seed": 1, "synthesis.seed": 2, "metric": "accuracy", "score": 0.1 + 0.2, "low": 0.0, "high": 1.0,

@@ -1,0 +1,83 @@
+"""What a sweep of many students costs its client, and SLURM's controller: seconds, and calls of each of SLURM's commands.
+
+Plans `--students` students (plan=true), submits them (method=gold, held, so that none runs; wait=false), lets `launch.watching` look at
+them `--polls` times while they wait, and cancels them. Needs a SLURM (make slurm-up): python benchmarks/slurm_submission.py --students 300
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from japagen.methods import plan_experiment
+from japagen.store import Store
+from launch.folder import sweep_folders
+from launch.watching import Watch
+
+COMMANDS = ("sbatch", "scontrol", "squeue", "sacct", "scancel")
+ROOT = Path(__file__).parent.parent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--students", type=int, default=300)
+    parser.add_argument("--polls", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        calls = count_calls(root)
+        planning_s, whole_s = (run_client(root, arguments.students, last) for last in ("plan=true", "wait=false"))
+        during = Counter(calls.read_text(encoding="utf-8").split())
+        sweep = sweep_folders(Store(root / "store"))[-1]
+        jobs = sweep.submitted()
+        try:
+            calls.write_text("", encoding="utf-8")
+            experiments = [plan_experiment(sweep.config(0))] * arguments.students
+            watch = Watch(sweep, sweep.units(), jobs, experiments, Store(root / "store"), lambda unit: None)
+            started = time.monotonic()
+            for _ in range(arguments.polls):
+                watch.look()
+            poll_s = (time.monotonic() - started) / arguments.polls
+            polling = Counter(calls.read_text(encoding="utf-8").split())
+        finally:
+            subprocess.run(["scancel", *{job["job"].partition("_")[0] for job in jobs.values()}], check=True, timeout=60)
+    figures = {
+        "students": arguments.students,
+        "planning_s": round(planning_s, 1),
+        "submission_s": round(whole_s - planning_s, 1),
+        "calls": dict(during),
+        "poll_s": round(poll_s, 3),
+        "calls_of_polls": dict(polling),
+    }
+    print(json.dumps(figures))
+
+
+def count_calls(root: Path) -> Path:
+    """Puts commands on the PATH that note their name and do what SLURM's do; the file with the names."""
+    calls, bin_folder = root / "calls", root / "bin"
+    bin_folder.mkdir()
+    for name in COMMANDS:
+        real = shutil.which(name)
+        (bin_folder / name).write_text(f'#!/bin/sh\necho {name} >> {calls}\nexec {real} "$@"\n', encoding="utf-8")
+        (bin_folder / name).chmod(0o755)
+    os.environ["PATH"] = f"{bin_folder}:{os.environ['PATH']}"
+    return calls
+
+
+def run_client(root: Path, num: int, last: str) -> float:
+    """Seconds of run.py, as a user starts it."""
+    own = [f"store={root}/store", f"hydra.sweep.dir={root}/hydra", "logger=none", "hydra/launcher=slurm", "site=lab", last]
+    swept = ["method=gold", "task=jcola", "gold_per_label=8", f"seed=range({num})", "+site.student.extra.hold=true"]
+    started = time.monotonic()
+    subprocess.run([sys.executable, "run.py", "-m", *own, *swept], cwd=ROOT, check=True, stdout=sys.stderr)
+    return time.monotonic() - started
+
+
+if __name__ == "__main__":
+    main()

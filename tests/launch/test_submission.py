@@ -1,0 +1,64 @@
+"""What sbatch is asked for: few calls, arrays, links, and nothing of a job that the client itself runs in."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from launch.folder import LLM, STUDENT, Unit
+from launch.submission import _link, _outside_a_job, _packs, _parameters
+from tests.conftest import Compose
+
+
+def student(number: int, *needs: str) -> Unit:
+    return Unit(f"student-{number:04d}", STUDENT, "x", (number,), needs)
+
+
+@given(st.lists(st.sampled_from([(), ("llm-0",), ("llm-1",), ("llm-0", "llm-1")]), max_size=30), st.integers(1, 5))
+def test_packs_hold_each_student_once_and_only_such_as_wait_for_the_same(needs: list[tuple[str, ...]], size: int) -> None:
+    units = [student(number, *own) for number, own in enumerate(needs)]
+    packs = _packs(units, size)
+    assert sorted(unit.id for pack in packs for unit in pack) == [unit.id for unit in units]
+    assert all(len(pack) <= size and len({unit.needs for unit in pack}) == 1 for pack in packs)
+    assert len(packs) <= len(units) // size + len(set(needs)), "only the last of a kind is smaller"
+
+
+def test_one_call_a_set_of_jobs_and_none_for_those_that_wait_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = tmp_path / "calls"
+    (tmp_path / "scontrol").write_text(f'#!/bin/sh\necho "$*" >> {calls}\n', encoding="utf-8")
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    _link("7", [("5_0",), ("5_1",), (), ("5_0",), ("5_0", "5_1")], ("5_0", "5_1"))
+    assert calls.read_text(encoding="utf-8").splitlines() == [
+        "update jobid=7_[0,3] dependency=afterany:5_0",
+        "update jobid=7_[1] dependency=afterany:5_1",
+        "update jobid=7_[2] dependency=",
+    ]
+
+
+def test_students_that_cannot_be_let_go_early_are_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "scontrol").write_text("#!/bin/sh\necho no permission >&2\nexit 1\n", encoding="utf-8")
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    _link("7", [("5",), ("6",)], ("5", "6"))
+    assert "array 7 start once all LLM jobs have ended: scontrol refused to let them go: no permission" in capsys.readouterr().out
+
+
+def test_a_job_that_the_client_runs_in_is_not_handed_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {"SLURM_JOB_ID": "1", "SLURM_MEM_PER_CPU": "100", "SLURM_CONF": "/etc/other.conf", "SBATCH_ACCOUNT": "mine"}
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    with _outside_a_job():
+        assert {name: os.environ.get(name) for name in own} == own | {"SLURM_JOB_ID": None, "SLURM_MEM_PER_CPU": None}
+    assert {name: os.environ.get(name) for name in own} == own
+
+
+def test_signals_reach_python_with_and_without_srun(composed: Compose) -> None:
+    site = composed("site=lab", "site.student.use_srun=false").site
+    assert _parameters(site, site.student, 1, LLM)["additional_parameters"]["signal"] == "B:USR2@30"
+    assert "signal" not in _parameters(site, site.llm, 1, LLM)["additional_parameters"]
+    assert _parameters(site, site.llm, 1, LLM)["signal_delay_s"] == 30
