@@ -1,6 +1,6 @@
 """What a sweep of many students costs its client, and SLURM's controller: seconds, and calls of each of SLURM's commands.
 
-Plans `--students` students (plan=true), submits them (method=gold, held, so that none runs; wait=false), lets `launch.watching` look at
+Submits `--students` students (method=gold, held, so that none runs; wait=false), lets `launch.watching` look at
 them `--polls` times while they wait, and cancels them. Needs a SLURM (make slurm-up): python benchmarks/slurm_submission.py --students 300
 """
 
@@ -32,25 +32,28 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         calls = count_calls(root)
-        planning_s, whole_s = (run_client(root, arguments.students, last) for last in ("plan=true", "wait=false"))
+        started = time.time()
+        submit(root, arguments.students)
+        ended = time.time()
         during = Counter(calls.read_text(encoding="utf-8").split())
         sweep = sweep_folders(Store(root / "store"))[-1]
         jobs = sweep.submitted()
+        planned = (sweep.root / "plan.json").stat().st_mtime
         try:
             calls.write_text("", encoding="utf-8")
             experiments = [plan_experiment(sweep.config(0))] * arguments.students
             watch = Watch(sweep, sweep.units(), jobs, experiments, Store(root / "store"), lambda unit: None)
-            started = time.monotonic()
+            began = time.monotonic()
             for _ in range(arguments.polls):
                 watch.look()
-            poll_s = (time.monotonic() - started) / arguments.polls
+            poll_s = (time.monotonic() - began) / arguments.polls
             polling = Counter(calls.read_text(encoding="utf-8").split())
         finally:
             subprocess.run(["scancel", *{job["job"].partition("_")[0] for job in jobs.values()}], check=True, timeout=60)
     figures = {
         "students": arguments.students,
-        "planning_s": round(planning_s, 1),
-        "submission_s": round(whole_s - planning_s, 1),
+        "planning_s": round(planned - started, 1),
+        "submission_s": round(ended - planned, 1),
         "calls": dict(during),
         "poll_s": round(poll_s, 3),
         "calls_of_polls": dict(polling),
@@ -70,13 +73,11 @@ def count_calls(root: Path) -> Path:
     return calls
 
 
-def run_client(root: Path, num: int, last: str) -> float:
-    """Seconds of run.py, as a user starts it."""
-    own = [f"store={root}/store", f"hydra.sweep.dir={root}/hydra", "logger=none", "hydra/launcher=slurm", "site=lab", last]
+def submit(root: Path, num: int) -> None:
+    """Runs run.py as a user starts it."""
+    own = [f"store={root}/store", f"hydra.sweep.dir={root}/hydra", "logger=none", "hydra/launcher=slurm", "site=lab", "wait=false"]
     swept = ["method=gold", "task=jcola", "gold_per_label=8", f"seed=range({num})", "+site.student.extra.hold=true"]
-    started = time.monotonic()
     subprocess.run([sys.executable, "run.py", "-m", *own, *swept], cwd=ROOT, check=True, stdout=sys.stderr)
-    return time.monotonic() - started
 
 
 if __name__ == "__main__":

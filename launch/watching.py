@@ -78,7 +78,7 @@ class Watch:
             if said in (DONE, FAILED):
                 self._close(id_, said)
             elif state:
-                self._states[id_] = RUNNING
+                self._states[id_], self._looks[id_] = RUNNING, 0
             else:
                 gone.add(id_)
         return gone
@@ -98,10 +98,12 @@ class Watch:
             if self._looks[id_] < (2 if is_told else LOOKS):
                 continue
             if self._is_made(self._open[id_]):
+                self._folder.end(id_, DONE, "")
                 self._close(id_, DONE)
                 continue
-            state = end[0] if end is not None else ""
-            cause, has_stopped = _cause(job, end, self._jobs[id_]["log"]), kept.state == UNFINISHED and kept.slurm_job == job
+            has_begun = kept.slurm_job == job
+            state, cause = end[0] if end is not None else "", _cause(job, end, self._jobs[id_]["log"], has_begun)
+            has_stopped = has_begun and kept.state == UNFINISHED
             if has_stopped:
                 cause = kept.cause if state in ("", "FAILED", "COMPLETED") else f"{kept.cause}; {cause}"
             ended = UNFINISHED if has_stopped or state in RESUMES or not state else FAILED
@@ -133,8 +135,10 @@ class Watch:
             self._shown = line
 
 
-def _cause(job: str, end: tuple[str, str] | None, log: str) -> str:
+def _cause(job: str, end: tuple[str, str] | None, log: str, has_begun: bool) -> str:
     """How SLURM ended the job; a step that took too much memory may leave its job merely FAILED, and only the log says more."""
+    if end is None and has_begun:
+        return f"job {job} left SLURM's queue without a word, and SLURM keeps no record of it; log: {log}"
     if end is None:
         return f"job {job} left SLURM's queue before it began, without a record: cancelled while it waited"
     lines = _last_lines(Path(log))
