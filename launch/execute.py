@@ -89,7 +89,8 @@ def _on_slurm(experiments: Sequence[Experiment], units: Sequence[Unit], store: S
 
 def finish(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Experiment], store: Store) -> list[Outcome]:
     """What every experiment came to, printed and written into the sweep's folder."""
-    outcomes = [outcome_of(folder, units, experiment, store) for experiment in experiments]
+    students = {experiments[unit.experiments[0]].keys["result"]: unit for unit in units if unit.kind == STUDENT}
+    outcomes = [outcome_of(folder, students.get(experiment.keys["result"]), experiment, store) for experiment in experiments]
     print_results(outcomes)
     files = write_sweep_results(outcomes, folder.root) if len(outcomes) > 1 else []
     for line in [*_places(outcomes, store), *(f"results: {path}" for path in files)]:
@@ -97,13 +98,10 @@ def finish(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Exp
     return outcomes
 
 
-def outcome_of(folder: SweepFolder, units: Sequence[Unit], experiment: Experiment, store: Store) -> Outcome:
-    """The store's result, or why there is none."""
+def outcome_of(folder: SweepFolder, unit: Unit | None, experiment: Experiment, store: Store) -> Outcome:
+    """The store's result, or why there is none; `unit`: the student that should have made it."""
     if (done := find_result(experiment, store)) is not None:
         return done
-    experiments, key = folder.experiments(), experiment.keys["result"]
-    students = (one for one in units if one.kind == STUDENT and experiments[one.experiments[0]].keys["result"] == key)
-    unit = next(students, None)
     if unit is None:
         cause = "its result was there when the sweep began and is gone now; the same command makes it again"
         return Failure(run_name(experiment), experiment.task.name, cause, settings_key(experiment))

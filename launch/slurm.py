@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
+from japagen.errors import ConfigError
 from japagen.methods import Experiment
 from japagen.store import Store
 from japagen.tracking import sync_command
@@ -26,6 +27,10 @@ def run_on_slurm(
     """Submits what is missing and, unless wait=false, waits, with `after(unit)` when one has ended; False when nothing was waited for."""
     config = experiments[0].config
     if config.site.offline:
+        if config.logger.wandb == "online":
+            raise ConfigError(
+                "logger.wandb=online, but jobs run without internet (site.offline=true); leave it out: runs are synced afterwards"
+            )
         check_present([experiment.config for experiment in experiments], shlex.join(sys.argv[1:]))
     if not units:
         return True
