@@ -4,7 +4,7 @@
 #
 #   JAPAGEN_SLURM_NODES=4      slurmd daemons (nodes n1..nN), all on this host
 #   JAPAGEN_SLURM_CPUS=4       CPUs each node *claims* (config_overrides: may exceed the hardware)
-#   JAPAGEN_SLURM_MEM=4000     MiB each node claims
+#   JAPAGEN_SLURM_MEM=6000     MiB each node claims
 #   JAPAGEN_SLURM_GPUS=2       fake GPUs per node (0: none)
 #   JAPAGEN_SLURM_ACCT=dbd     dbd: slurmdbd and a private MariaDB (sacct works; submitit needs this)
 #                              none: no accounting (sacct exits 1)
@@ -15,7 +15,7 @@ set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 NODES=${JAPAGEN_SLURM_NODES:-4}
 CPUS=${JAPAGEN_SLURM_CPUS:-4}
-MEM=${JAPAGEN_SLURM_MEM:-4000}
+MEM=${JAPAGEN_SLURM_MEM:-6000}
 GPUS=${JAPAGEN_SLURM_GPUS:-2}
 ACCT=${JAPAGEN_SLURM_ACCT:-dbd}
 GRACE=${JAPAGEN_SLURM_GRACE:-0}
