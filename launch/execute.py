@@ -19,7 +19,7 @@ from launch.keeping import Pruner
 from launch.outline import print_plan
 from launch.planning import check_devices, missing_llm_work, pinned, plan_experiments
 from launch.queue import find_slots, run_queue
-from launch.slurm import run_on_slurm
+from launch.slurm import check_jobs, run_on_slurm
 from launch.units import plan_units, planned
 from launch.work import run_unit, say, why_missing
 
@@ -79,6 +79,7 @@ def _run_here(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[
 
 
 def _on_slurm(experiments: Sequence[Experiment], units: Sequence[Unit], store: Store, name: str) -> list[Outcome]:
+    check_jobs(experiments)
     name, pruner = unused_name(store, name), Pruner(experiments, store)
     folder = SweepFolder.create(store, name, [pinned(one) for one in experiments], planned(experiments), units)
     if not run_on_slurm(folder, units, experiments, store, pruner.after):

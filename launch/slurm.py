@@ -21,10 +21,8 @@ from launch.watching import Watch
 from launch.work import say
 
 
-def run_on_slurm(
-    folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Experiment], store: Store, after: Callable[[Unit], None]
-) -> bool:
-    """Submits what is missing and, unless wait=false, waits, with `after(unit)` when one has ended; False when nothing was waited for."""
+def check_jobs(experiments: Sequence[Experiment]) -> None:
+    """Raises ConfigError where jobs would miss what a login node has: models, data, the internet."""
     config = experiments[0].config
     if config.site.offline:
         if config.logger.wandb == "online":
@@ -32,6 +30,13 @@ def run_on_slurm(
                 "logger.wandb=online, but jobs run without internet (site.offline=true); leave it out: runs are synced afterwards"
             )
         check_present([experiment.config for experiment in experiments], shlex.join(sys.argv[1:]))
+
+
+def run_on_slurm(
+    folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Experiment], store: Store, after: Callable[[Unit], None]
+) -> bool:
+    """Submits what is missing and, unless wait=false, waits, with `after(unit)` when one has ended; False when nothing was waited for."""
+    config = experiments[0].config
     if not units:
         return True
     try:
