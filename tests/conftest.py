@@ -3,6 +3,7 @@
 import copy
 import functools
 import os
+import signal
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from japagen.tasks import Task
 ROOT = Path(__file__).parent.parent
 settings.register_profile("japagen", deadline=None, max_examples=60)  # machines are noisy, so no test is timed
 settings.load_profile("japagen")
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a script: programs under test would be deaf to Ctrl-C too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 Compose = Callable[..., Config]
 
 

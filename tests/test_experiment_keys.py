@@ -10,7 +10,7 @@ from pathlib import Path
 from japagen.commands.compose import compose_sweep
 from japagen.methods import Planner
 from japagen.tracking import run_name
-from tests.conftest import ROOT, needs_mirror
+from tests.conftest import MIRROR, ROOT, needs_mirror
 
 FILE = Path(__file__).parent / "experiment_keys.json"
 NO_MODEL_IS_LOADED = ["llm.revision=" + "0" * 40, "model.revision=" + "0" * 40]
@@ -33,11 +33,14 @@ def test_the_keys_of_quickstart_are_the_committed_ones() -> None:
 @needs_mirror
 def test_the_keys_of_paper_are_the_committed_ones() -> None:
     committed = json.loads(FILE.read_text(encoding="utf-8"))["paper"]
-    found = keys_of(["+experiment=paper", *NO_MODEL_IS_LOADED])
+    found = keys_of(["+experiment=paper", f"data.mirror={MIRROR}", *NO_MODEL_IS_LOADED])
     assert {name: found[name] for name in committed} == committed
 
 
 if __name__ == "__main__":
-    found = {"quickstart": keys_of(["+experiment=quickstart"]), "paper": keys_of(["+experiment=paper", *NO_MODEL_IS_LOADED])}
+    found = {
+        "quickstart": keys_of(["+experiment=quickstart"]),
+        "paper": keys_of(["+experiment=paper", f"data.mirror={MIRROR}", *NO_MODEL_IS_LOADED]),
+    }
     FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(f"{FILE.relative_to(ROOT)}\n")
