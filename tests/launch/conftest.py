@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -62,11 +61,9 @@ class Slurm:
         def reached() -> bool:
             nonlocal seen
             seen = self.state(job)
-            if seen not in wanted:
-                time.sleep(0.2)  # each look is a program and a call of the controller
             return seen in wanted
 
-        assert eventually(reached, timeout_s), f"job {job} is {seen} after {timeout_s:.0f} s, not {' or '.join(wanted)}"
+        assert eventually(reached, timeout_s, every_s=0.2), f"job {job} is {seen} after {timeout_s:.0f} s, not {' or '.join(wanted)}"
         return seen
 
     def cancel_all(self) -> None:

@@ -147,8 +147,8 @@ if how == "endless":
     sys.exit(1)
 for other in told["until"].get(unit, []):
     while f'["end", "{other}"' not in (root / "events").read_text():
-        time.sleep(0.01)
-time.sleep(told["takes"].get(unit, 0.0))
+        time.sleep(0.01)  # until another stub has ended: it has no other way to hear of it
+time.sleep(told["takes"].get(unit, 0.0))  # the stub's work; its slots are held meanwhile
 note("end")
 state("failed" if how == "failed" else "done", cause="why" if how == "failed" else "", ended=time.time())
 """

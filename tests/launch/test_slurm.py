@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -125,10 +124,9 @@ class Sweeps:
             lines = self.slurm.run("sacct", "-nXP", f"--wckeys={self.slurm.key}", "-o", "JobID,State").splitlines()
             states.clear()
             states.update({job: state.split()[0] for job, state in (line.split("|") for line in lines)})
-            time.sleep(0.2)
             return len(states) >= num and not {"RUNNING", "PENDING", "REQUEUED"} & set(states.values())
 
-        assert eventually(all_ended, 60), states
+        assert eventually(all_ended, 60, every_s=0.2), states
         return states
 
 
@@ -273,7 +271,7 @@ def test_shards_fill_one_stream_while_no_client_waits(sweeps: Sweeps, llm: Gated
     locks = sweeps.store.root / "locks"
     assert eventually(lambda: len(list(locks.glob("writer-*.lock"))) == 2, WAIT_S), "two servers' jobs write"
     llm.gate.set()
-    assert eventually(lambda: time.sleep(0.5) or sweeps.status() != 2, WAIT_S)
+    assert eventually(lambda: sweeps.status() != 2, WAIT_S, every_s=0.5)
     assert sweeps.status() == 0
     files = [path for path in sweeps.store.root.glob("streams/*/rows-*.jsonl") if path.stat().st_size]
     assert len(files) == 2, "both wrote"
