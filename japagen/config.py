@@ -294,7 +294,7 @@ class Config:
     workers: Optional[int] = None
     """Running: processes side by side on this machine; none: one a GPU, on the CPU one."""
     shards: int = 1
-    """Running, SLURM: jobs, each with a server of its own, that fill the streams of one LLM together."""
+    """Running: jobs (or local workers), each with a server of its own, that fill the streams of one LLM together."""
     pack: int = 1
     """Running, SLURM: students in one job."""
     wait: bool = True

@@ -14,10 +14,10 @@ from japagen.reporting.table import Failure, print_results
 from japagen.results import Result, find_result, settings_key
 from japagen.store import Store
 from japagen.tracking import log_found, run_name
-from launch.folder import FAILED, STUDENT, State, SweepFolder, Unit, folder_name, unused_name
+from launch.folder import FAILED, LLM, STUDENT, State, SweepFolder, Unit, folder_name, unused_name
 from launch.keeping import Pruner
 from launch.outline import print_plan
-from launch.planning import check_devices, missing_llm_work, pinned, plan_experiments
+from launch.planning import Group, check_devices, pinned, plan_experiments
 from launch.queue import find_slots, run_queue
 from launch.slurm import check_jobs, run_on_slurm
 from launch.units import plan_units, planned
@@ -49,7 +49,7 @@ def execute(configs: Sequence[Config], name: str, executor: str = "local") -> li
             log_found(experiment, found, name, store.root.parent / "wandb")
     if executor == "slurm":
         return _on_slurm(experiments, units, store, folder_name(name))
-    check_devices(missing_llm_work(experiments, store))
+    check_devices([Group((experiments[unit.experiments[0]],)) for unit in units if unit.kind == LLM])
     slots = find_slots(first, units)
     folder = SweepFolder.create(store, folder_name(name), [pinned(one) for one in experiments], planned(experiments), units)
     pruner = Pruner(experiments, store)

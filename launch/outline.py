@@ -13,7 +13,7 @@ from japagen.results import read_result
 from japagen.store import Store, read_json
 from japagen.synthesis.stream import StreamRows
 from launch.folder import LLM, STUDENT, Unit
-from launch.offline import describe, needed
+from launch.offline import ENCODER, describe, needed
 from launch.work import say
 
 ROW_BYTES = 400
@@ -37,10 +37,12 @@ def print_plan(experiments: Sequence[Experiment], units: Sequence[Unit], store: 
     num_rows = 0
     for number, (shards, group) in enumerate(groups):
         num_rows += _print_group(number, [experiments[index] for index in group], shards, store)
-    say(f"server starts: {sum(shards for shards, _ in groups)}")
+    say(f"server starts: {sum(shards for shards, group in groups if experiments[group[0]].config.llm.base_url is None)}")
     _print_students([experiments[unit.experiments[0]] for unit in students], store)
-    _print_disk(experiments, len(students), num_rows, store)
     things = needed([experiment.config for experiment in experiments])
+    sizes = [one.num_bytes for one in things if one.kind == ENCODER and one.num_bytes]
+    num_datasets = len({one.keys["dataset"] for one in experiments if one.needs_llm})
+    _print_disk(num_rows, num_datasets, len(students), max(sizes, default=0), store)
     absent = [one for one in things if not one.present]
     for one in absent:
         say(f"not on this machine: {describe(one)}: {one.missing}")
@@ -133,13 +135,12 @@ def _num_gold_rows(experiment: Experiment) -> int:
     return 0 if experiment.train_gold is None else len(experiment.train_gold.examples)
 
 
-def _print_disk(experiments: Sequence[Experiment], num_students: int, num_rows: int, store: Store) -> None:
-    """Texts, and the weights that train.keep leaves; files: seven a student and data set, as stages publish them."""
-    sizes = [one.num_bytes for one in needed([experiment.config for experiment in experiments]) if one.kind == "encoder" and one.num_bytes]
+def _print_disk(num_rows: int, num_datasets: int, num_students: int, model_bytes: int, store: Store) -> None:
+    """Texts, and weights before `train.keep` removes any; `model_bytes` of the largest encoder, 0: not known. Files: about six a data set
+    and ten a student, its result included."""
     texts = num_rows * ROW_BYTES * 2  # the stream and the data set
-    if sizes:
-        most = f"{(texts + num_students * max(sizes)) / 1e9:.2f} GB at most (train.keep=all), {texts / 1e9:.2f} GB of it texts"
+    if model_bytes:
+        most = f"{(texts + num_students * model_bytes) / 1e9:.2f} GB at most (train.keep=all), {texts / 1e9:.2f} GB of it texts"
     else:
         most = f"{texts / 1e9:.2f} GB of texts; the encoders' size is not known on this machine"
-    files = num_students * 10 + 6 * len({one.keys.get("dataset") for one in experiments})
-    say(f"disk: about {most}; about {files:,} files; store {store.root}")
+    say(f"disk: about {most}; about {num_students * 10 + num_datasets * 6:,} files; store {store.root}")
