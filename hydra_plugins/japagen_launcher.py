@@ -16,8 +16,10 @@ class JapagenLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         from launch.compositions import Compositions
+        from launch.sweep import check_search
 
         self.compositions, self.config = Compositions(hydra_context.config_loader), config
+        check_search(self.compositions, config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from launch.sweep import launch_sweep

@@ -29,13 +29,13 @@ def baselines(
 ) -> dict[str, dict[str, dict[str, float] | None]]:
     """{baseline: {metric: {value, low, high} or None}} of each baseline that the task and `rows` allow.
 
-    rows: the student's training rows; without any only the overlap of a regression's pairs is scored.
+    rows: the student's training rows; without any only what needs none is scored: the majority of labels, a regression's overlap.
     gold: the rows that are scored; their labels enter nothing but the scores and the majority.
     """
     if not gold:
         return {}
     predictions: dict[str, Predictions] = {}
-    if rows:
+    if rows or not task.is_regression:
         predictions["majority"] = majority(task, rows, gold)
     if task.is_pair and (rows or task.is_regression):
         predictions["overlap"] = overlap(task, rows, gold)
@@ -75,29 +75,37 @@ def tfidf(task: Task, rows: Sequence[Example], gold: Sequence[Example]) -> Predi
 
     Pairs: the blocks of both texts, then what they share and in what they differ, so that a linear model can compare them.
     """
-    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.linear_model import Ridge
 
-    rows = _at_most(rows, MAX_ROWS)
+    rows = at_most(rows, MAX_ROWS)
     if not task.is_regression and len({row.label for row in rows}) < 2:
         return [rows[0].label] * len(gold)
-    features, gold_features = _features(rows, gold)
+    features, gold_features = ngram_features(rows, gold)
     if not task.is_regression:
-        classifier = LogisticRegression(C=10.0, max_iter=300, tol=1e-3).fit(features, [row.label for row in rows])
+        classifier = fit_classifier(features, [row.label for row in rows])
         return [str(label) for label in classifier.predict(gold_features)]
     ridge = Ridge(alpha=1.0, tol=1e-3).fit(features, [gold_value(task, row) for row in rows])
     levels = task.label_scores()
     return [float(value) for value in ridge.predict(gold_features).clip(min(levels), max(levels))]
 
 
-def _at_most(rows: Sequence[Example], num: int) -> Sequence[Example]:
+def fit_classifier(features: Any, labels: Sequence[str]) -> Any:
+    """A logistic regression on `features` (rows, F); labels: two different ones or more."""
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=10.0, max_iter=300, tol=1e-3).fit(features, labels)
+
+
+def at_most(rows: Sequence[Example], num: int) -> Sequence[Example]:
+    """`rows`, or `num` of them: always the same draw, in their order."""
     if len(rows) <= num:
         return rows
     kept = np.sort(np.random.default_rng(0).choice(len(rows), size=num, replace=False))
     return [rows[place] for place in kept]
 
 
-def _features(rows: Sequence[Example], gold: Sequence[Example]) -> tuple[Any, Any]:
-    """Sparse (rows, F) and (gold, F) float32; the n-grams and their weights come from `rows` only."""
+def ngram_features(rows: Sequence[Example], gold: Sequence[Example]) -> tuple[Any, Any]:
+    """Sparse (rows, F) and (gold, F) float32; the n-grams and their weights come from `rows` only, and no label is read."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(

@@ -116,10 +116,24 @@ class Encoder:
 
 @dataclass
 class Method:
-    """Where the student's training rows come from."""
+    """Which way leads to predictions: what the student learns from, or that the LLM answers itself."""
 
     name: str = "japagen"
-    """japagen: written by the LLM; gold: the task's labelled train split."""
+    """japagen: texts written by the LLM; gold: the task's labelled train split; mixed: both; annotate: unlabelled texts that the LLM
+    labels; annotate_japagen: those and written ones; prompting: no student, the LLM answers."""
+    answer: str = "label"
+    """How the LLM answers (prompting, annotate): label or channel (probabilities of whole label words, or of the text under each
+    label's request), choice (one of the label words is forced), free (it writes what it likes)."""
+    template: Optional[int] = None
+    """Wording of the question, 0 to 2; none: seed mod 3, so that a sweep over seeds goes through all."""
+    calibrate: bool = False
+    """answer=label: divided by the probabilities of a text without content (contextual calibration, Zhao et al. 2021)."""
+    max_tokens: int = 32
+    """answer=choice and free: longest reply; an LLM that thinks first needs thousands."""
+    gold_weight: float = 1.0
+    """mixed: what a gold row counts in the loss; a written one counts 1."""
+    num_texts: Optional[int] = None
+    """annotate: how many unlabelled texts, drawn by shots_seed; none: all."""
 
 
 @dataclass
@@ -127,7 +141,12 @@ class Prompt:
     """The prompt's variant."""
 
     name: str = "base"
-    """base: the task described and one instruction a label; kadg: with the task's knowledge (attributes, described labels)."""
+    """base: the task described and one instruction a label; kadg: with the task's knowledge (attributes, described labels); kadg_auto:
+    with attributes that the LLM named itself."""
+    variants: bool = False
+    """Each request takes the next of a label's `variants`, its other wordings, in turn with its instruction."""
+    personas: Optional[str] = None
+    """Text file, one person a line; each request is made in the name of one."""
 
 
 @dataclass
@@ -137,6 +156,10 @@ class Synthesis:
     seed: int = 0
     texts_per_request: int = 8
     """Texts one request asks for (the API's n)."""
+    temperatures: list[float] = field(default_factory=list)
+    """One a request, in turn; none: llm.sampling.temperature."""
+    verbalized: bool = False
+    """Verbalized sampling (Zhang et al. 2025): one reply lists texts_per_request texts with their probabilities, in place of n replies."""
     max_rows_factor: float = 5.0
     """Budget: at most this many times num_per_label replies a label (and never fewer than 200)."""
     concurrency: Optional[int] = None
@@ -152,6 +175,19 @@ class Curate:
     """Pairs: a first sentence is accepted at most this often per label."""
     near_duplicates: Optional[float] = 0.8
     """Texts of one label whose character 3-grams overlap so much (Jaccard, above 0, up to 1) count as one; none: only exact repeats."""
+    judging: str = "off"
+    """What an LLM's judgement of a text's label does: off, drop (rows it disagrees with), replace (their label), soften (soft labels)."""
+    judge_answer: str = "label"
+    """How it judges: label or channel, see method.answer."""
+    judge_threshold: float = 0.5
+    """drop: rows whose label it finds less probable than this go; replace: labels it finds at least as probable as this are taken."""
+    keep_likeliest: float = 1.0
+    """Share of each label's texts that is kept, those first that the LLM finds most probable under the label's request; 1: all."""
+    prior: str = "as_made"
+    """Which label frequencies the weighted rows have: as_made, uniform, given, estimated (from unlabelled texts), oracle (the scored
+    split's counts: for comparison only)."""
+    prior_values: Any = None
+    """prior=given: {label: frequency}; they sum to 1."""
     contamination: str = "ngram"
     """Drop rows that match evaluation texts: off, exact (NFKC), or ngram (exact, or 13 characters in common)."""
 
@@ -166,6 +202,12 @@ class Train:
     warmup_ratio: float = 0.1
     weight_decay: float = 0.01
     label_smoothing: float = 0.0
+    ensemble_momentum: float = 0.0
+    """Temporal ensembling (Laine and Aila 2017): how slowly the mean of a row's earlier predictions moves; 0: off, SuperGen: 0.8."""
+    ensemble_threshold: float = 0.8
+    """Rows count only where that mean gives their label at least this (SuperGen: 0.8)."""
+    robust_q: float = 0.0
+    """Generalised cross entropy (Zhang and Sabuncu 2018): rows found improbable weigh less; 0: cross entropy, theirs: 0.7."""
     patience: int = 2
     """Validations without improvement before training stops."""
     validations_per_epoch: int = 1
@@ -189,6 +231,8 @@ class Data:
     """source=files: labelled rows for exemplars and gold training."""
     eval_file: Optional[str] = None
     """source=files: labelled rows for scoring."""
+    unlabelled_file: Optional[str] = None
+    """Texts without labels, for method=annotate and curate.prior=estimated; none: the train split's texts, their labels not read."""
     strip_source: bool = True
     """Livedoor articles: site names, columns, links and footers are stripped, because they give the label away."""
     cache: str = "~/.cache/japagen"
@@ -267,6 +311,8 @@ class Config:
 
     task: Task = field(default_factory=Task)
     llm: LLM = field(default_factory=LLM)
+    judge: Optional[LLM] = None
+    """Judges texts where curate.judging says so; none: the LLM that wrote them. Another one: +llm@judge=NAME."""
     model: Encoder = field(default_factory=Encoder)
     method: Method = field(default_factory=Method)
     prompt: Prompt = field(default_factory=Prompt)
@@ -301,9 +347,12 @@ class Config:
     """Running, SLURM: wait for the jobs and print the table; false: submit and return."""
 
 
-METHODS = ("japagen", "gold")
+METHODS = ("japagen", "gold", "mixed", "annotate", "annotate_japagen", "prompting")
+JUDGING = ("off", "drop", "replace", "soften")
+PRIORS = ("as_made", "uniform", "given", "estimated", "oracle")
+ANSWERS = ("label", "channel", "choice", "free")
 KEEP = ("all", "best_seed", "none")
-PROMPTS = ("base", "kadg")
+PROMPTS = ("base", "kadg", "kadg_auto")
 
 
 def to_config(composed: DictConfig) -> Config:
@@ -339,10 +388,30 @@ def check_config(config: Config) -> None:
     _check_numbers(config)
     if config.gold_per_label != "all" and not (config.gold_per_label.isdigit() and int(config.gold_per_label) > 0):
         raise ConfigError(f"gold_per_label={config.gold_per_label!r} is not known; allowed: all, or a whole number from 1")
+    _check_combinations(config)
     if config.data.train_source is not None:
         if config.data.source != "published":
             raise ConfigError(f"data.train_source={config.data.train_source!r} needs data.source=published")
         check_choice("data.train_source", config.data.train_source, config.task.published.train_sources)
+
+
+def _check_combinations(config: Config) -> None:
+    """Refuses settings that nothing would read."""
+    method, curate = config.method, config.curate
+    written = method.name in ("japagen", "mixed", "annotate_japagen")
+    if config.judge is not None and curate.judging == "off":
+        raise ConfigError("judge is set, but curate.judging=off, so nothing is judged; set curate.judging=drop, replace or soften")
+    for key, is_set in {"curate.judging": curate.judging != "off", "curate.keep_likeliest": curate.keep_likeliest < 1}.items():
+        if is_set and not written:
+            raise ConfigError(f"{key} is set, but method={method.name} has no texts written, so it would do nothing; leave it out")
+    if curate.prior != "as_made" and method.name in ("gold", "prompting"):
+        raise ConfigError(f"curate.prior={curate.prior} weighs the rows of a data set, and method={method.name} makes none; leave it out")
+    if method.calibrate and method.answer != "label":
+        raise ConfigError(f"method.calibrate=true needs method.answer=label, since it divides label probabilities; found {method.answer}")
+    if method.template is not None and method.template > 2:
+        raise ConfigError(f"method.template={method.template} is not known; allowed: 0, 1, 2, or null")
+    if config.train.ensemble_momentum > 0 and config.task.is_regression:
+        raise ConfigError(f"train.ensemble_momentum needs classes, and task {config.task.name!r} is a regression; set it to 0")
 
 
 def _check_choices(config: Config) -> None:
@@ -354,6 +423,10 @@ def _check_choices(config: Config) -> None:
             " or labels with `described`"
         )
     check_choice("data.source", config.data.source, ["sample", "published", "files"])
+    check_choice("curate.judging", config.curate.judging, JUDGING)
+    check_choice("curate.judge_answer", config.curate.judge_answer, ["label", "channel"])
+    check_choice("curate.prior", config.curate.prior, PRIORS)
+    check_choice("method.answer", config.method.answer, ANSWERS)
     check_choice("curate.contamination", config.curate.contamination, ["off", "exact", "ngram"])
     check_choice("device", config.device, ["auto", "cpu", "cuda"])
     if config.train.keep is not None:
@@ -377,8 +450,42 @@ def _check_numbers(config: Config) -> None:
     near = config.curate.near_duplicates
     if near is not None and not 0 < near <= 1:
         raise ConfigError(f"curate.near_duplicates={near} is not allowed; allowed: above 0, up to 1, or null")
+    for key, (value, allowed, is_allowed) in _ranges(config).items():
+        if not is_allowed:
+            raise ConfigError(f"{key}={value} is not allowed; allowed: {allowed}")
+    _check_prior(config)
     if config.train.learning_rate <= 0:
         raise ConfigError(f"train.learning_rate={config.train.learning_rate} is not allowed; allowed: above 0")
+
+
+def _ranges(config: Config) -> dict[str, tuple[float, str, bool]]:
+    """Setting -> its value, what is allowed in words, and whether it is."""
+    train, curate, method = config.train, config.curate, config.method
+    return {
+        "train.ensemble_momentum": (train.ensemble_momentum, "0 (off) up to, not including, 1", 0 <= train.ensemble_momentum < 1),
+        "train.ensemble_threshold": (train.ensemble_threshold, "0 up to, not including, 1", 0 <= train.ensemble_threshold < 1),
+        "train.robust_q": (train.robust_q, "0 (cross entropy) up to 1", 0 <= train.robust_q <= 1),
+        "curate.judge_threshold": (curate.judge_threshold, "above 0, up to 1", 0 < curate.judge_threshold <= 1),
+        "curate.keep_likeliest": (curate.keep_likeliest, "above 0, up to 1", 0 < curate.keep_likeliest <= 1),
+        "method.gold_weight": (method.gold_weight, "above 0", method.gold_weight > 0),
+    }
+
+
+def _check_prior(config: Config) -> None:
+    curate, names = config.curate, config.task.label_names
+    if curate.prior != "given":
+        if curate.prior_values:
+            raise ConfigError(f"curate.prior_values is set, but curate.prior={curate.prior} doesn't read it; set curate.prior=given")
+        return
+    values = curate.prior_values or {}
+    if not isinstance(values, dict) or not all(isinstance(value, int | float) for value in values.values()):
+        raise ConfigError(f"curate.prior_values={values!r} must give each label a number: {{{', '.join(f'{name}: 0.5' for name in names)}}}")
+    if sorted(values) != sorted(names):
+        raise ConfigError(f"curate.prior_values names {', '.join(values) or 'no label'}; it must name each label once: {', '.join(names)}")
+    if any(value <= 0 for value in values.values()) or abs(sum(values.values()) - 1) > 1e-3:
+        raise ConfigError(
+            f"curate.prior_values={dict(values)} must be numbers above 0 that sum to 1; their sum is {sum(values.values()):g}"
+        )
 
 
 _LEAST: dict[str, float] = {
@@ -389,6 +496,9 @@ _LEAST: dict[str, float] = {
     "synthesis.seed": 0,
     "synthesis.texts_per_request": 1,
     "synthesis.max_rows_factor": 1,
+    "method.num_texts": 1,
+    "method.max_tokens": 1,
+    "method.template": 0,
     "synthesis.concurrency": 1,
     "curate.max_same_first": 1,
     "train.epochs": 1,

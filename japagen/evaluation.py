@@ -6,10 +6,14 @@ all the same know nothing of the order, so their correlations are 0; gold scores
 against, so the metric is None.
 
 Intervals: 95%, percentile bootstrap over rows (Efron 1979). For classification a resample of rows is a draw of the confusion
-matrix's cells from a multinomial, which has the same distribution and needs no loop over rows.
+matrix's cells from a multinomial, which has the same distribution and needs no loop over rows. Elsewhere a resample is how often
+each row was drawn, so one set of draws serves every prediction of the same rows (`counted_metric`).
+
+`calibration_error` says how far a classifier's probabilities are from what happens.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -21,8 +25,10 @@ METRICS_VERSION = 1
 Predictions = Sequence[str] | Sequence[float]
 """One a row: a label's name (anything else counts as a wrong answer), or a number for regression."""
 
-_CHUNK = 100
-"""Resamples of a regression's rows that are ranked together: bounds memory at 100 x rows numbers."""
+NUM_BINS = 15
+"""Of `calibration_error`, as in Guo et al. 2017."""
+_CHUNK = 2_000_000
+"""Numbers in one array of resamples at most: bounds memory."""
 
 Array = np.ndarray
 
@@ -40,13 +46,71 @@ def evaluate(
     if not gold:
         return dict.fromkeys(_CORRELATIONS if task.is_regression else _CLASSIFICATION)
     resample = _resampled_correlations if task.is_regression else _resampled_classification
-    values, resamples = resample(task, gold, predictions, np.random.default_rng(seed), num_resamples)
+    values, resamples = resample(task, gold, predictions, seed, num_resamples)
     return {name: _with_interval(value, resamples[name]) for name, value in values.items()}
 
 
 def score(task: Task, gold: Sequence[Example], predictions: Predictions) -> dict[str, float | None]:
     """{metric: value}, without intervals; raises as `evaluate` does."""
     return {name: None if found is None else found["value"] for name, found in evaluate(task, gold, predictions, num_resamples=0).items()}
+
+
+def calibration_error(
+    task: Task, gold: Sequence[Example], probabilities: Array, seed: int = 0, num_resamples: int = 1000, num_bins: int = NUM_BINS
+) -> dict[str, float] | None:
+    """Expected calibration error, 0 to 1: {value, low, high}; None for regression and without gold rows.
+
+    probabilities: (N, C) in the labels' order. Rows are put into `num_bins` bins of equal width by their top probability
+    ((0, 1/M], (1/M, 2/M], …); the error is the mean over rows of the distance between a bin's share of right answers and its mean
+    top probability (Naeini et al. 2015; Guo et al. 2017, section 2). Raises ValueError where a row is no distribution over the labels.
+
+    In few rows a bin's share strays from its probability by chance, so the error of a perfect classifier isn't 0, and a resample's
+    error is larger still. Hence the basic bootstrap (Davison and Hinkley 1997, section 5.2): 2 x value minus the resamples'
+    percentiles, cut at 0 and 1 and wide enough for the value, which takes that excess off instead of adding it twice.
+    """
+    if task.is_regression or not gold:
+        return None
+    right, top = _top_answers(task, gold, np.asarray(probabilities, dtype=np.float64))
+    bins = np.searchsorted(np.linspace(0, 1, num_bins + 1)[1:-1], top, side="left")
+    gaps = np.zeros((len(gold), num_bins))
+    gaps[np.arange(len(gold)), bins] = right - top
+    value = float(np.abs(gaps.sum(axis=0)).sum()) / len(gold)
+    if not num_resamples:
+        return {"value": value, "low": value, "high": value}
+    drawn = [np.abs(counts @ gaps).sum(axis=1) / len(gold) for counts in draw_counts(len(gold), num_resamples, seed)]
+    low, high = (2 * value - np.percentile(np.concatenate(drawn), [97.5, 2.5])).clip(0, 1)
+    return {"value": value, "low": min(float(low), value), "high": max(float(high), value)}
+
+
+def draw_counts(num_rows: int, num_resamples: int, seed: int) -> Iterator[Array]:
+    """Resamples of rows with replacement, some at a time: how often each row was drawn, (r, N) float32, `num_resamples` in all."""
+    rng = np.random.default_rng(seed)
+    size = max(1, _CHUNK // num_rows)
+    for start in range(0, num_resamples, size):
+        num = min(size, num_resamples - start)
+        rows = rng.integers(num_rows, size=(num, num_rows)) + num_rows * np.arange(num)[:, None]
+        yield np.bincount(rows.ravel(), minlength=num * num_rows).reshape(num, num_rows).astype(np.float32)
+
+
+def counted_metric(task: Task, gold: Sequence[Example], predictions: Predictions) -> Callable[[Array], Array]:
+    """The task's primary metric as a function of how often each row counts: (R, N) float32 -> (R,) float64.
+
+    nan where the rows that count allow no value. Raises as `evaluate` does.
+    """
+    if len(gold) != len(predictions):
+        raise ValueError(f"{len(predictions)} predictions for {len(gold)} gold rows")
+    if task.is_regression:
+        return partial(_CORRELATIONS[task.metric], *_numbers(task, gold, predictions))
+    size = len(task.labels) + 1
+    cells, places = np.unique(_cells(task, gold, predictions), return_inverse=True)
+    one_hot = np.eye(len(cells), dtype=np.float32)[places]  # sums of counts are whole numbers, exact in float32 up to 16 million rows
+
+    def of_confusions(counts: Array) -> Array:
+        confusions = np.zeros((len(counts), size * size))
+        confusions[:, cells] = counts @ one_hot
+        return _CLASSIFICATION[task.metric](confusions.reshape(-1, size, size))
+
+    return of_confusions
 
 
 def gold_value(task: Task, example: Example) -> float:
@@ -73,25 +137,43 @@ def _with_interval(value: float, resamples: Array) -> dict[str, float] | None:
 
 
 def _resampled_classification(
-    task: Task, gold: Sequence[Example], predictions: Predictions, rng: np.random.Generator, num_resamples: int
+    task: Task, gold: Sequence[Example], predictions: Predictions, seed: int, num_resamples: int
 ) -> tuple[dict[str, float], dict[str, Array]]:
-    confusion = _confusion(task, gold, predictions)
-    num_rows = int(confusion.sum())
-    drawn = rng.multinomial(num_rows, confusion.ravel() / num_rows, size=num_resamples).reshape(-1, *confusion.shape)
+    size, num_rows = len(task.labels) + 1, len(gold)
+    confusion = np.bincount(_cells(task, gold, predictions), minlength=size * size).reshape(size, size)
+    drawn = np.random.default_rng(seed).multinomial(num_rows, confusion.ravel() / num_rows, size=num_resamples)
     values = {name: float(metric(confusion[None])[0]) for name, metric in _CLASSIFICATION.items()}
-    return values, {name: metric(drawn) for name, metric in _CLASSIFICATION.items()}
+    return values, {name: metric(drawn.reshape(-1, size, size)) for name, metric in _CLASSIFICATION.items()}
 
 
-def _confusion(task: Task, gold: Sequence[Example], predictions: Predictions) -> Array:
-    """(C + 1, C + 1) int64, gold down and predictions across; the last column holds answers that are no label."""
+def _cells(task: Task, gold: Sequence[Example], predictions: Predictions) -> Array:
+    """Each row's cell of the confusion matrix (C + 1, C + 1), (N,) int64.
+
+    Gold goes down and predictions across; the last column holds answers that are no label.
+    """
     places = {name: place for place, name in enumerate(task.label_names)}
     size = len(places) + 1
-    confusion = np.zeros((size, size), dtype=np.int64)
-    for example, prediction in zip(gold, predictions, strict=True):
+    guesses = np.array([places.get(str(prediction), size - 1) for prediction in predictions], dtype=np.int64)
+    return _places(task, gold) * size + guesses
+
+
+def _places(task: Task, gold: Sequence[Example]) -> Array:
+    """Each gold label's place among the task's, (N,) int64."""
+    places = {name: place for place, name in enumerate(task.label_names)}
+    for example in gold:
         if example.label not in places:
             raise ValueError(f"gold label {example.label!r} is not one of task {task.name!r}: {', '.join(places)}")
-        confusion[places[example.label], places.get(str(prediction), size - 1)] += 1
-    return confusion
+    return np.array([places[example.label] for example in gold], dtype=np.int64)
+
+
+def _top_answers(task: Task, gold: Sequence[Example], probabilities: Array) -> tuple[Array, Array]:
+    """Whether each row's most probable label is the gold one, and how probable it is; both (N,) float64."""
+    if probabilities.shape != (len(gold), len(task.labels)):
+        raise ValueError(f"probabilities of shape {probabilities.shape} for {len(gold)} gold rows and {len(task.labels)} labels")
+    fits = (probabilities >= 0).all(axis=1) & (np.abs(probabilities.sum(axis=1) - 1) < 1e-3)
+    if not fits.all():
+        raise ValueError(f"the probabilities of row {int((~fits).argmax())} are below 0 or don't sum to 1")
+    return (probabilities.argmax(axis=1) == _places(task, gold)).astype(np.float64), probabilities.max(axis=1)
 
 
 def _accuracy(confusions: Array) -> Array:
@@ -117,38 +199,68 @@ def _mcc(confusions: Array) -> Array:
 
 
 def _resampled_correlations(
-    task: Task, gold: Sequence[Example], predictions: Predictions, rng: np.random.Generator, num_resamples: int
+    task: Task, gold: Sequence[Example], predictions: Predictions, seed: int, num_resamples: int
 ) -> tuple[dict[str, float], dict[str, Array]]:
-    truth = np.array([gold_value(task, example) for example in gold], dtype=np.float64)
-    guess = np.asarray(predictions, dtype=np.float64)
-    if not np.isfinite(guess).all():
-        raise ValueError(f"prediction {int((~np.isfinite(guess)).argmax())} is not a finite number")
-    values = {name: float(metric(truth[None], guess[None])[0]) for name, metric in _CORRELATIONS.items()}
+    truth, guess = _numbers(task, gold, predictions)
+    once = np.ones((1, len(truth)))
+    values = {name: float(metric(truth, guess, once)[0]) for name, metric in _CORRELATIONS.items()}
     found: dict[str, list[Array]] = {name: [np.empty(0)] for name in _CORRELATIONS}
-    for start in range(0, num_resamples, _CHUNK):
-        rows = rng.integers(len(truth), size=(min(_CHUNK, num_resamples - start), len(truth)))
+    for counts in draw_counts(len(truth), num_resamples, seed):
         for name, metric in _CORRELATIONS.items():
-            found[name].append(metric(truth[rows], guess[rows]))
+            found[name].append(metric(truth, guess, counts))
     return values, {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def _pearson(truth: Array, guess: Array) -> Array:
-    """truth, guess: (R, N) float64 -> (R,); 0 where `guess` is constant, nan where `truth` is."""
-    truth_centred = truth - truth.mean(axis=1, keepdims=True)
-    guess_centred = guess - guess.mean(axis=1, keepdims=True)
-    spread = np.sqrt((truth_centred**2).sum(axis=1)) * np.sqrt((guess_centred**2).sum(axis=1))
-    constant = (np.ptp(guess, axis=1) == 0) | (spread == 0)
-    correlation = (truth_centred * guess_centred).sum(axis=1) / np.where(constant, 1.0, spread)
+def _numbers(task: Task, gold: Sequence[Example], predictions: Predictions) -> tuple[Array, Array]:
+    """A regression's gold scores and predictions, both (N,) float64."""
+    guess = np.asarray(predictions, dtype=np.float64)
+    if not np.isfinite(guess).all():
+        raise ValueError(f"prediction {int((~np.isfinite(guess)).argmax())} is not a finite number")
+    return np.array([gold_value(task, example) for example in gold], dtype=np.float64), guess
+
+
+def _pearson(truth: Array, guess: Array, counts: Array) -> Array:
+    """truth, guess: (N,) or (R, N) float64; counts: how often each row is taken, (R, N) -> (R,) float64.
+
+    0 where the guesses taken are all the same, nan where the gold scores are.
+    """
+    counts = counts.astype(np.float64)
+    truth_centred, guess_centred = _centred(truth, counts), _centred(guess, counts)
+    spreads = [np.sqrt(np.einsum("rn,rn,rn->r", counts, part, part)) for part in (truth_centred, guess_centred)]
+    spread = spreads[0] * spreads[1]
+    constant = _is_constant(guess, counts) | (spread == 0)
+    correlation = np.einsum("rn,rn,rn->r", counts, truth_centred, guess_centred) / np.where(constant, 1.0, spread)
     correlation = np.where(constant, 0.0, correlation.clip(-1, 1))
-    return np.where(np.ptp(truth, axis=1) == 0, np.nan, correlation)
+    return np.where(_is_constant(truth, counts), np.nan, correlation)
 
 
-def _spearman(truth: Array, guess: Array) -> Array:
+def _centred(values: Array, counts: Array) -> Array:
+    """(R, N): `values` less their mean over the rows taken."""
+    return values - ((values * counts).sum(axis=1) / counts.sum(axis=1))[:, None]
+
+
+def _is_constant(values: Array, counts: Array) -> Array:
+    """(R,) bool: whether all rows taken have the same value."""
+    values, taken = np.broadcast_to(values, counts.shape), counts > 0
+    first = np.take_along_axis(values, taken.argmax(axis=1)[:, None], axis=1)
+    return ((values == first) | ~taken).all(axis=1)
+
+
+def _spearman(truth: Array, guess: Array, counts: Array) -> Array:
     """Pearson's correlation of ranks, ties sharing their mean rank."""
-    from scipy.stats import rankdata
+    return _pearson(_ranks(truth, counts), _ranks(guess, counts), counts)
 
-    return _pearson(rankdata(truth, axis=1), rankdata(guess, axis=1))
+
+def _ranks(values: Array, counts: Array) -> Array:
+    """(R, N) float64: each row's mean rank, from 1, among the rows taken; of rows not taken whatever fits between."""
+    order = np.argsort(values, kind="stable")
+    changes = np.flatnonzero(np.diff(values[order], prepend=np.nan) != 0)  # where a run of equal values begins
+    sizes = np.add.reduceat(counts[:, order].astype(np.float64), changes, axis=1)
+    mean_ranks = sizes.cumsum(axis=1) - (sizes - 1) / 2
+    run = np.empty(len(values), dtype=np.int64)
+    run[order] = np.repeat(np.arange(len(changes)), np.diff(changes, append=len(values)))
+    return mean_ranks[:, run]
 
 
 _CLASSIFICATION: dict[str, Callable[[Array], Array]] = {"accuracy": _accuracy, "macro_f1": _macro_f1, "mcc": _mcc}
-_CORRELATIONS: dict[str, Callable[[Array, Array], Array]] = {"spearman": _spearman, "pearson": _pearson}
+_CORRELATIONS: dict[str, Callable[[Array, Array, Array], Array]] = {"spearman": _spearman, "pearson": _pearson}

@@ -45,14 +45,14 @@ def family(experiment: Experiment) -> str:
 def _groups(experiments: Sequence[Experiment], by_seed: bool) -> list[list[Experiment]]:
     """One experiment a model; those that differ in `seed` only are one group, or all are one where that doesn't matter."""
     groups: dict[str, dict[str, Experiment]] = {}
-    for experiment in experiments:
+    for experiment in (one for one in experiments if one.has_student):
         groups.setdefault(family(experiment) if by_seed else "", {}).setdefault(experiment.keys["model"], experiment)
     return [list(group.values()) for group in groups.values()]
 
 
 def _is_finished(experiment: Experiment, experiments: Sequence[Experiment], store: Store) -> bool:
     """Whether every result that these experiments want of the model stands."""
-    wanted = {other.keys["result"] for other in experiments if other.keys["model"] == experiment.keys["model"]}
+    wanted = {other.keys["result"] for other in experiments if other.keys.get("model") == experiment.keys["model"]}
     return all(store.find("result", key) is not None for key in wanted)
 
 

@@ -12,10 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from japagen.config import Config
-from japagen.tasks import Example, Task
+from japagen.config import LLM, Config, Train
+from japagen.questions import VERSION as QUESTIONS_VERSION
+from japagen.tasks import Attribute, Example, Task
 
-VERSIONS = {"stream": 1, "dataset": 2, "model": 1, "result": 1}
+VERSIONS = {
+    "stream": 1,
+    **dict.fromkeys(("attributes", "likelihoods", "judgements", "answers"), 1),
+    "dataset": 2,
+    "model": 1,
+    "result": 1,
+    "quality": 1,
+}
 KEY_LENGTH = 32
 
 Exemplars = Mapping[str, Sequence[Example]]
@@ -57,12 +65,29 @@ def examples_checksum(examples: Sequence[Example]) -> str:
     return hashlib.sha256(canonical_json(rows).encode()).hexdigest()
 
 
-def stream_identity(config: Config, llm_revision: str, exemplars: Exemplars) -> dict[str, Any]:
-    """Prompts, attributes, labels, LLM, texts per request, exemplars and seed: all that decides a reply."""
-    task, llm = config.task, config.llm
+def stream_identity(
+    config: Config, llm_revision: str, exemplars: Exemplars, personas: Attribute | None = None, attributes_key: str = ""
+) -> dict[str, Any]:
+    """Prompts, attributes, labels, LLM, texts per request, exemplars and seed: all that decides a reply.
+
+    `personas`: as read from prompt.personas. `attributes_key`: of the answers in which an LLM names the attributes itself.
+    """
+    task, llm, synthesis = config.task, config.llm, config.synthesis
+    prompt = _prompt_identity(task, config.prompt.name)
+    options: dict[str, Any] = {}  # absent where off: older keys stay as they were
+    if personas is not None:
+        prompt["personas"] = asdict(personas)
+    if attributes_key:
+        prompt["attributes_key"] = attributes_key
+    if config.prompt.variants:
+        prompt["variants"] = [label.variants for label in task.labels]
+    if synthesis.temperatures:
+        options["temperatures"] = synthesis.temperatures
+    if synthesis.verbalized:
+        options["verbalized"] = True
     parser = {"reasoning_parser": llm.reasoning_parser} if llm.reasoning_parser else {}  # absent where none: older keys stay as they were
     return {
-        "prompt": _prompt_identity(task, config.prompt.name),
+        "prompt": prompt,
         "llm": {
             "id": llm.id,
             "revision": llm_revision,
@@ -73,9 +98,10 @@ def stream_identity(config: Config, llm_revision: str, exemplars: Exemplars) -> 
             "sampling": asdict(llm.sampling),
             **parser,
         },
-        "exemplars": {name: [list(example.texts) for example in examples] for name, examples in exemplars.items() if examples},
-        "texts_per_request": config.synthesis.texts_per_request,
-        "seed": config.synthesis.seed,
+        "exemplars": _exemplars_identity(exemplars),
+        "texts_per_request": synthesis.texts_per_request,
+        "seed": synthesis.seed,
+        **options,
     }
 
 
@@ -93,11 +119,61 @@ def _prompt_identity(task: Task, name: str) -> dict[str, Any]:
     return identity
 
 
-def dataset_identity(config: Config, stream: str, evaluation_checksum: str | None) -> dict[str, Any]:
-    """The stream, how many texts, what the filters read, and the texts that contamination is checked against."""
+def answers_identity(
+    config: Config, llm: LLM, llm_revision: str, how: dict[str, Any], texts: str, exemplars: Exemplars | None = None
+) -> dict[str, Any]:
+    """What an LLM says of texts: the LLM, how it is asked, and the texts: their checksum, or the key of the stream that they stand in."""
     task = config.task
-    checks = config.curate.contamination != "off" and evaluation_checksum is not None
     return {
+        "llm": {
+            "id": llm.id,
+            "revision": llm_revision,
+            "dtype": llm.dtype,
+            "quantization": llm.quantization,
+            "system_role": llm.system_role,
+            "chat_template_args": llm.chat_template_args,
+        },
+        "prompt": _prompt_identity(task, config.prompt.name),
+        "question": [task.question or task.title or task.name, QUESTIONS_VERSION, [[label.word, label.meaning] for label in task.labels]],
+        "how": how,
+        "exemplars": _exemplars_identity(exemplars or {}),
+        "texts": texts,
+    }
+
+
+def texts_checksum(texts: Sequence[tuple[str, ...]]) -> str:
+    """sha256 over texts in their order."""
+    return hashlib.sha256(canonical_json([list(one) for one in texts]).encode()).hexdigest()
+
+
+def _exemplars_identity(exemplars: Exemplars) -> dict[str, list[list[str]]]:
+    return {name: [list(example.texts) for example in examples] for name, examples in exemplars.items() if examples}
+
+
+def dataset_identity(
+    config: Config, stream: str | None, evaluation_checksum: str | None, answers: Mapping[str, str], unlabelled: str = ""
+) -> dict[str, Any]:
+    """The stream, how many texts, what the filters read, and the texts that contamination is checked against.
+
+    `answers`: stage -> key of what an LLM said of texts. `unlabelled`: checksum of the texts that a label prior is estimated from.
+    """
+    task, curate = config.task, config.curate
+    checks = config.curate.contamination != "off" and evaluation_checksum is not None
+    options: dict[str, Any] = dict(answers)  # absent where off: older keys stay as they were
+    if "judgements" in answers:
+        options["judging"] = [curate.judging, curate.judge_threshold]
+    if "likelihoods" in answers:
+        options["keep_likeliest"] = curate.keep_likeliest
+    if curate.prior != "as_made":
+        by = {"given": dict(curate.prior_values or {}), "estimated": unlabelled, "oracle": evaluation_checksum}
+        options["prior"] = [curate.prior, by.get(curate.prior)]
+    if stream is None:
+        return options | {
+            "labels": [[label.name, label.word, label.score] for label in task.labels],
+            "fields": [*task.fields, task.label_field],
+            "contamination": [curate.contamination, evaluation_checksum] if checks else None,
+        }
+    return options | {
         "stream": stream,
         "num_per_label": config.num_per_label,
         "filters": {
@@ -122,11 +198,32 @@ def model_identity(config: Config, rows_key: str, encoder_revision: str) -> dict
         "rows": rows_key,
         "task": [task.target, task.metric, [[label.name, label.score] for label in task.labels]],
         "encoder": {"id": model.id, "revision": encoder_revision, "max_length": model.max_length, "bf16": model.bf16, **words},
-        "train": {name: value for name, value in asdict(config.train).items() if name != "keep"},
+        "train": train_identity(config.train),
         "seed": config.seed,
     }
+
+
+def train_identity(train: Train) -> dict[str, Any]:
+    """What shapes a training; options that are off are absent, so that older keys stay as they were."""
+    identity = asdict(train)
+    del identity["keep"]
+    if train.ensemble_momentum == 0:
+        del identity["ensemble_momentum"], identity["ensemble_threshold"]
+    if train.robust_q == 0:
+        del identity["robust_q"]
+    return identity
+
+
+def answered_identity(task: Task, answers: str, evaluation_checksum: str | None, metrics_version: int) -> dict[str, Any]:
+    """A result without a student: the LLM's answers, the gold rows that score them, and the metrics' version."""
+    return {"answers": answers, "gold": evaluation_checksum, "metric": task.metric, "metrics_version": metrics_version}
 
 
 def result_identity(task: Task, model: str, evaluation_checksum: str | None, metrics_version: int) -> dict[str, Any]:
     """The model, the gold rows that score it, and the metrics' version."""
     return {"model": model, "gold": evaluation_checksum, "metric": task.metric, "metrics_version": metrics_version}
+
+
+def quality_identity(dataset: str, evaluation_checksum: str | None, student: str | None) -> dict[str, Any]:
+    """The data set, the gold rows it is compared with, and the key of the gold-trained student whose labels are held against its."""
+    return {"dataset": dataset, "gold": evaluation_checksum, "student": student}

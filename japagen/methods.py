@@ -1,47 +1,41 @@
-"""One experiment: which stages its method needs, their keys, and how each is made.
+"""One experiment: which stages its method needs, and their keys.
 
-`plan_experiment` reads the gold data, checks what only they can tell, and fixes every key before anything expensive
-starts. `fill_stream` does the LLM's part, `training_rows` gives what the student learns from; both do nothing when the store has their
-work. The student and its score are `japagen.results`'.
+`plan_experiment` reads the gold data, checks what only they can tell, and fixes every key before anything expensive starts. How the
+stages are made is `japagen.stages`', the student and its score are `japagen.results`'.
 """
 
-import json
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 from japagen import gold, keys
-from japagen.config import Config
-from japagen.curation.contamination import EvaluationTexts
-from japagen.curation.dataset import Dataset, dataset_card, make_dataset, read_examples, write_dataset
-from japagen.curation.select import Selector
-from japagen.errors import ConfigError, DataError, JapagenError, MissingTextsError
+from japagen.config import LLM, Config
+from japagen.errors import ConfigError, DataError, JapagenError
 from japagen.evaluation import METRICS_VERSION
 from japagen.hub import is_on_hub, locate, resolve_revision
 from japagen.keys import canonical_json
-from japagen.llm.client import Client
 from japagen.llm.context import check_context
-from japagen.prompts import Message, Prompting
-from japagen.store import Store, explain_os_errors
-from japagen.synthesis.claims import Claims
-from japagen.synthesis.generate import Generator, Progress
-from japagen.synthesis.stream import Stream, StreamRows, open_rows
-from japagen.tasks import Example, Task
+from japagen.prompts import Prompting
+from japagen.questions import WORDINGS, channel_question, label_question
+from japagen.synthesis.personas import read_personas
+from japagen.synthesis.stream import Stream
+from japagen.tasks import Attribute, Example, Task
 from japagen.training.words import check_splitter
+
+Say = Callable[[str], None]
 
 UNRESOLVED = "unresolved"
 """Stands for a commit that can't be found, in plans that are only looked at."""
 SERVED = "as served"
 """Revision of an LLM behind `llm.base_url` whose YAML names none."""
+LLM_STAGES = ("attributes", "stream", "likelihoods", "judgements", "answers")
+"""What an LLM makes, each after those that it reads."""
+WRITE = ("japagen", "mixed", "annotate_japagen")
+LEARN_GOLD = ("gold", "mixed")
+ANNOTATE = ("annotate", "annotate_japagen")
 HELD_OUT = 0.1
 """Share of gold train that a gold arm selects on; the scored split is never seen before the score."""
-SESSIONS = "sessions.jsonl"
-"""In a stream's folder: one line for each run over it, with its seconds, rows and tokens."""
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -53,11 +47,13 @@ class Experiment:
     also_scored: dict[str, gold.Split]
     """Further splits that the student is scored on (Published.also_scored)."""
     train_gold: gold.Split | None
+    unlabelled: tuple[tuple[str, ...], ...]
+    """Texts without labels, for annotation and for estimating the label prior; none where nothing asks for them."""
     exemplars: dict[str, tuple[Example, ...]]
     encoder_revision: str
     identities: dict[str, dict[str, Any]] = field(repr=False)
     keys: dict[str, str]
-    """stage -> key; 'stream' and 'dataset' only where an LLM writes the rows."""
+    """stage -> key, of the stages that the method needs."""
 
     @property
     def task(self) -> Task:
@@ -66,33 +62,138 @@ class Experiment:
     @cached_property
     def stream(self) -> Stream:
         """The stream that this experiment's data set is cut from."""
-        prompting = Prompting(self.config.llm.system_role, self.config.prompt.name == "kadg")
-        n = self.config.synthesis.texts_per_request
-        return Stream(self.keys["stream"], self.task, prompting, self.exemplars, n, self.identities["stream"])
+        prompt, synthesis, identity = self.config.prompt, self.config.synthesis, self.identities["stream"]
+        personas = [Attribute(**identity["prompt"]["personas"])] if prompt.personas else []
+        return Stream(
+            self.keys["stream"], self.task, self.prompting, self.exemplars, synthesis.texts_per_request, identity,
+            [*(self.task.attributes if prompt.name == "kadg" else []), *personas],
+            prompt.variants, synthesis.temperatures, synthesis.verbalized,
+        )  # fmt: skip
 
     @property
     def needs_llm(self) -> bool:
-        return "stream" in self.keys
+        return bool(self.llm_stages)
+
+    @property
+    def llm_stages(self) -> tuple[str, ...]:
+        """What an LLM makes for it, in this order."""
+        return tuple(stage for stage in LLM_STAGES if stage in self.keys)
+
+    @property
+    def learns_gold(self) -> bool:
+        return self.config.method.name in LEARN_GOLD
+
+    @property
+    def annotates(self) -> bool:
+        return self.config.method.name in ANNOTATE
+
+    @property
+    def has_student(self) -> bool:
+        return "model" in self.keys
+
+    @property
+    def rows_key(self) -> str:
+        """Of what an LLM makes for it in the end: the data set, or where there is none its answers; '' without an LLM."""
+        return self.keys.get("dataset") or self.keys.get("answers", "")
+
+    def llm_of(self, stage: str) -> LLM:
+        """The LLM that makes one of `llm_stages`."""
+        return self.config.judge if stage == "judgements" and self.config.judge is not None else self.config.llm
+
+    def revision_of(self, stage: str) -> str:
+        """Its commit or checksum."""
+        return str(self.identities[stage]["llm"]["revision"])
+
+    @property
+    def llm_revision(self) -> str:
+        """Of `config.llm`."""
+        return self.revision_of(next(stage for stage in self.llm_stages if self.llm_of(stage) is self.config.llm))
+
+    @property
+    def prompting(self) -> Prompting:
+        """How prompts of `config.llm` are written."""
+        return Prompting(self.config.llm.system_role, self.config.prompt.name == "kadg")
+
+    @property
+    def wording(self) -> int:
+        """The template of the question that the LLM answers."""
+        return wording_of(self.config)
+
+    @property
+    def is_calibrated(self) -> bool:
+        return self.config.method.calibrate and self.config.method.answer == "label"
+
+    @property
+    def asked_texts(self) -> tuple[tuple[str, ...], ...]:
+        """What the LLM is asked about: the unlabelled texts, or for method=prompting the scored ones."""
+        if self.annotates:
+            return self.unlabelled
+        scored = [split for split in (self.evaluation, *self.also_scored.values()) if split is not None]
+        return tuple(example.texts for split in scored for example in split.examples)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Settings of the method and its options that aren't at their defaults, by dotted name."""
+        return changed_options(self.config)
 
     @property
     def is_demo(self) -> bool:
         """Whether a demo model or smoke data take part, so that the result means nothing."""
-        llm = self.needs_llm and self.config.llm.demo
-        return llm or self.config.model.demo or (self.config.data.source == "sample" and self.evaluation is not None)
+        llms = any(self.llm_of(stage).demo for stage in self.llm_stages)
+        encoder = self.has_student and self.config.model.demo
+        return llms or encoder or (self.config.data.source == "sample" and self.evaluation is not None)
 
     @property
     def protocol(self) -> str:
-        """What the student may have seen of the task's gold train data, in words for tables."""
+        """What the predictions may owe to the task's gold train data, in words for tables."""
         config = self.config
+        rows = "all rows" if config.gold_per_label == "all" else f"{config.gold_per_label} rows a label"
         if config.method.name == "gold":
-            return "gold, all rows" if config.gold_per_label == "all" else f"gold, {config.gold_per_label} rows a label"
-        llm, encoder = (_seen_of(self.task, seen) for seen in (config.llm.seen, config.model.seen))
+            return f"gold, {rows}"
+        parts = [self._llm_protocol()]
+        if self.annotates:
+            source = "the user's" if config.data.unlabelled_file else "train"
+            parts.append(f"{len(self.unlabelled)} {source} texts without labels")
+        if config.curate.prior == "oracle":
+            parts.append("ORACLE label prior from the scored rows")
+        elif config.curate.prior == "estimated" and not self.annotates:
+            parts.append("label prior from texts without labels")
+        if self.learns_gold:
+            parts.append(f"gold, {rows}")
+        return " + ".join(parts)
+
+    def _llm_protocol(self) -> str:
+        config = self.config
+        llm = _seen_of(self.task, config.llm.seen)
+        encoder = _seen_of(self.task, config.model.seen) if self.has_student else ""
         if llm:
             return f"{config.shots} shots, LLM tuned on {llm}{', encoder too' if encoder else ''}"
         if encoder:
             return f"{config.shots} shots, encoder tuned on {encoder}"
         shots = f"{config.shots} shots" if config.shots else "zero-shot"
         return f"{shots}, LLM's tuning data unknown" if "unknown" in config.llm.seen else shots
+
+
+def wording_of(config: Config) -> int:
+    """The template of the question: `method.template`, or by the seed."""
+    return config.seed % len(WORDINGS) if config.method.template is None else config.method.template
+
+
+def changed_options(config: Config) -> dict[str, Any]:
+    """Dotted name -> value of the options that differ from their defaults (not those that name a thing or say how it is run)."""
+    plain, found = Config(), {}
+    for group in ("method", "prompt", "curate", "train", "synthesis"):
+        for one in fields(getattr(plain, group)):
+            name, value = f"{group}.{one.name}", getattr(getattr(config, group), one.name)
+            if name not in _NO_OPTION and value != getattr(getattr(plain, group), one.name):
+                found[name] = value
+    if config.judge is not None and config.curate.judging != "off":
+        found["judge"] = config.judge.name
+    return found
+
+
+_NO_OPTION = {"method.name", "prompt.name", "curate.name", "train.learning_rate", "train.keep", "synthesis.seed", "synthesis.concurrency",
+              "synthesis.max_rows_factor", "method.template"}  # fmt: skip
 
 
 def _seen_of(task: Task, seen: Sequence[str]) -> str:
@@ -119,35 +220,80 @@ class Planner:
         where = canonical_json([asdict(task), asdict(config.data)])
         evaluation = self._gold(f"eval {where}", lambda: gold.read_eval(task, config.data))
         also_scored = self._gold(f"also {where}", lambda: gold.read_also_scored(task, config.data)) or {}
-        needs_train = method == "gold" or config.shots > 0
-        train_gold = self._gold(f"train {where}", lambda: gold.read_train(task, config.data)) if needs_train else None
-        if needs_train and train_gold is None and not self.unknown:
-            why = "method=gold" if method == "gold" else f"shots={config.shots}"
-            raise DataError(f"task {task.name!r}: {why} needs labelled train rows, and there are none; set data=files data.train_file=FILE")
-        exemplars: dict[str, tuple[Example, ...]] = {}
-        if method == "japagen" and needs_train and train_gold is None:
-            texts = (f"{UNRESOLVED} {config.shots} {config.shots_seed}",) * (2 if task.is_pair else 1)
-            exemplars = {task.labels[0].name: (Example(texts, task.labels[0].name),)}
-        elif method == "japagen" and train_gold is not None:
-            drawn = f"shots {config.shots} {config.shots_seed} {where}"
-            exemplars = self._once(drawn, lambda: gold.draw_exemplars(task, train_gold, config.shots, config.shots_seed))
-        check_splitter(config.model)
-        locate(config.model.id, "model.id")
-        encoder_revision = self._revision(partial(resolve_revision, config.model.id, config.model.revision, "model.id"), config.model.id)
-        rows = ""
-        if method == "gold":
+        train_gold = self._train_gold(config, where)
+        unlabelled = self._unlabelled(config, where)
+        exemplars = self._exemplars(config, train_gold, where)
+        encoder_revision, rows = "", ""
+        if method != "prompting":
+            check_splitter(config.model)
+            locate(config.model.id, "model.id")
+            resolve = partial(resolve_revision, config.model.id, config.model.revision, "model.id")
+            encoder_revision = self._revision(resolve, config.model.id)
+        if method in LEARN_GOLD:
             rows = UNRESOLVED
-        if method == "gold" and train_gold is not None:
+        if method in LEARN_GOLD and train_gold is not None:
             drawn = f"gold {config.gold_per_label} {config.shots_seed} {where}"
             rows = self._once(drawn, partial(_gold_rows_key, config, train_gold))
-        generator_revision = self._revision(partial(llm_revision, config), config.llm.id) if method == "japagen" else ""
-        scored = [evaluation, *also_scored.values()]
-        identities = _identities(config, scored, rows, exemplars, generator_revision, encoder_revision)
+        revision = self._revision(partial(llm_revision, config.llm), config.llm.id) if method != "gold" else ""
+        judge = config.judge if config.curate.judging != "off" else None
+        judge_revision = self._revision(partial(llm_revision, judge, "judge"), judge.id) if judge is not None else revision
+        scored = [split for split in (evaluation, *also_scored.values()) if split is not None]
+        path = config.prompt.personas if method in WRITE else None
+        personas = self._once(f"personas {path}", partial(read_personas, path)) if path else None
+        identities = _identities(config, scored, rows, unlabelled, exemplars, personas, (revision, judge_revision), encoder_revision)
         stage_keys = {stage: keys.stage_key(stage, identity) for stage, identity in identities.items()}
-        experiment = Experiment(config, evaluation, also_scored, train_gold, exemplars, encoder_revision, identities, stage_keys)
-        if experiment.needs_llm and not (self._tentative and is_on_hub(config.llm.id)):  # it would fetch the LLM's tokenizer
-            self._once(f"fits {stage_keys['stream']} {config.llm.max_model_len}", lambda: _check_prompts(experiment))
+        labelled = train_gold if _shows_gold(config) else None
+        experiment = Experiment(
+            config, evaluation, also_scored, labelled, unlabelled, exemplars, encoder_revision, identities, stage_keys
+        )
+        _check_needs(experiment)
+        for stage in experiment.llm_stages:
+            llm = experiment.llm_of(stage)
+            if not (self._tentative and is_on_hub(llm.id)):  # it would fetch the LLM's tokenizer
+                self._once(f"fits {stage_keys[stage]} {llm.max_model_len}", partial(_check_prompts, experiment, stage))
         return experiment
+
+    def _train_gold(self, config: Config, where: str) -> gold.Split | None:
+        """The train split, where its labels take part or its texts serve as unlabelled ones."""
+        if not reads_train(config):
+            return None
+        train: gold.Split | None = self._gold(f"train {where}", lambda: gold.read_train(config.task, config.data))
+        if train is None and not self.unknown:
+            why = f"method={config.method.name}" if config.method.name in LEARN_GOLD else f"shots={config.shots}"
+            if not _shows_gold(config):
+                raise DataError(
+                    f"task {config.task.name!r}: method={config.method.name}, curate.prior={config.curate.prior}: unlabelled texts are needed,"
+                    " and there are none; set data.unlabelled_file=FILE"
+                )
+            raise DataError(
+                f"task {config.task.name!r}: {why} needs labelled train rows, and there are none; set data=files data.train_file=FILE"
+            )
+        return train
+
+    def _unlabelled(self, config: Config, where: str) -> tuple[tuple[str, ...], ...]:
+        """Different texts, drawn by shots_seed where fewer are asked for; of the train split its labels aren't looked at."""
+        if not _needs_unlabelled(config):
+            return ()
+
+        def read() -> tuple[tuple[str, ...], ...]:
+            if config.data.unlabelled_file is not None:
+                return gold.read_unlabelled(config.task, config.data.unlabelled_file)
+            train = self._train_gold(config, where)
+            return tuple(example.texts for example in train.examples) if train is not None else ((UNRESOLVED,) * config.task.num_turns,)
+
+        texts = self._once(f"unlabelled {where}", read)
+        num = config.method.num_texts
+        return self._once(f"unlabelled {num} {config.shots_seed} {where}", lambda: gold.draw_texts(texts, num, config.shots_seed))
+
+    def _exemplars(self, config: Config, train_gold: gold.Split | None, where: str) -> dict[str, tuple[Example, ...]]:
+        task = config.task
+        if config.shots == 0 or config.method.name == "gold":
+            return {}
+        if train_gold is None:
+            texts = (f"{UNRESOLVED} {config.shots} {config.shots_seed}",) * task.num_turns
+            return {task.labels[0].name: (Example(texts, task.labels[0].name),)}
+        drawn = f"shots {config.shots} {config.shots_seed} {where}"
+        return self._once(drawn, lambda: gold.draw_exemplars(task, train_gold, config.shots, config.shots_seed))
 
     def _revision(self, resolve: Callable[[], str], model_id: str) -> str:
         try:
@@ -180,36 +326,92 @@ def plan_experiment(config: Config) -> Experiment:
     return Planner().plan(config)
 
 
-def _check_prompts(experiment: Experiment) -> None:
-    revision = experiment.identities["stream"]["llm"]["revision"]
-    check_context(experiment.config.llm, revision, _longest_prompts(experiment.stream), experiment.task.name)
+def _shows_gold(config: Config) -> bool:
+    """Whether labels of gold train rows take part."""
+    return config.method.name in LEARN_GOLD or (config.shots > 0 and config.method.name != "gold")
 
 
-def _longest_prompts(stream: Stream) -> list[list[Message]]:
-    """Each label's last request for every value that may be drawn, with a first sentence as long as one may be."""
-    names, n = stream.task.label_names, stream.texts_per_request
-    num_values = max([1, *(len(attribute.values) for attribute in stream.task.attributes if stream.prompting.knowledge)])
-    places = [(name, n * request) for name in names for request in range(num_values)]
-    if not stream.task.is_pair:
-        return [list(stream.ask(name, index).messages) for name, index in places]
-    return [list(stream.second_ask(name, index, "あ" * stream.task.max_chars).messages) for name, index in places]
+def reads_train(config: Config) -> bool:
+    """Whether the train split is read: for its labels, or for its texts alone."""
+    return _shows_gold(config) or (_needs_unlabelled(config) and config.data.unlabelled_file is None)
+
+
+def _needs_unlabelled(config: Config) -> bool:
+    return config.method.name in ANNOTATE or (config.method.name in WRITE and config.curate.prior == "estimated")
+
+
+def _check_needs(experiment: Experiment) -> None:
+    """Raises where the data that a setting reads are missing."""
+    config, name = experiment.config, experiment.task.name
+    if experiment.evaluation is None and config.method.name == "prompting":
+        raise DataError(f"task {name!r}: method=prompting is scored on gold rows, and there are none; set data=files data.eval_file=FILE")
+    if experiment.evaluation is None and config.curate.prior == "oracle":
+        raise DataError(f"task {name!r}: curate.prior=oracle counts the scored split's labels, and there is none")
+
+
+def _check_prompts(experiment: Experiment, stage: str) -> None:
+    """Raises ConfigError where the stage's longest prompt and reply don't fit the LLM's context."""
+    llm, config, task = experiment.llm_of(stage), experiment.config, experiment.task
+    revision = experiment.revision_of(stage)
+    if stage == "stream":
+        for turn in range(task.num_turns):
+            num_tokens = llm.sampling.max_tokens * experiment.stream.texts_per_reply(turn)
+            check_context(llm, revision, experiment.stream.longest_prompts(turn), task.name, num_tokens)
+        return
+    texts = ("あ" * task.max_chars,) * task.num_turns
+    if stage == "answers":
+        texts = max(experiment.asked_texts, key=lambda one: sum(map(len, one)))
+    how = config.method.answer if stage == "answers" else config.curate.judge_answer if stage == "judgements" else "channel"
+    if how == "channel":
+        asked = channel_question(task, experiment.prompting, texts, experiment.exemplars)
+    else:
+        shown = [example for examples in experiment.exemplars.values() for example in examples]
+        asked = label_question(task, experiment.prompting, texts, experiment.wording if stage == "answers" else 0, shown)
+    num_tokens = config.method.max_tokens if how in ("choice", "free") else 1
+    check_context(llm, revision, [list(chat) for chat in asked.chats], task.name, num_tokens)
 
 
 def _identities(
-    config: Config, scored: Sequence[gold.Split | None], rows: str, exemplars: dict[str, tuple[Example, ...]],
-    generator_revision: str, encoder_revision: str,
+    config: Config, scored: Sequence[gold.Split], gold_rows_key: str, unlabelled: Sequence[tuple[str, ...]],
+    exemplars: dict[str, tuple[Example, ...]], personas: Attribute | None, llm_revisions: tuple[str, str], encoder_revision: str,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
-    """`rows`: the key of gold training rows; '' where an LLM writes them."""
+    """`gold_rows_key`: of gold training rows; '' where none are learned from. `llm_revisions`: the LLM's and the judge's."""
+    method, curate, task = config.method.name, config.curate, config.task
+    revision, judge_revision = llm_revisions
     identities: dict[str, dict[str, Any]] = {}
-    checksum = "+".join(split.checksum for split in scored if split is not None) or None
-    if not rows:
-        identities["stream"] = keys.stream_identity(config, generator_revision, exemplars)
-        stream = keys.stage_key("stream", identities["stream"])
-        identities["dataset"] = keys.dataset_identity(config, stream, checksum)
-        rows = keys.stage_key("dataset", identities["dataset"])
+
+    def key(stage: str) -> str | None:
+        return keys.stage_key(stage, identities[stage]) if stage in identities else None
+
+    checksum = "+".join(split.checksum for split in scored) or None
+    if method in WRITE:
+        identities["stream"] = keys.stream_identity(config, revision, exemplars, personas)
+        if curate.keep_likeliest < 1:
+            how: dict[str, Any] = {"answer": "likelihood"}
+            identities["likelihoods"] = keys.answers_identity(config, config.llm, revision, how, str(key("stream")))
+        if curate.judging != "off":
+            how = {"answer": curate.judge_answer, "wording": 0} | ({"order": config.seed} if exemplars else {})
+            judge = config.judge or config.llm
+            identities["judgements"] = keys.answers_identity(config, judge, judge_revision, how, str(key("stream")), exemplars)
+    if method in ANNOTATE or method == "prompting":
+        how = {"answer": config.method.answer, "wording": wording_of(config), "calibrate": config.method.calibrate}
+        how |= {"max_tokens": config.method.max_tokens} if config.method.answer in ("choice", "free") else {}
+        how |= {"order": config.seed} if exemplars else {}
+        texts = keys.texts_checksum(unlabelled) if method in ANNOTATE else str(checksum)
+        identities["answers"] = keys.answers_identity(config, config.llm, revision, how, texts, exemplars)
+    if method == "prompting":
+        identities["result"] = keys.answered_identity(task, str(key("answers")), checksum, METRICS_VERSION)
+        return identities
+    rows = gold_rows_key
+    if method != "gold":
+        answers = {stage: found for stage in ("likelihoods", "judgements", "answers") if (found := key(stage)) is not None}
+        texts = keys.texts_checksum(unlabelled) if curate.prior == "estimated" else ""
+        identities["dataset"] = keys.dataset_identity(config, key("stream"), checksum, answers, texts)
+        rows = str(key("dataset"))
+    if method == "mixed":
+        rows = f"{rows}+{gold_rows_key}*{config.method.gold_weight:g}"
     identities["model"] = keys.model_identity(config, rows, encoder_revision)
-    model = keys.stage_key("model", identities["model"])
-    identities["result"] = keys.result_identity(config.task, model, checksum, METRICS_VERSION)
+    identities["result"] = keys.result_identity(task, str(key("model")), checksum, METRICS_VERSION)
     return identities
 
 
@@ -218,11 +420,11 @@ def _gold_rows_key(config: Config, train_gold: gold.Split) -> str:
     return f"gold:{keys.examples_checksum(train)}:{keys.examples_checksum(valid)}"
 
 
-def llm_revision(config: Config) -> str:
+def llm_revision(llm: LLM, setting: str = "llm") -> str:
     """The LLM's commit or checksum; of a server that runs already only what the YAML says."""
-    if config.llm.base_url is not None:
-        return config.llm.revision or SERVED
-    return resolve_revision(config.llm.id, config.llm.revision, "llm.id")
+    if llm.base_url is not None:
+        return llm.revision or SERVED
+    return resolve_revision(llm.id, llm.revision, f"{setting}.id")
 
 
 def gold_rows(config: Config, train_gold: gold.Split) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
@@ -232,123 +434,15 @@ def gold_rows(config: Config, train_gold: gold.Split) -> tuple[tuple[Example, ..
     return gold.draw_per_label(config.task, train_gold, int(config.gold_per_label), config.shots_seed), ()
 
 
-def make_selector(experiment: Experiment) -> Selector:
-    """A fresh judge of the experiment's rows."""
-    config = experiment.config
-    shown = [example for examples in experiment.exemplars.values() for example in examples]
-    return Selector(config.task, config.curate, config.num_per_label, shown)
-
-
-def stream_is_complete(experiment: Experiment, store: Store) -> bool:
-    """Whether the stored rows give num_per_label texts a label, so that no LLM is needed."""
-    if store.find("dataset", experiment.keys["dataset"]):
-        return True
-    if not store.find("stream", experiment.keys["stream"]):
-        return False
-    selector = make_selector(experiment)
-    selector.advance(StreamRows(store.path("stream", experiment.keys["stream"])))
-    return selector.is_complete
-
-
-async def fill_stream(experiment: Experiment, store: Store, client: Client, show: Callable[[Progress], None]) -> None:
-    """Asks the LLM for what the experiment's data set misses, together with whoever else fills the stream now."""
-    config, stream = experiment.config, experiment.stream
-    with Claims(store, stream) as claims:
-        is_settled = False
-        while not is_settled:
-            rows, selector = open_rows(store, stream), make_selector(experiment)
-            factor = config.synthesis.max_rows_factor
-            generator = Generator(stream, rows, selector, config.llm.sampling, config.num_per_label, factor, show, claims)
-            try:
-                await generator.run(client)
-            finally:
-                with store.lock("sessions", stream.key):  # appending from two hosts isn't atomic on a shared file system
-                    note_session(rows.folder, generator.progress())
-            is_settled = not rows.is_disputed  # else, judged as a reader of the files judges, something may be missing
-
-
-def note_session(folder: Path, progress: Progress) -> None:
-    """Appends what one run over the stream made; costs are summed from these lines."""
-    line = {"seconds": round(progress.seconds, 3), "rows": progress.new_rows, "completion_tokens": progress.new_tokens}
-    with explain_os_errors(folder), (folder / SESSIONS).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-
-
-def generation_seconds(store: Store, stream_key: str) -> float:
-    """Seconds spent on the stream in all runs, server starts left out; runs that were killed are not in it."""
-    path = store.path("stream", stream_key) / SESSIONS
-    if not path.is_file():
-        return 0.0
-    return sum(json.loads(line)["seconds"] for line in path.read_text(encoding="utf-8").splitlines())
-
-
-def build_dataset(experiment: Experiment, store: Store, say: Say = print) -> Path:
-    """The published data set's folder, made from the stream's rows when it isn't there."""
-    key = experiment.keys["dataset"]
-    with store.lock("dataset", key, say) as lock:
-        if (folder := store.find("dataset", key)) is not None:
-            return folder
-        store.remove_leftovers("dataset", key)
-        return store.publish("dataset", key, lambda out: _write_dataset(experiment, store, out), experiment.identities["dataset"], lock)
-
-
-def _write_dataset(experiment: Experiment, store: Store, out: Path) -> dict[str, Any]:
-    started = time.monotonic()
-    config, task = experiment.config, experiment.task
-    rows = StreamRows(store.path("stream", experiment.keys["stream"]))
-    selector = make_selector(experiment)
-    selector.advance(rows)
-    if not selector.is_complete:
-        raise MissingTextsError(f"{experiment.task.name}: the texts that the student learns from are not all written")
-    evaluation = None
-    if config.curate.contamination != "off" and experiment.evaluation is not None:
-        scored = [experiment.evaluation, *experiment.also_scored.values()]
-        texts = (text for split in scored for example in split.examples for text in example.texts)
-        evaluation = EvaluationTexts(texts, ngrams=config.curate.contamination == "ngram")
-    dataset = make_dataset(task, selector, evaluation)
-    write_dataset(task, dataset, out, dataset_card(task, dataset, _made_by(experiment)))
-    return {
-        "rejects": dataset.rejects,
-        "num_train": len(dataset.train),
-        "num_valid": len(dataset.valid),
-        "tokens": {"prompt": sum(row.prompt_tokens for row in rows), "completion": sum(row.completion_tokens for row in rows)},
-        "replies": len(rows),
-        "seconds": time.monotonic() - started,
-    }
-
-
-def _made_by(experiment: Experiment) -> dict[str, str]:
-    config = experiment.config
-    llm = config.llm
-    made_by = {"method": f"{config.method.name}, prompt {config.prompt.name}", "protocol": experiment.protocol}
-    made_by |= {"language model": f"{llm.id} at {experiment.identities['stream']['llm']['revision']}", "its licence": llm.license}
-    if llm.license_note:
-        made_by["what that asks"] = llm.license_note
-    if experiment.is_demo:
-        made_by["demo"] = "made with demo models or smoke data; good for trying the pipeline only"
-    return made_by | {"stream": experiment.keys["stream"], "texts per label asked for": str(config.num_per_label)}
-
-
-def training_rows(experiment: Experiment, store: Store, say: Say = print) -> Dataset:
-    """What the student learns from and selects on."""
-    if experiment.needs_llm:
-        folder = build_dataset(experiment, store, say)
-        parts = [read_examples(experiment.task, folder / f"{name}.parquet") for name in ("train", "valid")]
-        return Dataset(parts[0], parts[1], store.meta("dataset", experiment.keys["dataset"])["rejects"], ())
-    assert experiment.train_gold is not None
-    train, valid = gold_rows(experiment.config, experiment.train_gold)
-    return Dataset(train, valid, {}, ())
-
-
 def encoder_location(experiment: Experiment) -> tuple[str, str | None]:
     """Folder or hub id of the encoder, and the commit to load of the latter."""
     model_id = experiment.config.model.id
     return locate(model_id, "model.id"), experiment.encoder_revision if is_on_hub(model_id) else None
 
 
-def llm_location(experiment: Experiment) -> tuple[str, str | None]:
-    """The same for the LLM; of a server that runs already its id as it is."""
-    llm = experiment.config.llm
+def llm_location(experiment: Experiment, stage: str) -> tuple[str, str | None]:
+    """The same for the LLM of a stage; of a server that runs already its id as it is."""
+    llm = experiment.llm_of(stage)
     if llm.base_url is not None:
         return llm.id, None
-    return locate(llm.id, "llm.id"), experiment.identities["stream"]["llm"]["revision"] if is_on_hub(llm.id) else None
+    return locate(llm.id, "llm.id"), experiment.revision_of(stage) if is_on_hub(llm.id) else None

@@ -1,4 +1,4 @@
-"""Prompts: (task, label, exemplars, attributes) -> chat messages.
+"""Prompts: (task, label, exemplars, what was drawn) -> chat messages.
 
 Pure functions: the same arguments give the same messages, so a row of a stream can be asked for again at any time.
 A pair is written in two turns: turn 0 asks for the first sentence, the same request for every label; its text goes back
@@ -22,20 +22,16 @@ class Prompting:
     system_role: bool = True
     """False: the template has no system role, so its text opens the first user turn."""
     knowledge: bool = False
-    """prompt=kadg: labels as `described`, and each request with the attributes drawn for it."""
+    """prompt=kadg: labels as `described`."""
 
 
 EXEMPLARS_HEADING = "例:"
 PAIR_JOINER = " → "
 
 
-Drawn = Mapping[str, str]
-"""Attribute name -> the value drawn for a request; empty with prompt=base."""
-
-
-def first_messages(task: Task, prompting: Prompting, first_sentences: Sequence[str] = (), drawn: Drawn | None = None) -> list[Message]:
+def first_messages(task: Task, prompting: Prompting, first_sentences: Sequence[str] = (), phrases: Sequence[str] = ()) -> list[Message]:
     """Turn 0 of a pair: asks for a first sentence, showing exemplars pooled over all labels."""
-    return _opening(task, prompting, _with_exemplars(_with_attributes(task, task.first_instruction, drawn), first_sentences))
+    return _opening(task, prompting, _with_exemplars("\n".join([task.first_instruction, *phrases]), first_sentences))
 
 
 def messages(
@@ -45,22 +41,24 @@ def messages(
     exemplars: Sequence[tuple[str, ...]] = (),
     first: str | None = None,
     first_sentences: Sequence[str] = (),
-    drawn: Drawn | None = None,
+    phrases: Sequence[str] = (),
+    wording: int = 0,
 ) -> list[Message]:
     """The request for one text of `label`; for pairs turn 1, with turn 0 and its reply `first` before it.
 
     `exemplars`: texts of gold rows with this label, in the order in which they are shown.
-    `first_sentences`: what turn 0 showed. `drawn`: the request's attributes; for pairs they stand in turn 0.
+    `first_sentences`: what turn 0 showed. `phrases`: what follows the instruction, for pairs that of turn 0. `wording`: which of the
+    label's `wordings`.
     """
     shown = [PAIR_JOINER.join(texts) for texts in exemplars]
-    asked = label.described if prompting.knowledge and label.described else label.instruction
+    asked = wordings(label, prompting)[wording]
     if not task.is_pair:
-        return _opening(task, prompting, _with_exemplars(_with_attributes(task, asked, drawn), shown))
+        return _opening(task, prompting, _with_exemplars("\n".join([asked, *phrases]), shown))
     if first is None:
         raise ValueError("a pair's second turn needs its first sentence")
     instruction = _with_exemplars(asked, shown)
     return [
-        *first_messages(task, prompting, first_sentences, drawn),
+        *first_messages(task, prompting, first_sentences, phrases),
         {"role": "assistant", "content": first},
         {"role": "user", "content": instruction},
     ]
@@ -72,14 +70,19 @@ def _opening(task: Task, prompting: Prompting, instruction: str) -> list[Message
     return [{"role": "user", "content": f"{task.system}\n\n{instruction}"}]
 
 
-def attributes_of(task: Task, label: str) -> list[Attribute]:
-    """What is drawn for a request of `label` ('' for turn 0 of a pair)."""
-    return [attribute for attribute in task.attributes if not attribute.labels or label in attribute.labels]
+def wordings(label: Label, prompting: Prompting) -> list[str]:
+    """What asks for a text of `label`: its instruction (with knowledge as `described`), then its variants."""
+    return [label.described if prompting.knowledge and label.described else label.instruction, *label.variants]
 
 
-def _with_attributes(task: Task, instruction: str, drawn: Drawn | None) -> str:
-    phrases = [one.phrase.replace("{value}", drawn[one.name]) for one in task.attributes if drawn and one.name in drawn]
-    return "\n".join([instruction, *phrases])
+def attributes_of(attributes: Sequence[Attribute], label: str) -> list[Attribute]:
+    """Those that are drawn for a request of `label` ('' for turn 0 of a pair)."""
+    return [attribute for attribute in attributes if not attribute.labels or label in attribute.labels]
+
+
+def phrases_of(attributes: Sequence[Attribute], drawn: Mapping[str, str]) -> list[str]:
+    """What a request says of the values (attribute name -> value) drawn for it."""
+    return [one.phrase.replace("{value}", drawn[one.name]) for one in attributes if one.name in drawn]
 
 
 def _with_exemplars(instruction: str, exemplars: Sequence[str]) -> str:

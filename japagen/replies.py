@@ -22,6 +22,7 @@ class Reject:
 REASONS = {
     "error": "the request failed for good",
     "truncated": "the reply reached max_tokens",
+    "not listed": "the reply held no list, or a shorter one than was asked for (synthesis.verbalized)",
     "empty": "nothing, or nothing but punctuation",
     "refusal": "the LLM declines or speaks of itself",
     "preamble": "chat before or around the text",
@@ -89,6 +90,8 @@ def clean_reply(task: Task, text: str, finish_reason: str) -> str | Reject:
         return Reject("error")
     if finish_reason == "length":
         return Reject("truncated")
+    if finish_reason == "unlisted":
+        return Reject("not listed")
     stripped = text.strip()
     if not any(character.isalnum() for character in stripped):
         return Reject("empty")

@@ -6,17 +6,20 @@ and publishes result.json (the schema is `Result`) with predictions.parquet. Tab
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from japagen import gold
 from japagen.baselines import baselines
 from japagen.curation.dataset import Dataset
-from japagen.evaluation import Predictions, decide, evaluate
+from japagen.evaluation import Predictions, calibration_error, decide, evaluate
 from japagen.keys import KEY_LENGTH, canonical_json
-from japagen.methods import Experiment, Say, encoder_location, generation_seconds, training_rows
+from japagen.methods import Experiment, Say, encoder_location
+from japagen.stages import answered, llm_seconds, read_answers, training_rows
 from japagen.store import Lock, Store, commit, read_json, versions, write_json
 from japagen.tasks import Example
 
@@ -37,7 +40,8 @@ class Result:
     method: str
     prompt: str | None
     llm: str | None
-    model: str
+    model: str | None
+    """The student's encoder; None where the LLM answers itself."""
     data: str
     """Where the gold data come from: sample, published or files."""
     gold_source: str | None
@@ -67,6 +71,10 @@ class Result:
     notes: tuple[str, ...] = ()
     also_scored: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Further splits by name, each with `metrics`, `baselines`, `num_eval` and `gold_source` (JCoLA's out-of-domain split)."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Settings of the method and its options that aren't at their defaults, by dotted name."""
+    num_failed: int | None = None
+    """method=prompting: gold rows to which the LLM gave no usable answer; they count as wrong (regression: as the middle of the scale)."""
     settings: str = ""
     """`settings_key` of the experiment: the same for results that differ in their seeds only."""
 
@@ -74,7 +82,7 @@ class Result:
     def name(self) -> str:
         """As `short_name` has it."""
         written_by = None if self.llm is None else (self.llm, self.shots, self.prompt or "base")
-        return short_name(self.task, self.method, written_by, self.gold_per_label, self.model, self.seeds["seed"])
+        return short_name(self.task, self.method, written_by, self.gold_per_label, self.model, self.seeds["seed"], self.options)
 
     @property
     def primary(self) -> dict[str, float] | None:
@@ -82,29 +90,45 @@ class Result:
         return self.metrics.get(self.metric)
 
 
-def short_name(task: str, method: str, written_by: tuple[str, int, str] | None, gold_per_label: str | None, model: str, seed: int) -> str:
-    """An experiment for people: task, method, shots, prompt where it isn't base, LLM, encoder, seed.
+def short_name(
+    task: str, method: str, written_by: tuple[str, int, str] | None, gold_per_label: str | None, model: str | None, seed: int,
+    options: Mapping[str, Any],
+) -> str:  # fmt: skip
+    """An experiment for people: task, method, shots, prompt where it isn't base, LLM, gold rows, encoder, options, seed.
 
-    `written_by`: LLM, shots and prompt; None where gold rows are learned from.
+    `written_by`: LLM, shots and prompt; None without an LLM. `gold_per_label`: None where no gold row is learned from.
     """
-    rows = [f"gold-{gold_per_label}"]
+    parts = [task, method]
     if written_by is not None:
         llm, shots, prompt = written_by
-        rows = [f"{shots}-shot", *([] if prompt == "base" else [prompt]), llm]
-    return "-".join([task, method, *rows, model, f"seed{seed}"])
+        parts += [f"{shots}-shot", *([] if prompt == "base" else [prompt]), llm]
+    parts += [] if gold_per_label is None else [f"gold-{gold_per_label}"]
+    parts += [] if model is None else [model]
+    parts += [f"{name.rpartition('.')[2]}={value}" for name, value in options.items()]
+    return "-".join([*parts, f"seed{seed}"])
+
+
+BY_SEEDS = (
+    "seed", "exemplars", "stream", "rows", "model", "answers", "likelihoods", "judgements", "attributes_key", "texts", "order", "wording",
+)  # fmt: skip
+"""What seeds decide in the stages' identities."""
 
 
 def settings_key(experiment: Experiment) -> str:
-    """The same for experiments that differ in seed, shots_seed or synthesis.seed only: all that enters keys, without what seeds decide."""
+    """The same for experiments that differ in their seeds (and the question's wording) only: all else that enters keys."""
     config, gold_rows = experiment.config, experiment.train_gold
-    by_seeds = ("seed", "exemplars", "stream", "rows", "model")
-    stages = {
-        stage: {name: value for name, value in identity.items() if name not in by_seeds}
-        for stage, identity in experiment.identities.items()
-    }
-    rows = [config.shots] if experiment.needs_llm else [config.gold_per_label]
-    content = canonical_json([config.task.name, config.method.name, rows, gold_rows.checksum if gold_rows else None, stages])
+    stages = {stage: _without(BY_SEEDS, identity) for stage, identity in experiment.identities.items()}
+    rows = [*([config.shots] if experiment.needs_llm else []), *([config.gold_per_label] if experiment.learns_gold else [])]
+    options = [config.method.gold_weight, config.method.num_texts, config.data.unlabelled_file] if experiment.options else []
+    content = canonical_json([config.task.name, config.method.name, rows, options, gold_rows.checksum if gold_rows else None, stages])
     return hashlib.sha256(content.encode()).hexdigest()[:KEY_LENGTH]
+
+
+def _without(names: Sequence[str], value: Any) -> Any:
+    """The value without entries of those names, at any depth."""
+    if isinstance(value, dict):
+        return {name: _without(names, one) for name, one in value.items() if name not in names}
+    return value
 
 
 def read_result(folder: Path) -> Result:
@@ -127,20 +151,24 @@ def find_result(experiment: Experiment, store: Store) -> Result | None:
         read_result(folder),
         task=config.task.name,
         llm=config.llm.name if experiment.needs_llm else None,
-        model=config.model.name,
+        model=config.model.name if experiment.has_student else None,
         demo=experiment.is_demo,
         protocol=experiment.protocol,
+        options=experiment.options,
         settings=settings_key(experiment),
     )
 
 
 def make_result(experiment: Experiment, store: Store, on_metrics: OnMetrics | None = None, say: Say = print) -> Result:
-    """Trains and scores the student unless the store has it done; one process at a time."""
+    """Trains and scores the student, or scores the LLM's answers, unless the store has it done; one process at a time."""
     with store.lock("result", experiment.keys["result"], say) as lock:
         if (done := find_result(experiment, store)) is not None:
             return done
         store.remove_leftovers("result", experiment.keys["result"])
         identity = experiment.identities["result"]
+        if not experiment.has_student:
+            key = experiment.keys["result"]
+            return read_result(store.publish("result", key, lambda out: _write_result(experiment, store, out), identity, lock))
         with store.lock("model", experiment.keys["model"], say) as model_lock:  # until it is scored, so that japagen.keep leaves it alone
             _ensure_model(experiment, store, model_lock, on_metrics, say)
             return read_result(
@@ -183,8 +211,9 @@ def model_card(experiment: Experiment, num_rows: int) -> str:
     lines += [f"- encoder: {config.model.id} at {experiment.encoder_revision}, licence {config.model.license}"]
     lines += [f"- method: {config.method.name}; {experiment.protocol}; {num_rows} training rows; seed {config.seed}"]
     if experiment.needs_llm:
-        lines += [f"- training texts written by {config.llm.id}, licence {config.llm.license}. {config.llm.license_note}".rstrip()]
-    elif experiment.train_gold is not None:
+        did = " and ".join((["written"] if "stream" in experiment.keys else []) + (["labelled"] if experiment.annotates else []))
+        lines += [f"- training texts {did} by {config.llm.id}, licence {config.llm.license}. {config.llm.license_note}".rstrip()]
+    if experiment.learns_gold and experiment.train_gold is not None:
         lines += [f"- training texts: {experiment.train_gold.source}, licence {experiment.train_gold.license}"]
     if experiment.is_demo:
         lines += ["", "**Demo: made with demo models or smoke data, so that the pipeline runs anywhere. Its predictions mean nothing.**"]
@@ -203,77 +232,109 @@ def _write_result(experiment: Experiment, store: Store, out: Path) -> dict[str, 
     if experiment.evaluation is not None:
         dataset = training_rows(experiment, store)
         rows = [*dataset.train, *dataset.valid]
-        scored[PRIMARY] = _score(experiment, store, experiment.evaluation, rows, out / "predictions.parquet")
-        for name, split in experiment.also_scored.items():
-            scored[name] = _score(experiment, store, split, rows, out / f"predictions-{name}.parquet")
+        start = 0
+        for name, split in {PRIMARY: experiment.evaluation, **experiment.also_scored}.items():
+            path = out / (f"predictions-{name}.parquet" if name else "predictions.parquet")
+            if experiment.has_student:
+                outputs, predictions = _predict(experiment, store, split)
+            else:
+                outputs, predictions = _answers(experiment, store, start, len(split.examples))
+            start += len(split.examples)
+            scored[name] = _score(experiment, split, rows, outputs, predictions, path)
     result = _describe(experiment, store, scored, time.monotonic() - started)
     write_json(out / "result.json", asdict(result))
     return {"seconds": time.monotonic() - started}
 
 
-def _score(experiment: Experiment, store: Store, split: gold.Split, rows: Sequence[Example], path: Path) -> dict[str, Any]:
-    """Predicts one gold split into `path`; its `metrics`, `baselines` (of `rows`), `num_eval` and `gold_source`."""
-    outputs, predictions = _predict(experiment, store, split)
+def _score(
+    experiment: Experiment, split: gold.Split, rows: Sequence[Example], outputs: list[list[float]], predictions: Predictions, path: Path
+) -> dict[str, Any]:
+    """Writes the predictions of one gold split into `path`; its `metrics`, `baselines` (of `rows`), `num_eval` and `gold_source`."""
     _write_predictions(experiment, split, outputs, predictions, path)
+    metrics = evaluate(experiment.task, split.examples, predictions)
+    if not experiment.task.is_regression and all(outputs) and _is_probable(experiment):
+        metrics["ece"] = calibration_error(experiment.task, split.examples, np.array(outputs))
     return {
-        "metrics": evaluate(experiment.task, split.examples, predictions),
+        "metrics": metrics,
         "baselines": baselines(experiment.task, rows, split.examples),
         "num_eval": len(split.examples),
         "gold_source": split.source,
     }
 
 
-def _predict(experiment: Experiment, store: Store, split: gold.Split) -> tuple[Any, Predictions]:
+def _is_probable(experiment: Experiment) -> bool:
+    """Whether the outputs are probabilities: an LLM that writes its answer gives none."""
+    return experiment.has_student or experiment.config.method.answer in ("label", "channel")
+
+
+def _predict(experiment: Experiment, store: Store, split: gold.Split) -> tuple[list[list[float]], Predictions]:
     from japagen.training.student import predict
 
     texts = [example.texts for example in split.examples]
     config = experiment.config
     folder = store.path("model", experiment.keys["model"])
     outputs = predict(folder, texts, config.device, trust_remote_code=config.model.trust_remote_code)
-    return outputs, decide(experiment.task, outputs)
+    return outputs.tolist(), decide(experiment.task, outputs)
 
 
-def _write_predictions(experiment: Experiment, split: gold.Split, outputs: Any, predictions: Predictions, path: Path) -> None:
-    """One row a gold row: its id, gold label, prediction and the student's outputs; no texts."""
+def _answers(experiment: Experiment, store: Store, start: int, num: int) -> tuple[list[list[float]], Predictions]:
+    """The LLM's answers for `num` of the scored rows; those without one count as no label, in regression as the middle of the scale."""
+    found, task = answered(experiment, store), experiment.task
+    outputs, said = found.outputs[start : start + num], found.predictions[start : start + num]
+    if task.is_regression:
+        middle = (min(task.label_scores()) + max(task.label_scores())) / 2
+        return outputs, [middle if one is None else float(one) for one in said]
+    return outputs, ["" if one is None else str(one) for one in said]
+
+
+def _write_predictions(experiment: Experiment, split: gold.Split, outputs: list[list[float]], predictions: Predictions, path: Path) -> None:
+    """One row a gold row: its id, gold label, prediction and outputs (empty where the LLM gave no usable answer); no texts."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     value = [example.score if experiment.task.is_regression else example.label for example in split.examples]
     ids = [example.id for example in split.examples]
-    pq.write_table(pa.table({"id": ids, "gold": value, "prediction": list(predictions), "outputs": outputs.tolist()}), path)
+    pq.write_table(
+        pa.table({"id": ids, "gold": value, "prediction": list(predictions), "outputs": pa.array(outputs, pa.list_(pa.float64()))}), path
+    )
 
 
-def _seconds(experiment: Experiment, store: Store, training: float, scoring: float) -> dict[str, float]:
-    seconds = {"training": training, "scoring": scoring}
-    if not experiment.needs_llm:
-        return seconds
-    curation = store.meta("dataset", experiment.keys["dataset"])["seconds"]
-    return {"generation": generation_seconds(store, experiment.keys["stream"]), "curation": curation} | seconds
+def _seconds(experiment: Experiment, store: Store, model: Mapping[str, Any], scoring: float) -> dict[str, float]:
+    seconds = {"generation": llm_seconds(experiment, store)} if experiment.needs_llm else {}
+    if "dataset" in experiment.keys:
+        seconds["curation"] = store.meta("dataset", experiment.keys["dataset"])["seconds"]
+    return seconds | ({"training": model["seconds"]} if model else {}) | {"scoring": scoring}
 
 
 def _describe(experiment: Experiment, store: Store, scored: dict[str, dict[str, Any]], seconds: float) -> Result:
     primary = scored.pop(PRIMARY, {})
     config, evaluation = experiment.config, experiment.evaluation
-    model = store.meta("model", experiment.keys["model"])
-    dataset = store.meta("dataset", experiment.keys["dataset"]) if experiment.needs_llm else {}
-    written, is_gold = experiment.needs_llm, config.method.name == "gold"
-    checked = written and config.curate.contamination != "off" and evaluation is not None
+    model = store.meta("model", experiment.keys["model"]) if experiment.has_student else {}
+    dataset = store.meta("dataset", experiment.keys["dataset"]) if "dataset" in experiment.keys else {}
+    asked, written = experiment.needs_llm, "stream" in experiment.keys
+    checked = bool(dataset) and config.curate.contamination != "off" and evaluation is not None
+    tokens = dataset.get("tokens", {})
+    num_failed = None
+    if not experiment.has_student:
+        answers = read_answers(experiment, "answers", store).values()
+        tokens = {"prompt": sum(one.prompt_tokens for one in answers), "completion": sum(one.completion_tokens for one in answers)}
+        num_failed = answered(experiment, store).num_failed
     return Result(
         task=experiment.task.name,
         split=config.data.split if evaluation else None,
         method=config.method.name,
-        prompt=config.prompt.name if written else None,
-        llm=config.llm.name if written else None,
-        model=config.model.name,
+        prompt=config.prompt.name if asked else None,
+        llm=config.llm.name if asked else None,
+        model=config.model.name if experiment.has_student else None,
         data=config.data.source,
         gold_source=primary.get("gold_source"),
         train_source=experiment.train_gold.source if experiment.train_gold else None,
-        shots=config.shots if written else 0,
-        gold_per_label=config.gold_per_label if is_gold else None,
-        seeds={"seed": config.seed, "shots_seed": config.shots_seed} | ({"synthesis.seed": config.synthesis.seed} if written else {}),
+        shots=config.shots if asked else 0,
+        gold_per_label=config.gold_per_label if experiment.learns_gold else None,
+        seeds=_seeds(experiment),
         num_per_label=config.num_per_label if written else None,
-        num_train=model["num_train"],
-        num_valid=model["num_valid"],
+        num_train=model.get("num_train", 0),
+        num_valid=model.get("num_valid", 0),
         demo=experiment.is_demo,
         protocol=experiment.protocol,
         metric=experiment.task.metric,
@@ -283,11 +344,21 @@ def _describe(experiment: Experiment, store: Store, scored: dict[str, dict[str, 
         also_scored=scored,
         num_contaminated=sum(counts.get("contamination", 0) for counts in dataset["rejects"].values()) if checked else None,
         keys=experiment.keys,
-        seconds=_seconds(experiment, store, model["seconds"], seconds),
-        tokens=dataset.get("tokens", {}),
+        seconds=_seconds(experiment, store, model, seconds),
+        tokens=tokens,
         versions=versions(),
         commit=commit(),
-        training=model["training"],
+        training=model.get("training", {}),
         notes=evaluation.notes if evaluation else (),
+        options=experiment.options,
+        num_failed=num_failed,
         settings=settings_key(experiment),
     )
+
+
+def _seeds(experiment: Experiment) -> dict[str, int]:
+    """Those that take part, and the question's wording, which a sweep over seeds varies with them."""
+    config = experiment.config
+    seeds = {"seed": config.seed, "shots_seed": config.shots_seed}
+    seeds |= {"synthesis.seed": config.synthesis.seed} if "stream" in experiment.keys else {}
+    return seeds | ({"template": experiment.wording} if "answers" in experiment.keys else {})

@@ -27,7 +27,14 @@ import psutil
 
 from japagen.errors import StoreError
 
-STAGES = {"stream": "streams", "dataset": "datasets", "model": "models", "result": "results"}
+STAGES = {
+    "stream": "streams",
+    **dict.fromkeys(("attributes", "likelihoods", "judgements", "answers"), "answers"),
+    "dataset": "datasets",
+    "model": "models",
+    "result": "results",
+    "quality": "quality",
+}
 HEARTBEAT_S = 20.0
 STALE_S = 180.0
 """A lock whose content hasn't changed for so long, by the observer's own clock, has lost its owner."""

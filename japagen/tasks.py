@@ -15,6 +15,9 @@ METRICS = {"accuracy": "classification", "macro_f1": "classification", "mcc": "c
 }
 """Primary metrics and the kind of target that each one scores."""
 
+PERSONA, WORDING, PROBABILITY = "persona", "wording", "probability"
+"""What rows record of prompt.personas, prompt.variants and synthesis.verbalized, beside attributes; so no attribute is named so."""
+
 
 @dataclass
 class Label:
@@ -26,8 +29,12 @@ class Label:
     """Asks the LLM for one text of this label; in pair tasks for the second sentence, given the first."""
     described: str = ""
     """prompt=kadg: asks with the task's knowledge in place of `instruction`; empty: `instruction` serves."""
+    variants: list[str] = field(default_factory=list)
+    """prompt.variants: other wordings of the instruction."""
     word: str = ""
-    """The label in the task's language; a reply that begins by naming it is rejected."""
+    """The label in the task's language: a reply that begins by naming it is rejected, and an LLM that classifies answers with it."""
+    meaning: str = ""
+    """prompt=kadg: what the label says of a text, for an LLM that is asked to classify; empty: `described` is quoted."""
     score: Optional[float] = None
     """Regression only: the level's value."""
 
@@ -107,6 +114,8 @@ class Task:
     label_field: str = "label"
     system: str = "???"
     """System message: the task described."""
+    question: str = ""
+    """For an LLM that is asked to classify: the task and its labels explained; empty: the title, and each label's instruction quoted."""
     first_instruction: str = ""
     """Pairs: asks for the first sentence; the same for every label, so that no label leaks through it."""
     labels: list[Label] = field(default_factory=list)
@@ -153,6 +162,10 @@ class Example:
     score: Optional[float] = None
     """Regression only: the value itself."""
     id: str = ""
+    probs: Optional[tuple[float, ...]] = None
+    """Soft label: each label's probability, in the task's order; none: `label` alone."""
+    weight: float = 1.0
+    """What the row counts in the training loss."""
 
 
 def check_task(task: Task) -> None:
@@ -186,6 +199,10 @@ def _check_labels(task: Task, where: str) -> None:
     if repeated:
         raise ConfigError(f"{where}labels names {', '.join(repeated)} more than once")
     for label in task.labels:
+        texts = [text.strip() for text in (label.instruction, *label.variants)]
+        if label.variants and ("" in texts or len(set(texts)) < len(texts)):
+            at = f"{where}labels.{label.name}.variants"
+            raise ConfigError(f"{at} must be texts that differ from each other and from the instruction; found {label.variants}")
         if task.is_regression and label.score is None:
             raise ConfigError(f"{where}labels.{label.name}.score is missing, and target=regression needs a number for each label")
         if not task.is_regression and label.score is not None:
@@ -196,8 +213,11 @@ def _check_labels(task: Task, where: str) -> None:
 
 
 def _check_knowledge(task: Task, where: str) -> None:
+    names = [attribute.name for attribute in task.attributes]
     for attribute in task.attributes:
         at = f"{where}attributes.{attribute.name}"
+        if names.count(attribute.name) > 1 or attribute.name in (PERSONA, WORDING, PROBABILITY):
+            raise ConfigError(f"{at} must have a name of its own; {PERSONA}, {WORDING} and {PROBABILITY} are what rows record themselves")
         if len(set(attribute.values)) < 2 or len(set(attribute.values)) < len(attribute.values):
             raise ConfigError(f"{at}.values must be two or more different values; found {attribute.values}")
         if "{value}" not in attribute.phrase:
@@ -208,6 +228,15 @@ def _check_knowledge(task: Task, where: str) -> None:
             raise ConfigError(f"{at}.labels is set, but a pair's first sentence serves every label: leave it out")
 
 
+def check_variants(task: Task) -> None:
+    """Raises ConfigError where prompt.variants=true would change nothing."""
+    if not any(label.variants for label in task.labels):
+        raise ConfigError(
+            f"prompt.variants=true needs other wordings, and task {task.name!r} has none: give its labels `variants`"
+            " (a list of texts that ask for the same in other words)"
+        )
+
+
 def nearest_level(task: Task, score: float) -> Label:
     """The level closest to `score` (the lower one of two at the same distance)."""
     return min(task.labels, key=lambda label: (abs(float(label.score or 0.0) - score), label.score))
@@ -215,9 +244,17 @@ def nearest_level(task: Task, score: float) -> Label:
 
 def example_from_json(row: dict[str, Any]) -> Example:
     """The example that `example_to_json` wrote."""
-    return Example(tuple(row["texts"]), row["label"], row.get("score"), row.get("id", ""))
+    probs = row.get("probs")
+    return Example(
+        tuple(row["texts"]), row["label"], row.get("score"), row.get("id", ""), tuple(probs) if probs else None, row.get("weight", 1.0)
+    )
 
 
 def example_to_json(example: Example) -> dict[str, Any]:
-    """A plain dict: `texts`, `label`, `score`, `id`."""
-    return {"texts": list(example.texts), "label": example.label, "score": example.score, "id": example.id}
+    """A plain dict: `texts`, `label`, `score`, `id`; `probs` and `weight` where they say something."""
+    row: dict[str, Any] = {"texts": list(example.texts), "label": example.label, "score": example.score, "id": example.id}
+    if example.probs is not None:
+        row["probs"] = list(example.probs)
+    if example.weight != 1.0:
+        row["weight"] = example.weight
+    return row

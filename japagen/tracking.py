@@ -136,7 +136,9 @@ def run_name(experiment: Experiment) -> str:
     """Short and readable, as `short_name` has it."""
     config = experiment.config
     written_by = (config.llm.name, config.shots, config.prompt.name) if experiment.needs_llm else None
-    return short_name(config.task.name, config.method.name, written_by, config.gold_per_label, config.model.name, config.seed)
+    gold_per_label = config.gold_per_label if experiment.learns_gold else None
+    model = config.model.name if experiment.has_student else None
+    return short_name(config.task.name, config.method.name, written_by, gold_per_label, model, config.seed, experiment.options)
 
 
 def _tags(experiment: Experiment) -> list[str]:
@@ -148,8 +150,10 @@ def _tracked_config(experiment: Experiment) -> dict[str, Any]:
     config = asdict(experiment.config)
     for running in ("store", "logger"):
         del config[running]
-    for running in ("base_url", "api_key_env", "server"):
-        del config["llm"][running]
-    for running in ("cache", "mirror", "train_file", "eval_file"):
+    for llm in ("llm", "judge"):
+        for running in ("base_url", "api_key_env", "server") if config[llm] is not None else ():
+            del config[llm][running]
+    for running in ("cache", "mirror", "train_file", "eval_file", "unlabelled_file"):
         del config["data"][running]
+    del config["prompt"]["personas"]
     return config | {"keys": experiment.keys, "protocol": experiment.protocol}

@@ -9,6 +9,7 @@ from dataclasses import replace
 from japagen.config import Config
 from japagen.errors import ConfigError
 from japagen.methods import Experiment, Planner
+from japagen.reporting.comparisons import compare_settings, write_comparisons
 from japagen.reporting.sweep import write_sweep_results
 from japagen.reporting.table import Failure, print_results
 from japagen.results import Result, find_result, settings_key
@@ -49,7 +50,7 @@ def execute(configs: Sequence[Config], name: str, executor: str = "local") -> li
             log_found(experiment, found, name, store.root.parent / "wandb")
     if executor == "slurm":
         return _on_slurm(experiments, units, store, folder_name(name))
-    check_devices([Group((experiments[unit.experiments[0]],)) for unit in units if unit.kind == LLM])
+    check_devices([Group((experiments[unit.experiments[0]],), unit.role) for unit in units if unit.kind == LLM])
     slots = find_slots(first, units)
     folder = SweepFolder.create(store, folder_name(name), [pinned(one) for one in experiments], planned(experiments), units)
     pruner = Pruner(experiments, store)
@@ -92,8 +93,9 @@ def finish(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Exp
     """What every experiment came to, printed and written into the sweep's folder."""
     students = {experiments[unit.experiments[0]].keys["result"]: unit for unit in units if unit.kind == STUDENT}
     outcomes = [outcome_of(folder, students.get(experiment.keys["result"]), experiment, store) for experiment in experiments]
-    print_results(outcomes)
-    files = write_sweep_results(outcomes, folder.root) if len(outcomes) > 1 else []
+    comparisons = compare_settings(outcomes, [experiment.config for experiment in experiments], store)
+    print_results(outcomes, comparisons=comparisons)
+    files = [*write_sweep_results(outcomes, folder.root), *write_comparisons(comparisons, folder.root)] if len(outcomes) > 1 else []
     for line in [*_places(outcomes, store), *(f"results: {path}" for path in files)]:
         say(line)
     return outcomes
@@ -110,9 +112,8 @@ def outcome_of(folder: SweepFolder, unit: Unit | None, experiment: Experiment, s
 
 
 def _cause(folder: SweepFolder, unit: Unit, experiment: Experiment, state: State) -> str:
-    dataset = experiment.keys.get("dataset", "")
-    if dataset in state.faults:
-        return f"{state.faults[dataset]}: {why_missing(folder, unit, dataset)}"
+    if experiment.rows_key in state.faults:
+        return f"{state.faults[experiment.rows_key]}: {why_missing(folder, unit, experiment.rows_key)}"
     return state.cause or f"{state.state}; the same command goes on"
 
 

@@ -24,6 +24,7 @@ from japagen.errors import StoreError
 from japagen.store import Store, commit, explain_os_errors, read_json, write_json
 
 LLM, STUDENT = "llm", "student"
+WRITER, JUDGE = "writer", "judge"
 WAITING, RUNNING, DONE, FAILED, UNFINISHED = "waiting", "running", "done", "failed", "unfinished"
 """unfinished: interrupted (time limit, preemption) with all it made kept; the same command, or SLURM's requeue, goes on."""
 
@@ -39,16 +40,20 @@ class Planned:
 
 @dataclass(frozen=True)
 class Unit:
-    """Work for one process: the streams of one LLM (or a shard of them), or one student."""
+    """Work for one process: what one LLM does (or a shard of it), or one student (or the score of an LLM's answers)."""
 
     id: str
-    """llm-0, llm-0-1 (second shard), student-0007."""
+    """llm-0, llm-0-1 (second shard), judge-0, student-0007."""
     kind: str
     name: str
     experiments: tuple[int, ...]
     """Numbers of experiments: those whose data sets an LLM unit fills, or the one whose student is trained."""
     needs: tuple[str, ...] = ()
     """Units that must have ended before; whether they made what is needed is seen in the store."""
+    role: str = WRITER
+    """An LLM unit's: writer (all that `llm` does), or judge (what `judge` does, another LLM)."""
+    shard: tuple[int, int] = (0, 1)
+    """An LLM unit's: (number, of how many) that share its work."""
     gpus: int = 1
 
 
@@ -111,7 +116,7 @@ class SweepFolder:
         return found
 
     def units(self) -> list[Unit]:
-        return [Unit(**{**one, "experiments": tuple(one["experiments"]), "needs": tuple(one["needs"])}) for one in self.plan()["units"]]
+        return [Unit(**{name: _as_tuple(value) for name, value in one.items()}) for one in self.plan()["units"]]
 
     def experiments(self) -> list[Planned]:
         return [Planned(**one) for one in self.plan()["experiments"]]
@@ -170,6 +175,11 @@ class SweepFolder:
         """Adds to what `submitted` gives."""
         with explain_os_errors(self.root):
             write_whole(self.root / "submitted.json", self.submitted() | dict(jobs))
+
+
+def _as_tuple(value: Any) -> Any:
+    """JSON's lists are tuples here."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def sweep_folders(store: Store) -> list[SweepFolder]:

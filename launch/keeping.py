@@ -18,12 +18,12 @@ class Pruner:
         self._said = experiments[0].config.train.keep
         self._keep = self._said or ("best_seed" if len(experiments) > 1 else "all")
         self._families: dict[str, list[Experiment]] = {}
-        for experiment in experiments:
+        for experiment in (one for one in experiments if one.has_student):
             self._families.setdefault(family(experiment), []).append(experiment)
 
     def after(self, unit: Unit) -> None:
         """Removes the weights that nothing needs now that the unit has ended; a refusal of the disk's stops no sweep."""
-        if unit.kind == STUDENT:
+        if unit.kind == STUDENT and self._experiments[unit.experiments[0]].has_student:
             self._prune(self._families[family(self._experiments[unit.experiments[0]])])
 
     def after_all(self) -> None:

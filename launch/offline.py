@@ -15,6 +15,7 @@ from japagen.gold import files_read
 from japagen.gold.published import local_path
 from japagen.hub import is_on_hub, locate
 from japagen.keys import canonical_json
+from japagen.methods import reads_train
 from japagen.tasks import Published, SplitFile, Task
 from japagen.training.words import check_splitter
 from launch.hubfiles import cache_folder, look_up
@@ -97,10 +98,13 @@ def _things(configs: Sequence[Config]) -> Iterator[tuple[Hashable, Callable[[], 
     gold_seen = set()
     for config in configs:
         llm, encoder, cache = config.llm, config.model, cache_folder(config.site.environment)
-        if config.method.name != "gold" and llm.base_url is None:
-            yield (LLM_KIND, llm.id, llm.revision, cache), partial(_llm, llm, cache)
-        yield (ENCODER, encoder.id, encoder.revision, encoder.word_splitter, cache), partial(_encoder, encoder, cache)
-        train = config.method.name == "gold" or config.shots > 0
+        judge = config.judge if config.curate.judging != "off" else None
+        for one in (llm if config.method.name != "gold" else None, judge):
+            if one is not None and one.base_url is None:
+                yield (LLM_KIND, one.id, one.revision, cache), partial(_llm, one, cache)
+        if config.method.name != "prompting":
+            yield (ENCODER, encoder.id, encoder.revision, encoder.word_splitter, cache), partial(_encoder, encoder, cache)
+        train = reads_train(config)
         use = (config.task.name, train, canonical_json(asdict(config.data)))
         if use not in gold_seen:
             gold_seen.add(use)

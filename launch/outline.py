@@ -8,12 +8,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from japagen.methods import SESSIONS, Experiment
+from japagen.config import LLM as LLMConfig
+from japagen.methods import Experiment
 from japagen.results import read_result
+from japagen.stages import SESSIONS
 from japagen.store import Store, read_json
-from japagen.synthesis.stream import StreamRows
+from japagen.synthesis.answers import Answer
+from japagen.synthesis.stream import Row, StreamRows
 from launch.folder import LLM, STUDENT, Unit
 from launch.offline import ENCODER, describe, needed
+from launch.planning import Group, stages_of
 from launch.work import say
 
 ROW_BYTES = 400
@@ -31,17 +35,17 @@ class Rates:
 def print_plan(experiments: Sequence[Experiment], units: Sequence[Unit], store: Store, unknown: Sequence[str] = ()) -> None:
     """Prints the plan of a sweep; starts and writes nothing. `unknown`: why some models' commits aren't known yet."""
     students = [unit for unit in units if unit.kind == STUDENT]
-    groups = _groups(units)
+    groups = [unit for unit in units if unit.kind == LLM and unit.shard[0] == 0]
     done = len({one.keys["result"] for one in experiments}) - len(students)
     say(f"plan: {len(experiments)} experiment(s), {len(students)} student(s) to train, {done} result(s) in the store already")
     num_rows = 0
-    for number, (shards, group) in enumerate(groups):
-        num_rows += _print_group(number, [experiments[index] for index in group], shards, store)
-    say(f"server starts: {sum(shards for shards, group in groups if experiments[group[0]].config.llm.base_url is None)}")
+    for unit in groups:
+        num_rows += _print_group(unit, [experiments[index] for index in unit.experiments], store)
+    say(f"server starts: {sum(unit.shard[1] for unit in groups if unit.gpus or not _llm(unit, experiments).base_url)}")
     _print_students([experiments[unit.experiments[0]] for unit in students], store)
     things = needed([experiment.config for experiment in experiments])
     sizes = [one.num_bytes for one in things if one.kind == ENCODER and one.num_bytes]
-    num_datasets = len({one.keys["dataset"] for one in experiments if one.needs_llm})
+    num_datasets = len({one.keys["dataset"] for one in experiments if "dataset" in one.keys})
     _print_disk(num_rows, num_datasets, len(students), max(sizes, default=0), store)
     absent = [one for one in things if not one.present]
     for one in absent:
@@ -53,34 +57,46 @@ def print_plan(experiments: Sequence[Experiment], units: Sequence[Unit], store: 
     say("nothing was started (plan=true)")
 
 
-def _groups(units: Sequence[Unit]) -> list[tuple[int, tuple[int, ...]]]:
-    """(number of shards, experiments whose data sets are filled) for each LLM group."""
-    found: dict[tuple[int, ...], int] = {}
-    for unit in units:
-        if unit.kind == LLM:
-            found[unit.experiments] = found.get(unit.experiments, 0) + 1
-    return [(shards, group) for group, shards in found.items()]
+def _llm(unit: Unit, experiments: Sequence[Experiment]) -> LLMConfig:
+    return Group((experiments[unit.experiments[0]],), unit.role).llm
 
 
-def _print_group(number: int, experiments: Sequence[Experiment], shards: int, store: Store) -> int:
-    """Prints one LLM's work; its number of completions."""
-    llm = experiments[0].config.llm
-    wanted: dict[str, int] = {}
+def _print_group(unit: Unit, experiments: Sequence[Experiment], store: Store) -> int:
+    """Prints what one server start (or one a shard) makes; the number of its completions."""
+    llm = Group((experiments[0],), unit.role).llm
+    streams: dict[str, int] = {}
+    answers: dict[str, int] = {}
     for one in experiments:
-        wanted[one.keys["stream"]] = max(wanted.get(one.keys["stream"], 0), _num_rows(one))
-    missing = sum(max(0, num - _num_there(store, key)) for key, num in wanted.items())
+        for stage in stages_of(one, unit.role):
+            wanted, num = (streams, _num_rows(one)) if stage == "stream" else (answers, _num_questions(one, stage))
+            wanted[one.keys[stage]] = max(wanted.get(one.keys[stage], 0), num)
+    missing = sum(max(0, num - _num_there(store, "stream", key)) for key, num in streams.items())
+    unanswered = sum(max(0, num - _num_there(store, "answers", key)) for key, num in answers.items())
+    parts = []
+    if streams:
+        parts.append(f"{len(streams)} stream(s), {len(experiments)} data set(s), {missing:,} completions or more")
+    if answers:
+        parts.append(f"{len(answers)} set(s) of answers, {unanswered:,} questions")
     rates = _llm_rates(store, llm.id)
-    parts = [f"{len(wanted)} stream(s), {len(experiments)} data set(s), {missing:,} completions or more"]
-    if rates is None:
+    if rates is None and streams:
         parts.append(f"tokens and hours not known: {llm.name} has written nothing into this store yet (japagen preview measures)")
-    else:
+    elif rates is not None and streams:
         hours = missing / rates.rows_per_s / 3600
         parts += [f"about {missing * rates.tokens_per_row:,.0f} completion tokens", f"{hours * llm.gpus:.2f} GPU hours or more"]
         if llm.price_per_gpu_hour is not None:
             parts.append(f"{hours * llm.gpus * llm.price_per_gpu_hour:,.2f} by llm.price_per_gpu_hour")
-    where = f"server at {llm.base_url}" if llm.base_url else f"{shards} server start(s) on {llm.gpus} GPU(s)"
-    say(f"llm-{number}: {llm.name}, {where}: {'; '.join(parts)}")
+    if answers:
+        parts.append("hours for the answers not known")
+    where = f"server at {llm.base_url}" if llm.base_url else f"{unit.shard[1]} server start(s) on {llm.gpus} GPU(s)"
+    say(f"{'-'.join(unit.id.split('-')[:2])}: {llm.name}, {where}: {'; '.join(parts)}")
     return missing
+
+
+def _num_questions(experiment: Experiment, stage: str) -> int:
+    """Texts that the LLM is asked about in a stage."""
+    if stage == "answers":
+        return len(experiment.asked_texts)
+    return experiment.config.num_per_label * len(experiment.task.labels)
 
 
 def _num_rows(experiment: Experiment) -> int:
@@ -89,8 +105,8 @@ def _num_rows(experiment: Experiment) -> int:
     return num * len(experiment.task.labels) + (num if experiment.task.is_pair else 0)
 
 
-def _num_there(store: Store, key: str) -> int:
-    return len(StreamRows(store.path("stream", key))) if store.find("stream", key) else 0
+def _num_there(store: Store, stage: str, key: str) -> int:
+    return len(StreamRows(store.path(stage, key), Row if stage == "stream" else Answer)) if store.find(stage, key) else 0
 
 
 def _llm_rates(store: Store, llm_id: str) -> Rates | None:
@@ -111,18 +127,22 @@ def _lines(path: Path) -> list[dict[str, float]]:
 
 def _print_students(experiments: Sequence[Experiment], store: Store) -> None:
     by_encoder: dict[str, list[Experiment]] = {}
-    for one in experiments:
+    for one in (one for one in experiments if one.has_student):
         by_encoder.setdefault(one.config.model.name, []).append(one)
     measured: dict[str, list[float]] = {}
     for path in (store.root / "results").glob("*/result.json"):
         result = read_result(path.parent)
+        if result.model is None:
+            continue
         measured.setdefault(result.model, []).append((result.seconds["training"] + result.seconds["scoring"]) / max(1, result.num_train))
     for name, group in by_encoder.items():
         text = f"students: {len(group)} of {name}"
         if name in measured:
             per_row = sum(measured[name]) / len(measured[name])
-            rows = sum(one.config.num_per_label * len(one.task.labels) for one in group if one.needs_llm)
-            rows += sum(_num_gold_rows(one) for one in group if not one.needs_llm)
+            rows = sum(one.config.num_per_label * len(one.task.labels) for one in group if "stream" in one.keys)
+            rows += sum(_num_gold_rows(one) for one in group if one.learns_gold) + sum(
+                len(one.asked_texts) for one in group if one.annotates
+            )
             text += f", about {rows * per_row / 3600:.2f} hours one after the other, as measured in this store"
         else:
             text += ", hours not known: none was trained in this store yet"

@@ -6,13 +6,15 @@ Everything that can be refused is refused here, before a server starts or a stud
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from japagen.config import Config
+from japagen.config import LLM, Config
 from japagen.errors import ConfigError, JapagenError
 from japagen.hub import is_on_hub
 from japagen.keys import canonical_json
 from japagen.llm.build import choose_device
-from japagen.methods import Experiment, Planner, stream_is_complete
+from japagen.methods import Experiment, Planner
+from japagen.stages import is_complete
 from japagen.store import Store
+from launch.folder import JUDGE, WRITER
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,29 @@ class Group:
     """LLM work that one server start serves."""
 
     experiments: tuple[Experiment, ...]
-    """One for each data set to be cut, largest first, those of one stream together."""
+    """One for each data set to be cut (or set of answers), largest first, those of one stream together."""
+    role: str = WRITER
+    """folder.WRITER or JUDGE."""
 
     @property
-    def config(self) -> Config:
-        """The configuration whose `llm` starts the server; all of the group agree in it."""
-        return self.experiments[0].config
+    def llm(self) -> LLM:
+        """The one that starts the server; all of the group agree in it."""
+        return self.experiments[0].llm_of(stages_of(self.experiments[0], self.role)[0])
+
+    @property
+    def device(self) -> str:
+        return self.experiments[0].config.device
+
+
+def stages_of(experiment: Experiment, role: str) -> list[str]:
+    """The LLM's stages that a unit of the role makes, in order; a judge that is the writer too is no role of its own."""
+    judging = [stage for stage in experiment.llm_stages if _is_other_llm(experiment, stage)]
+    return judging if role == JUDGE else [stage for stage in experiment.llm_stages if stage not in judging]
+
+
+def _is_other_llm(experiment: Experiment, stage: str) -> bool:
+    writer = next(one for one in experiment.llm_stages if experiment.llm_of(one) is experiment.config.llm)
+    return experiment.llm_of(stage) is not experiment.config.llm and _server_setup(experiment, stage) != _server_setup(experiment, writer)
 
 
 def plan_experiments(configs: Sequence[Config], planner: Planner | None = None) -> list[Experiment]:
@@ -55,42 +74,47 @@ def list_faults(faults: Mapping[str, Sequence[str]], num_experiments: int) -> st
 def pinned(experiment: Experiment) -> Config:
     """The configuration with commits in place of moving revisions, so that a node loads what the keys name, without the hub."""
     config = experiment.config
-    if is_on_hub(config.model.id):
+    if experiment.has_student and is_on_hub(config.model.id):
         config = replace(config, model=replace(config.model, revision=experiment.encoder_revision))
-    if experiment.needs_llm and config.llm.base_url is None and is_on_hub(config.llm.id):
-        revision = experiment.identities["stream"]["llm"]["revision"]
-        config = replace(config, llm=replace(config.llm, revision=revision))
+    for stage in experiment.llm_stages:
+        llm = experiment.llm_of(stage)
+        if llm.base_url is None and is_on_hub(llm.id):
+            pinned_llm = replace(llm, revision=experiment.revision_of(stage))
+            config = replace(config, llm=pinned_llm) if llm is experiment.config.llm else replace(config, judge=pinned_llm)
     return config
 
 
 def missing_llm_work(experiments: Sequence[Experiment], store: Store) -> list[Group]:
-    """Streams that the store doesn't have far enough, grouped by server set-up."""
+    """Streams and answers that the store doesn't have far enough, grouped by server set-up, judges after those who write."""
     wanted: dict[str, Experiment] = {}
     for experiment in experiments:
         if experiment.needs_llm and store.find("result", experiment.keys["result"]) is None:
-            wanted.setdefault(experiment.keys["dataset"], experiment)
-    groups: dict[str, list[Experiment]] = {}
+            wanted.setdefault(experiment.rows_key, experiment)
+    groups: dict[tuple[str, str], list[Experiment]] = {}
     for experiment in wanted.values():
-        if not stream_is_complete(experiment, store):
-            groups.setdefault(_server_setup(experiment), []).append(experiment)
-    return [Group(tuple(sorted(group, key=_largest_first))) for group in groups.values()]
+        missing = [stage for stage in experiment.llm_stages if not is_complete(experiment, stage, store)]
+        for role in (WRITER, JUDGE):
+            stages = [stage for stage in stages_of(experiment, role) if stage in missing]
+            if stages:
+                groups.setdefault((role, _server_setup(experiment, stages[0])), []).append(experiment)
+    ordered = sorted(groups.items(), key=lambda group: group[0][0] == JUDGE)
+    return [Group(tuple(sorted(group, key=_largest_first)), role) for (role, _), group in ordered]
 
 
 def check_devices(groups: Sequence[Group]) -> None:
     """Raises ConfigError where a server can't run on this machine, naming the cure."""
     for group in groups:
-        if group.config.llm.base_url is None:
-            choose_device(group.config.llm, group.config.device)
+        if group.llm.base_url is None:
+            choose_device(group.llm, group.device)
 
 
 def _largest_first(experiment: Experiment) -> tuple[str, int]:
-    return experiment.keys["stream"], -experiment.config.num_per_label
+    return experiment.keys.get("stream", ""), -experiment.config.num_per_label
 
 
-def _server_setup(experiment: Experiment) -> str:
-    """Experiments with the same text here can be served by one server."""
-    config = experiment.config
-    llm = asdict(config.llm)
+def _server_setup(experiment: Experiment, stage: str) -> str:
+    """Stages with the same text here can be served by one server."""
+    llm = asdict(experiment.llm_of(stage))
     for per_request in ("name", "sampling", "chat_template_args", "system_role", "seen", "verified", "license", "license_note"):
         del llm[per_request]
-    return canonical_json([llm, experiment.identities["stream"]["llm"]["revision"], config.device])
+    return canonical_json([llm, experiment.revision_of(stage), experiment.config.device])

@@ -18,7 +18,7 @@ from japagen.config import Config, Site, Step
 from japagen.errors import ConfigError
 from japagen.methods import Experiment
 from japagen.store import Store
-from launch.folder import LLM, SweepFolder, Unit
+from launch.folder import JUDGE, LLM, WRITER, SweepFolder, Unit
 from launch.inflight import Inflight, inflight
 from launch.work import say
 from launch.worker import run_job
@@ -58,9 +58,10 @@ class _Submission:
     def submit(self, units: Sequence[Unit]) -> None:
         """As few calls of sbatch as can be: LLM units that take as many GPUs are one array, students another."""
         site = self._config.site
-        llm_units = [unit for unit in units if unit.kind == LLM]
-        for gpus in dict.fromkeys(unit.gpus for unit in llm_units):
-            self._submit([(unit,) for unit in llm_units if unit.gpus == gpus], site.llm, gpus)
+        for role in (WRITER, JUDGE):  # judges wait for jobs that write, so these come first
+            llm_units = [unit for unit in units if unit.kind == LLM and unit.role == role]
+            for gpus in dict.fromkeys(unit.gpus for unit in llm_units):
+                self._submit([(unit,) for unit in llm_units if unit.gpus == gpus], site.llm, gpus)
         self._submit(_packs([unit for unit in units if unit.kind != LLM], self._config.pack), site.student, site.student.gpus)
 
     def _submit(self, packs: Sequence[Pack], step: Step, gpus: int) -> None:
@@ -106,9 +107,11 @@ class _Submission:
 
     def _keys(self, unit: Unit) -> list[str]:
         """What the unit makes."""
-        stage = "dataset" if unit.kind == LLM else "result"
-        shard = unit.id.split("-")[2:] if unit.kind == LLM else []
-        return ["/".join([self._experiments[number].keys[stage], *shard]) for number in unit.experiments]
+        experiments = [self._experiments[number] for number in unit.experiments]
+        if unit.kind != LLM:
+            return [experiment.keys["result"] for experiment in experiments]
+        shard = [] if unit.shard[1] == 1 else [str(unit.shard[0])]
+        return ["/".join([experiment.rows_key, *([] if unit.role == WRITER else [unit.role]), *shard]) for experiment in experiments]
 
 
 def _packs(students: Sequence[Unit], size: int) -> list[Pack]:

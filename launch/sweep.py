@@ -15,22 +15,18 @@ from japagen.errors import ConfigError, JapagenError
 from japagen.reporting.table import Failure
 from launch.compositions import Compositions
 from launch.execute import execute
-from launch.planning import list_faults
+from launch.planning import list_faults, plan_experiments
+from launch.search import check_searchable, is_search, judge_trials, read_space
 
 
 def launch_sweep(
     compositions: Compositions, master: DictConfig, job_overrides: Sequence[Sequence[str]], first_job: int, executor: str
 ) -> list[JobReturn]:
-    """Runs all jobs; each JobReturn holds a Result, or the error that Hydra raises at the end."""
-    configs: list[Config] = []
-    faults: dict[str, list[str]] = {}
-    for number, overrides in enumerate(job_overrides, first_job):
-        try:
-            configs.append(compositions.config(master, overrides))
-        except ConfigError as error:
-            faults.setdefault(str(error), []).append(f"job {number} ({' '.join(overrides)})")
-    if faults:
-        raise ConfigError(list_faults(faults, len(job_overrides)))
+    """Runs all jobs; each JobReturn holds a Result, or the error that Hydra raises at the end; in a search: what `judge_trials` gives."""
+    configs = _compose(compositions, master, job_overrides, first_job)
+    if is_search(master):
+        outcomes = execute(configs, f"{_sweep_name(master)}-trials-{first_job:03d}", executor)
+        return judge_trials(job_overrides, outcomes, first_job, read_space(master))
     outcomes = execute(configs, _sweep_name(master), executor)
     if not outcomes:  # plan=true or wait=false
         return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]
@@ -44,6 +40,28 @@ def launch_sweep(
             job.return_value = JapagenError(f"{num_failed} of {len(outcomes)} experiments failed; see the table")
         returns.append(job)
     return returns
+
+
+def check_search(compositions: Compositions, master: DictConfig) -> None:
+    """Raises ConfigError where any value that a search may try can't be run, before the first trial; does nothing for other sweeps."""
+    if is_search(master):
+        configs = _compose(compositions, master, read_space(master).corners(), 0)
+        check_searchable(configs[0])
+        plan_experiments(configs)
+
+
+def _compose(compositions: Compositions, master: DictConfig, job_overrides: Sequence[Sequence[str]], first_job: int) -> list[Config]:
+    """The jobs' configurations; ConfigError lists every one that can't be run."""
+    configs: list[Config] = []
+    faults: dict[str, list[str]] = {}
+    for number, overrides in enumerate(job_overrides, first_job):
+        try:
+            configs.append(compositions.config(master, overrides))
+        except ConfigError as error:
+            faults.setdefault(str(error), []).append(f"job {number} ({' '.join(overrides)})")
+    if faults:
+        raise ConfigError(list_faults(faults, len(job_overrides)))
+    return configs
 
 
 def _sweep_name(master: DictConfig) -> str:

@@ -1,12 +1,12 @@
-"""From checked experiments to units of work: one LLM unit a server set-up (or shard of it), one student a model not yet scored."""
+"""From checked experiments to units of work: one LLM unit a server set-up (or shard of it), one student a result not yet there."""
 
 from collections.abc import Sequence
 
 from japagen.methods import Experiment
 from japagen.store import Store
 from japagen.tracking import run_name
-from launch.folder import LLM, STUDENT, Planned, Unit
-from launch.planning import missing_llm_work
+from launch.folder import JUDGE, LLM, STUDENT, Planned, Unit
+from launch.planning import missing_llm_work, stages_of
 
 
 def plan_units(experiments: Sequence[Experiment], store: Store, shards: int = 1) -> list[Unit]:
@@ -14,19 +14,23 @@ def plan_units(experiments: Sequence[Experiment], store: Store, shards: int = 1)
     numbers = {id(experiment): number for number, experiment in enumerate(experiments)}
     units, fills = [], dict[str, tuple[str, ...]]()
     for group_number, group in enumerate(missing_llm_work(experiments, store)):
-        ids = [f"llm-{group_number}" if shards == 1 else f"llm-{group_number}-{shard}" for shard in range(shards)]
-        needed = tuple(numbers[id(experiment)] for experiment in group.experiments)
-        name = f"{group.config.llm.name}, {len({experiment.keys['stream'] for experiment in group.experiments})} stream(s)"
-        gpus = 0 if group.config.llm.base_url is not None else group.config.llm.gpus
-        units += [Unit(id_, LLM, name, needed, gpus=gpus) for id_ in ids]
-        fills |= {experiment.keys["dataset"]: tuple(ids) for experiment in group.experiments}
+        prefix = f"{'judge' if group.role == JUDGE else 'llm'}-{group_number}"
+        ids = [prefix if shards == 1 else f"{prefix}-{shard}" for shard in range(shards)]
+        made_for = tuple(numbers[id(experiment)] for experiment in group.experiments)
+        made = {experiment.keys[stage] for experiment in group.experiments for stage in stages_of(experiment, group.role)}
+        needs = tuple(dict.fromkeys(id_ for experiment in group.experiments for id_ in fills.get(experiment.rows_key, ())))
+        gpus = 0 if group.llm.base_url is not None else group.llm.gpus
+        name = f"{group.llm.name}, {len(made)} stream(s) or sets of answers"
+        units += [Unit(id_, LLM, name, made_for, needs, group.role, (shard, shards), gpus) for shard, id_ in enumerate(ids)]
+        for experiment in group.experiments:
+            fills[experiment.rows_key] = (*fills.get(experiment.rows_key, ()), *ids)
     seen = set()
     for number, experiment in enumerate(experiments):
         key = experiment.keys["result"]
         if key in seen or store.find("result", key) is not None:
             continue
         seen.add(key)
-        needs = fills.get(experiment.keys.get("dataset", ""), ())
+        needs = fills.get(experiment.rows_key, ())
         units.append(Unit(f"student-{number:04d}", STUDENT, run_name(experiment), (number,), needs))
     return units
 

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from japagen.config import Site
-from japagen.methods import Experiment, stream_is_complete
+from japagen.methods import Experiment
+from japagen.stages import is_complete
 from japagen.store import Store
 from launch.folder import DONE, FAILED, LLM, RUNNING, STUDENT, UNFINISHED, WAITING, SweepFolder, Unit
+from launch.planning import stages_of
 from launch.squeue import NOT_BEGUN, end_states, queue_states
 from launch.work import say
 
@@ -114,7 +116,8 @@ class Watch:
         """Whether the store has what the unit is for, whoever made it."""
         experiments = [self._experiments[number] for number in unit.experiments]
         if unit.kind == LLM:
-            return all(stream_is_complete(experiment, self._store) for experiment in experiments)
+            made = [(experiment, stage) for experiment in experiments for stage in stages_of(experiment, unit.role)]
+            return all(is_complete(experiment, stage, self._store) for experiment, stage in made)
         return all(self._store.find("result", experiment.keys["result"]) is not None for experiment in experiments)
 
     def _show(self) -> None:

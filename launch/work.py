@@ -1,4 +1,4 @@
-"""A unit's work, wherever it runs: one LLM's streams behind one server start, or one student; its state is kept as it goes.
+"""A unit's work, wherever it runs: what one LLM makes behind one server start, or one student; its state is kept as it goes.
 
 The store is asked first, so a unit that somebody else did costs nothing, and one that died goes on where it was.
 """
@@ -15,13 +15,15 @@ from japagen.errors import ConfigError, JapagenError, MissingTextsError
 from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.server import serve
-from japagen.methods import Experiment, fill_stream, llm_location, stream_is_complete
+from japagen.methods import Experiment, llm_location
 from japagen.results import find_result, make_result
+from japagen.stages import fill, is_complete
 from japagen.store import Store
 from japagen.synthesis.generate import Progress
 from japagen.tracking import track
 from launch import signals
 from launch.folder import DONE, FAILED, LLM, RUNNING, UNFINISHED, Planned, State, SweepFolder, Unit
+from launch.planning import stages_of
 from launch.progress import show_progress
 
 PROGRESS_S = 2.0
@@ -59,12 +61,12 @@ def run_unit(folder: SweepFolder, unit: Unit, experiments: Sequence[Experiment],
     report = Report(folder, unit)
     try:
         if unit.kind == LLM:
-            faults = fill_streams(experiments, store, report)
+            faults = do_llm_work(unit, experiments, store, report)
             return report.end(FAILED if faults else DONE, "; ".join(dict.fromkeys(faults.values())), faults)
         train_and_score(experiments[0], store, folder.name)
         return report.end(DONE)
     except MissingTextsError as error:
-        key = experiments[0].keys["dataset"]
+        key = experiments[0].rows_key
         return report.end(FAILED, f"{error}: {why_missing(folder, unit, key)}", {key: str(error)})
     except (KeyboardInterrupt, SystemExit):  # Lightning makes the latter of SIGTERM
         report.end(UNFINISHED, signals.cause())
@@ -83,48 +85,57 @@ def check_plan(planned: Planned, experiment: Experiment) -> None:
         )
 
 
-def fill_streams(experiments: Sequence[Experiment], store: Store, report: Report) -> dict[str, str]:
-    """Asks the LLM for what the experiments' data sets miss, behind one server start; {data set key: cause} of what failed."""
-    missing = [experiment for experiment in experiments if not stream_is_complete(experiment, store)]
+def do_llm_work(unit: Unit, experiments: Sequence[Experiment], store: Store, report: Report) -> dict[str, str]:
+    """Has the LLM make what the experiments miss of the unit's stages, behind one server start; {rows key: cause} of what failed."""
+
+    def missing_stages(experiment: Experiment) -> list[str]:
+        return [stage for stage in stages_of(experiment, unit.role) if not is_complete(experiment, stage, store)]
+
+    missing = [experiment for experiment in experiments if missing_stages(experiment)]
     if not missing:
         return {}
     faults: dict[str, str] = {}
-    config = missing[0].config
-    say(f"{config.llm.name}: {config.llm.base_url or 'starting vLLM'}, {len(missing)} data set(s) to write for")
+    config, stage = missing[0].config, missing_stages(missing[0])[0]
+    llm = missing[0].llm_of(stage)
+    say(f"{llm.name}: {llm.base_url or 'starting vLLM'}, work for {len(missing)} data set(s) or sets of answers")
     try:
-        location, revision = llm_location(missing[0])
-        with serve(config.llm, location, revision, store.root / "logs", config.device) as endpoint:
+        location, revision = llm_location(missing[0], stage)
+        with serve(llm, location, revision, store.root / "logs", config.device) as endpoint:
             for experiment in missing:
-                _fill(experiment, store, endpoint, faults, report)
+                for stage in stages_of(experiment, unit.role):
+                    if experiment.rows_key not in faults and not is_complete(experiment, stage, store):
+                        _fill(experiment, stage, unit, store, endpoint, faults, report)
     except Exception as error:
         cause = cause_of(error)
         say(f"error: {error}")
         for experiment in missing:
-            if not stream_is_complete(experiment, store):
-                faults.setdefault(experiment.keys["dataset"], cause)
+            if missing_stages(experiment):
+                faults.setdefault(experiment.rows_key, cause)
     return faults
 
 
-def _fill(experiment: Experiment, store: Store, endpoint: Endpoint, faults: dict[str, str], report: Report) -> None:
-    config = experiment.config
-    name = f"{config.task.name} {config.shots}-shot {config.prompt.name}"
+def _fill(
+    experiment: Experiment, stage: str, unit: Unit, store: Store, endpoint: Endpoint, faults: dict[str, str], report: Report
+) -> None:  # fmt: skip
+    config, llm = experiment.config, experiment.llm_of(stage)
+    name = f"{config.task.name} {config.shots}-shot {config.prompt.name}" + ("" if stage == "stream" else f" {stage}")
 
-    async def fill() -> None:
-        async with Client(endpoint, config.llm.id, config.synthesis.concurrency) as client:
+    async def ask() -> None:
+        async with Client(endpoint, llm.id, config.synthesis.concurrency) as client:
             with show_progress(name) as display:
 
                 def show(progress: Progress) -> None:
                     display.show(progress)
-                    report.progress(f"{name} {experiment.keys['stream'][:8]}", progress)  # streams may differ in what no name says
+                    report.progress(f"{name} {experiment.keys[stage][:8]}", progress)  # stages may differ in what no name says
 
-                await fill_stream(experiment, store, client, show)
+                await fill(experiment, stage, store, client, show, unit.shard)
 
     try:
-        asyncio.run(fill())
+        asyncio.run(ask())
     except Exception as error:
         if endpoint.failure() is not None:
             raise  # the server is gone for good, so the rest of the group can't be served either
-        faults[experiment.keys["dataset"]] = cause_of(error)
+        faults[experiment.rows_key] = cause_of(error)
         say(f"error: {error}")
 
 
@@ -136,13 +147,13 @@ def train_and_score(experiment: Experiment, store: Store, group: str) -> None:
         tracker.log_result(make_result(experiment, store, tracker.on_metrics, say))
 
 
-def why_missing(folder: SweepFolder, unit: Unit, dataset_key: str) -> str:
+def why_missing(folder: SweepFolder, unit: Unit, rows_key: str) -> str:
     """What has become of the units that should have written a student's texts."""
     causes = []
     for need in unit.needs:
         state = folder.state(need)
         told = "was ended from outside" if state.state == RUNNING else state.state
-        cause = state.faults.get(dataset_key) or state.cause
+        cause = state.faults.get(rows_key) or state.cause
         causes.append(f"{need} {told}{': ' + cause if cause else ''}")
     return "; ".join(causes) or "no unit of this sweep writes them; start the sweep again"
 

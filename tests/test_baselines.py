@@ -115,13 +115,13 @@ def test_labels_that_are_scored_enter_no_prediction() -> None:
 def test_of_large_training_sets_a_fixed_draw_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_ROWS", 100)
     seen: list[int] = []
-    features = module._features
+    features = module.ngram_features
 
     def counted(rows: Sequence[Example], gold: Sequence[Example]) -> Any:
         seen.append(len(rows))
         return features(rows, gold)
 
-    monkeypatch.setattr(module, "_features", counted)
+    monkeypatch.setattr(module, "ngram_features", counted)
     rows, gold = topics(2000, 0), topics(100, 1)
     first = tfidf(TOPICS, rows, gold)
     assert first == tfidf(TOPICS, rows, gold)

@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sklearn_metrics
 
-from japagen.evaluation import decide, evaluate, gold_value, score
+from japagen.evaluation import calibration_error, counted_metric, decide, draw_counts, evaluate, gold_value, score
 from japagen.tasks import Example, Label, Task
 
 NAMES = ["red", "green", "blue"]
@@ -48,6 +49,113 @@ def test_regression_agrees_with_scipy(pairs: list[tuple[float, float]]) -> None:
     else:
         assert found["spearman"] == pytest.approx(stats.spearmanr(gold, guesses).statistic, abs=1e-9)
         assert found["pearson"] == pytest.approx(stats.pearsonr(gold, guesses).statistic, abs=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:A single label was found")
+@pytest.mark.parametrize(
+    ("gold", "guesses"),
+    [
+        (["red"] * 9, ["red"] * 9),
+        (["red"] * 9, ["green"] * 9),
+        (["red"] * 9, ["red", "green", "blue"] * 3),
+        (["red", "green", "blue"] * 3, ["blue"] * 9),
+        (["red", "green"] * 5, ["green", "red"] * 5),
+        (["red", "green"] * 5, ["red", "blue"] * 5),
+        (["red"], ["red"]),
+        (["red"], ["blue"]),
+    ],
+    ids=["one class", "one class, missed", "one class, all guessed", "constant", "all swapped", "never seen", "one row", "one row, missed"],
+)
+def test_degenerate_classification_agrees_with_scikit_learn(gold: list[str], guesses: list[str]) -> None:
+    assert score(COLOURS, coloured(gold), guesses) == {
+        "accuracy": pytest.approx(sklearn_metrics.accuracy_score(gold, guesses)),
+        "macro_f1": pytest.approx(sklearn_metrics.f1_score(gold, guesses, average="macro", zero_division=0)),
+        "mcc": pytest.approx(sklearn_metrics.matthews_corrcoef(gold, guesses), abs=1e-12),
+    }
+
+
+@pytest.mark.parametrize("num_labels", [2, 9])
+def test_large_random_classification_agrees_with_scikit_learn(num_labels: int) -> None:
+    rng = np.random.default_rng(num_labels)
+    names = [f"label {number}" for number in range(num_labels)]
+    task = Task(name="many", labels=[Label(name, "書く") for name in names], system="s")
+    gold = rng.choice(names, size=5000, p=rng.dirichlet(np.full(num_labels, 0.5))).tolist()
+    guesses = [label if rng.random() < 0.6 else str(rng.choice(names)) for label in gold]
+    found = score(task, coloured(gold), guesses)
+    assert found["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(gold, guesses), abs=1e-12)
+    assert found["macro_f1"] == pytest.approx(sklearn_metrics.f1_score(gold, guesses, average="macro"), abs=1e-12)
+    assert found["mcc"] == pytest.approx(sklearn_metrics.matthews_corrcoef(gold, guesses), abs=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:An input array is constant", "ignore:An input array is nearly constant")
+@pytest.mark.parametrize(
+    ("gold", "guesses"),
+    [
+        ([0, 0, 5, 5], [1, 2, 1, 2]),
+        ([0, 0, 0, 5], [1, 1, 1, 1 + 1e-9]),
+        ([1, 2, 3, 4], [-4, -3, -2, -1]),
+        ([1, 2, 3, 4], [4, 3, 2, 1]),
+        ([0, 1], [1e6, -1e6]),
+        ([1, 1, 2, 2, 3, 3] * 40, [3, 3, 3, 1, 1, 1] * 40),
+    ],
+    ids=["ties", "one row apart", "negative", "reversed", "two rows", "many ties"],
+)
+def test_degenerate_regression_agrees_with_scipy(gold: list[float], guesses: list[float]) -> None:
+    assert score(LEVELS, scored([float(value) for value in gold]), guesses) == {
+        "spearman": pytest.approx(stats.spearmanr(gold, guesses).statistic, abs=1e-9),
+        "pearson": pytest.approx(stats.pearsonr(gold, guesses).statistic, abs=1e-6),
+    }
+
+
+def test_scipy_has_no_number_where_we_say_what_it_means() -> None:
+    for correlation in (stats.spearmanr, stats.pearsonr):
+        with pytest.warns(stats.ConstantInputWarning):
+            found = correlation([0, 1, 2], [1, 1, 1]).statistic
+        assert np.isnan(found)
+    assert score(LEVELS, scored([0.0, 1.0, 2.0]), [1, 1, 1]) == {"spearman": 0.0, "pearson": 0.0}
+    assert score(LEVELS, scored([1.0, 1.0, 1.0]), [0, 1, 2]) == {"spearman": None, "pearson": None}
+
+
+counted_rows = st.lists(st.tuples(st.sampled_from([*NAMES, ""]), st.sampled_from(NAMES), st.integers(0, 3)), min_size=1, max_size=40)
+
+
+@given(counted_rows.filter(lambda rows: any(count for *_, count in rows)), st.sampled_from(["accuracy", "macro_f1", "mcc"]))
+def test_rows_counted_are_rows_repeated(rows: list[tuple[str, str, int]], metric: str) -> None:
+    task, gold, guesses = replace(COLOURS, metric=metric), [row[1] for row in rows], [row[0] for row in rows]
+    counts = np.array([[row[2] for row in rows], [1] * len(rows)], dtype=np.float32)
+    repeated = [(label, guess) for guess, label, count in rows for _ in range(count)]
+    found = counted_metric(task, coloured(gold), guesses)(counts)
+    assert found[0] == pytest.approx(score(task, coloured([row[0] for row in repeated]), [row[1] for row in repeated])[metric], abs=1e-12)
+    assert found[1] == pytest.approx(score(task, coloured(gold), guesses)[metric], abs=1e-12)
+
+
+@given(
+    st.lists(st.tuples(quarters, quarters, st.integers(0, 3)), min_size=1, max_size=40).filter(lambda rows: any(row[2] for row in rows)),
+    st.sampled_from(["spearman", "pearson"]),
+)
+def test_numbers_counted_are_numbers_repeated(rows: list[tuple[float, float, int]], metric: str) -> None:
+    task = replace(LEVELS, metric=metric)
+    repeated = [(gold, guess) for gold, guess, count in rows for _ in range(count)]
+    counts = np.array([[row[2] for row in rows]], dtype=np.float32)
+    (found,) = counted_metric(task, scored([row[0] for row in rows]), [row[1] for row in rows])(counts)
+    expected = score(task, scored([row[0] for row in repeated]), [row[1] for row in repeated])[metric]
+    assert (None if np.isnan(found) else found) == (None if expected is None else pytest.approx(expected, abs=1e-9))
+
+
+@given(st.integers(1, 30), st.integers(0, 12), st.integers(0, 5))
+def test_resamples_have_as_many_rows_as_there_are(num_rows: int, num_resamples: int, seed: int) -> None:
+    drawn = [np.concatenate([np.empty((0, num_rows)), *draw_counts(num_rows, num_resamples, seed)]) for _ in range(2)]
+    assert drawn[0].shape == (num_resamples, num_rows)
+    assert (drawn[0].sum(axis=1) == num_rows).all()
+    assert (drawn[0] == drawn[1]).all()
+
+
+def test_resamples_draw_every_row_alike() -> None:
+    counts = np.concatenate(list(draw_counts(2500, 2000, 0)))
+    assert len(counts) == 2000, "in several parts"
+    assert np.corrcoef(counts[0], counts[1000])[0, 1] == pytest.approx(0, abs=0.1), "each part draws anew"
+    assert counts.mean(axis=0) == pytest.approx(1, abs=0.15)
+    assert counts.var() == pytest.approx(1, abs=0.01)
 
 
 def test_constant_predictions_know_nothing() -> None:
@@ -126,6 +234,83 @@ def test_faults_are_refused() -> None:
         evaluate(COLOURS, coloured(["pink"]), ["red"])
     with pytest.raises(ValueError, match="prediction 1 is not a finite number"):
         evaluate(LEVELS, scored([1.0, 2.0]), [1.0, float("nan")])
+    with pytest.raises(ValueError, match="2 predictions for 1 gold rows"):
+        counted_metric(COLOURS, coloured(["red"]), ["red", "red"])
+
+
+def by_loop(gold: list[str], probabilities: np.ndarray, num_bins: int) -> float:
+    """Guo et al. 2017, equation 3, row by row."""
+    total = 0.0
+    for number in range(num_bins):
+        low, high = number / num_bins, (number + 1) / num_bins
+        rows = [place for place, row in enumerate(probabilities) if low < max(row) <= high]
+        right = sum(NAMES[int(np.argmax(probabilities[place]))] == gold[place] for place in rows)
+        total += abs(right - sum(max(probabilities[place]) for place in rows))
+    return total / len(gold)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([10, 15]), st.integers(1, 80), st.sampled_from([0.1, 1.0, 20.0]))
+def test_the_calibration_error_is_that_of_a_plain_loop(seed: int, num_bins: int, num_rows: int, flatness: float) -> None:
+    rng = np.random.default_rng(seed)
+    gold = rng.choice(NAMES, size=num_rows).tolist()
+    probabilities = rng.dirichlet(np.full(3, flatness), size=num_rows)
+    found = calibration_error(COLOURS, coloured(gold), probabilities, num_resamples=0, num_bins=num_bins)
+    expected = pytest.approx(by_loop(gold, probabilities, num_bins))
+    assert found == {"value": expected, "low": expected, "high": expected}
+
+
+@pytest.mark.parametrize(
+    ("gold", "row", "expected"),
+    [
+        (["red"] * 8, [1.0, 0.0, 0.0], 0.0),
+        (["red"] * 8, [0.0, 1.0, 0.0], 1.0),
+        (["red"] * 8, [0.75, 0.25, 0.0], 0.25),
+        (["red"] * 6 + ["green"] * 2, [0.75, 0.25, 0.0], 0.0),
+        (["red"] * 6 + ["green"] * 2, [1.0, 0.0, 0.0], 0.25),
+        (["red", "green", "blue"], [1 / 3, 1 / 3, 1 / 3], 0.0),
+        (["blue"], [0.1, 0.3, 0.6], 0.4),
+    ],
+    ids=["certain, right", "certain, wrong", "one class", "constant, calibrated", "constant, certain", "uniform", "one row"],
+)
+def test_calibration_of_degenerate_predictions(gold: list[str], row: list[float], expected: float) -> None:
+    found = calibration_error(COLOURS, coloured(gold), np.array([row] * len(gold), dtype=np.float32))
+    assert found is not None
+    assert found["value"] == pytest.approx(expected, abs=1e-6)
+    assert 0 <= found["low"] <= found["high"] <= 1
+    if len(set(gold)) == 1:
+        assert (found["low"], found["high"]) == (found["value"], found["value"])
+
+
+def test_calibration_is_for_classification_with_gold_rows() -> None:
+    assert calibration_error(LEVELS, scored([1.0, 2.0]), np.array([[1.0], [2.0]])) is None
+    assert calibration_error(COLOURS, [], np.empty((0, 3))) is None
+
+
+def test_intervals_of_the_calibration_error_hold_the_true_one() -> None:
+    """Right with probability p - 0.1 where p is said; and as often as said. A perfect classifier's value is off by chance alone."""
+    for excess, least in ((0.1, 0.85), (0.0, 0.7)):
+        held = 0
+        for seed in range(100):
+            rng = np.random.default_rng(seed)
+            top = rng.uniform(0.6, 1.0, size=1000)
+            gold = np.where(rng.random(1000) < top - excess, "red", "green").tolist()
+            found = calibration_error(COLOURS, coloured(gold), np.stack([top, 1 - top, 0 * top], axis=1), num_resamples=200)
+            assert found is not None
+            assert found == calibration_error(COLOURS, coloured(gold), np.stack([top, 1 - top, 0 * top], axis=1), num_resamples=200)
+            assert found["low"] <= found["value"] <= found["high"]
+            held += found["low"] <= excess <= found["high"]
+        assert held >= 100 * least, (excess, held)
+
+
+def test_what_is_no_distribution_is_refused() -> None:
+    rows = coloured(["red", "green"])
+    with pytest.raises(ValueError, match=r"probabilities of shape \(2, 2\) for 2 gold rows and 3 labels"):
+        calibration_error(COLOURS, rows, np.full((2, 2), 0.5))
+    for wrong in ([0.5, 0.2, 0.2], [1.2, -0.1, -0.1], [float("nan"), 0.5, 0.5]):
+        with pytest.raises(ValueError, match="probabilities of row 1 are below 0 or don't sum to 1"):
+            calibration_error(COLOURS, rows, np.array([[0.5, 0.25, 0.25], wrong]))
+    with pytest.raises(ValueError, match="gold label 'pink'"):
+        calibration_error(COLOURS, coloured(["pink"]), np.array([[0.5, 0.25, 0.25]]))
 
 
 def test_outputs_become_predictions() -> None:

@@ -17,7 +17,7 @@ LAYERS = [
     ["japagen.baselines"],
     ["japagen.methods"],
     ["japagen.results"],
-    ["japagen.keep", "japagen.tracking", "japagen.reporting"],
+    ["japagen.keep", "japagen.tracking", "japagen.reporting", "japagen.quality"],
     ["japagen.cli"],
     ["launch"],
     ["japagen.commands"],

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from japagen import keys
 from japagen.config import Config
-from japagen.tasks import Example
+from japagen.tasks import Attribute, Example
 from tests.conftest import Compose
 
 ALL = {"stream", "dataset", "model", "result"}
@@ -179,3 +179,35 @@ def test_the_order_of_rows_matters(texts: list[str]) -> None:
     rows = [Example((text,), "a") for text in texts]
     assert keys.examples_checksum(rows) != keys.examples_checksum(rows[::-1])
     assert keys.examples_checksum(rows) == keys.examples_checksum([replace(row, id="other") for row in rows])
+
+
+PERSONAS = Attribute("persona", ["店の主人", "学生"], "{value}")
+
+
+def test_options_of_the_text_generation_enter_only_where_they_are_on(composed: Compose) -> None:
+    config = composed()
+    plain = keys.stream_identity(config, "r1", EXEMPLARS)
+    for option in ("synthesis.temperatures=[1.0]", "synthesis.verbalized=true", "prompt.variants=true"):
+        group, name = option.partition("=")[0].split(".")
+        on = copy.deepcopy(config)
+        setattr(getattr(on, group), name, [1.0] if name == "temperatures" else True)
+        found = keys.stream_identity(on, "r1", EXEMPLARS)
+        added = {"prompt": found["prompt"].keys() - plain["prompt"].keys(), "synthesis": found.keys() - plain.keys()}
+        assert added == {"prompt": set(), "synthesis": set()} | {group: {name}}
+    assert keys.stream_identity(config, "r1", EXEMPLARS, None, "") == plain
+    assert keys.stream_identity(config, "r1", EXEMPLARS, None, "answers")["prompt"]["attributes_key"] == "answers"
+
+
+def test_persons_enter_by_what_they_are(composed: Compose) -> None:
+    config = composed()
+    others = [None, PERSONAS, replace(PERSONAS, values=["学生", "店の主人"]), replace(PERSONAS, phrase="人: {value}")]
+    found = {keys.stage_key("stream", keys.stream_identity(config, "r1", EXEMPLARS, personas)) for personas in others}
+    assert len(found) == len(others)
+
+
+def test_wordings_enter_only_with_variants(composed: Compose) -> None:
+    off = composed()
+    on = replace(off, prompt=replace(off.prompt, variants=True))
+    for config, is_new in ((off, False), (on, True)):
+        before, after = (keys.stream_identity(one, "r1", EXEMPLARS) for one in (config, with_change(config, "task.labels.variants")))
+        assert (before != after) == is_new

@@ -35,7 +35,7 @@ def check_llm(config: Config, say: Callable[[str], None] = print) -> list[Check]
     try:
         experiment = plan_llm_part(replace(config, shots=0))
         store = Store(config.store)
-        location, revision = llm_location(experiment)
+        location, revision = llm_location(experiment, "stream")
         say(f"{llm.name}: {llm.base_url or f'starting vLLM; log in {store.root}/logs'}")
         began = time.monotonic()
         with serve(llm, location, revision, store.root / "logs", config.device) as endpoint:

@@ -18,6 +18,7 @@ COMMANDS = {
     "fetch": ("japagen.commands.fetch", "bring the models and gold data that a sweep loads, for nodes without internet"),
     "status": ("japagen.commands.status", "show how far a sweep is, what failed and why, and what is still to come"),
     "logs": ("japagen.commands.logs", "show the log of a sweep's unit or job"),
+    "show": ("japagen.commands.show", "show what an artifact of the store is; for a data set its quality"),
     "doctor": ("japagen.commands.doctor", "check this installation, and an LLM with llm=…"),
 }
 """Name -> module, and what it is for in one line."""

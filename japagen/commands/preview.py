@@ -26,9 +26,10 @@ from japagen.errors import ConfigError
 from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.server import serve
-from japagen.methods import Experiment, llm_location, make_selector, note_session, plan_experiment
+from japagen.methods import Experiment, llm_location, plan_experiment
 from japagen.prompts import Message
 from japagen.replies import REASONS, Reject
+from japagen.stages import make_selector, note_session
 from japagen.store import Store
 from japagen.synthesis.claims import Claims
 from japagen.synthesis.generate import Generator, Progress
@@ -88,7 +89,9 @@ def plan_llm_part(config: Config) -> Experiment:
 def print_prompts(experiment: Experiment, rows: StreamRows, console: Console) -> None:
     """One request per label, role by role; for pairs turn 1 once, since it is the same for every label."""
     task, stream = experiment.task, experiment.stream
-    texts = f"{stream.texts_per_request} texts a request" if not task.is_pair else f"{stream.texts_per_request} first sentences a request"
+    texts = f"{stream.texts_per_request} {'first sentences' if task.is_pair else 'texts'} a {'reply' if stream.verbalized else 'request'}"
+    if stream.temperatures:
+        texts += f", temperatures {', '.join(f'{one:g}' for one in stream.temperatures)} in turn"
     console.rule(f"[bold]{escape(task.name)}[/]: prompts as they are sent to {escape(experiment.config.llm.name)} ({texts})", align="left")
     if not task.is_pair:
         for name in task.label_names:
@@ -100,8 +103,10 @@ def print_prompts(experiment: Experiment, rows: StreamRows, console: Console) ->
     first = rows.get("", 0, 0)
     text = first.text if first is not None and first.text else FIRST_SENTENCE
     for name in task.label_names:
-        second = stream.second_ask(name, 0, text).messages[len(ask.messages) :]
-        _print_messages(f"turn 2, label {name} (after turn 1)", second, {}, console)
+        second = stream.second_ask(name, 0, text)
+        num_shown = len(ask.messages) if second.messages[: len(ask.messages)] == ask.messages else 0  # else turn 1 asked for a list
+        drawn = {key: value for key, value in second.attributes.items() if key not in ask.attributes}
+        _print_messages(f"turn 2, label {name} (after turn 1)", second.messages[num_shown:], drawn, console)
 
 
 def _print_messages(heading: str, messages: tuple[Message, ...], attributes: Mapping[str, str], console: Console) -> None:
@@ -154,7 +159,7 @@ def ask_first(experiment: Experiment, store: Store, num: int, console: Console) 
     check_devices([Group((experiment,))])
     where = config.llm.base_url or f"starting vLLM; log in {store.root / 'logs'}"
     console.print(f"{config.llm.name}: {where}", soft_wrap=True, markup=False)
-    location, revision = llm_location(experiment)
+    location, revision = llm_location(experiment, "stream")
     with serve(config.llm, location, revision, store.root / "logs", config.device) as endpoint, Claims(store, experiment.stream) as claims:
         rows.refresh()
         progress = asyncio.run(_fill(experiment, endpoint, rows, selection, num, claims))

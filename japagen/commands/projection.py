@@ -14,7 +14,8 @@ from rich.table import Table
 
 from japagen.config import Config
 from japagen.curation.select import Selector
-from japagen.methods import SESSIONS, Experiment
+from japagen.methods import Experiment
+from japagen.stages import SESSIONS
 from japagen.store import Store
 from japagen.synthesis.generate import LEAST_BUDGET
 from japagen.synthesis.stream import StreamRows

@@ -22,8 +22,8 @@ class EvaluationTexts:
     def match(self, text: str) -> bool:
         """Whether the text equals an evaluation text or shares NGRAM characters in a row with one."""
         normalised = normalise(text)
-        return normalised in self._exact or any(gram in self._ngrams for gram in _ngrams(normalised))
+        return normalised in self._exact or not self._ngrams.isdisjoint(_ngrams(normalised))
 
 
-def _ngrams(text: str) -> Iterable[str]:
-    return (text[start : start + NGRAM] for start in range(len(text) - NGRAM + 1))
+def _ngrams(text: str) -> list[str]:
+    return [text[start : start + NGRAM] for start in range(len(text) - NGRAM + 1)]

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from japagen.curation.contamination import EvaluationTexts
-from japagen.curation.select import Accepted, Rejected, Selector
+from japagen.curation.select import Rejected, Selector
 from japagen.replies import normalise
-from japagen.tasks import Example, Task
+from japagen.tasks import Example, Task, nearest_level
 
+PROBS, WEIGHT = "label_probs", "weight"
+"""Columns of soft labels and row weights."""
 VALID_SHARE = 10
 """One first sentence in so many goes to `valid`."""
 
@@ -32,19 +34,29 @@ class Dataset:
     rejected: tuple[Rejected, ...]
 
 
-def make_dataset(task: Task, selector: Selector, evaluation: EvaluationTexts | None) -> Dataset:
-    """Splits what `selector` accepted, after taking out what matches `evaluation`."""
-    rejects = {label: Counter(counts) for label, counts in selector.counts.items()}
-    rejected = list(selector.rejected)
+def selected_examples(task: Task, selector: Selector) -> list[Example]:
+    """What `selector` accepted, as examples whose ids say where in the stream they stand."""
+    scores = {label.name: label.score for label in task.labels}
+    return [Example(one.texts, one.label, scores[one.label], f"{one.label}/{one.index}") for one in selector.accepted]
+
+
+def make_dataset(
+    task: Task, examples: Sequence[Example], rejects: Mapping[str, Mapping[str, int]], rejected: Sequence[Rejected],
+    evaluation: EvaluationTexts | None,
+) -> Dataset:  # fmt: skip
+    """Splits the examples, after taking out what matches `evaluation`; `rejects` and `rejected` are what was dropped before."""
+    counts = {label: Counter(reasons) for label, reasons in rejects.items()}
+    dropped = list(rejected)
     parts: dict[bool, list[Example]] = {False: [], True: []}
-    for accepted in selector.accepted:
-        if evaluation is not None and any(evaluation.match(text) for text in accepted.texts):
-            rejects[accepted.label]["contamination"] += 1
-            rejected.append(Rejected(accepted.label, accepted.index, "contamination", " | ".join(accepted.texts)))
+    for example in examples:
+        if evaluation is not None and any(evaluation.match(text) for text in example.texts):
+            counts.setdefault(example.label, Counter())["contamination"] += 1
+            dropped.append(Rejected(example.label, int(example.id.rpartition("/")[2]), "contamination", " | ".join(example.texts)))
             continue
-        parts[is_valid(accepted.texts[0])].append(_example(task, accepted))
-    counts = {label: dict(sorted(reasons.items())) for label, reasons in rejects.items()}
-    return Dataset(tuple(parts[False]), tuple(parts[True]), counts, tuple(rejected))
+        parts[is_valid(example.texts[0])].append(example)
+    return Dataset(
+        tuple(parts[False]), tuple(parts[True]), {label: dict(sorted(found.items())) for label, found in counts.items()}, tuple(dropped)
+    )
 
 
 def is_valid(first_text: str) -> bool:
@@ -52,13 +64,11 @@ def is_valid(first_text: str) -> bool:
     return hashlib.sha256(normalise(first_text).encode()).digest()[0] * VALID_SHARE < 256
 
 
-def _example(task: Task, accepted: Accepted) -> Example:
-    score = next(label.score for label in task.labels if label.name == accepted.label)
-    return Example(accepted.texts, accepted.label, score, f"{accepted.label}/{accepted.index}")
-
-
 def write_examples(task: Task, examples: Sequence[Example], path: Path) -> None:
-    """Parquet: `id`, the task's text columns, and the label column (names, or numbers for regression)."""
+    """Parquet: `id`, the task's text columns, and the label column (names, or numbers for regression).
+
+    `probs` (a list of the labels' probabilities) and `weight` are columns where any row has them.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -69,6 +79,10 @@ def write_examples(task: Task, examples: Sequence[Example], path: Path) -> None:
         columns[task.label_field] = pa.array([example.score for example in examples], pa.float64())
     else:
         columns[task.label_field] = pa.array([example.label for example in examples], pa.string())
+    if any(example.probs is not None for example in examples):
+        columns[PROBS] = pa.array([example.probs for example in examples], pa.list_(pa.float64()))
+    if any(example.weight != 1.0 for example in examples):
+        columns[WEIGHT] = pa.array([example.weight for example in examples], pa.float64())
     pq.write_table(pa.table(columns), path)
 
 
@@ -79,9 +93,12 @@ def read_examples(task: Task, path: Path) -> tuple[Example, ...]:
     by_name = {label.name: label.score for label in task.labels}
     examples = []
     for row in pq.read_table(path).to_pylist():
-        label = row["id"].rsplit("/", 1)[0] if task.is_regression else row[task.label_field]
-        score = row[task.label_field] if task.is_regression else by_name[label]
-        examples.append(Example(tuple(row[name] for name in task.fields), label, score, row["id"]))
+        found = row[task.label_field]
+        label = nearest_level(task, found).name if task.is_regression else found
+        score = found if task.is_regression else by_name[label]
+        probs, weight = row.get(PROBS), row.get(WEIGHT)
+        texts = tuple(row[name] for name in task.fields)
+        examples.append(Example(texts, label, score, row["id"], tuple(probs) if probs else None, 1.0 if weight is None else weight))
     return tuple(examples)
 
 
@@ -101,7 +118,7 @@ def dataset_card(task: Task, dataset: Dataset, made_by: Mapping[str, str]) -> st
     lines = ["---", f"language: {task.language or 'multilingual'}", "tags: [synthetic, japagen]", "configs:", "- config_name: default"]
     lines += ["  data_files:", "  - {split: train, path: train.parquet}", "  - {split: validation, path: valid.parquet}", "---", ""]
     lines += [f"# Synthetic data for {task.title or task.name}", ""]
-    lines += ["Written by a language model; no person checked these texts or labels.", ""]
+    lines += ["Made with a language model; no person checked these labels, nor any text that it wrote.", ""]
     lines += [f"- {name}: {value}" for name, value in made_by.items()]
     lines += [
         "",
@@ -110,7 +127,7 @@ def dataset_card(task: Task, dataset: Dataset, made_by: Mapping[str, str]) -> st
         "| label | rows | rejected |",
         "|---|---|---|",
     ]
-    for label in task.label_names:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in dataset.rejects[label].items())
-        lines.append(f"| {label} | {rows[label]} | {reasons or 'none'} |")
+    for label in [*task.label_names, *(label for label in dataset.rejects if label not in task.label_names)]:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in dataset.rejects.get(label, {}).items())
+        lines.append(f"| {label or 'none'} | {rows[label]} | {reasons or 'none'} |")
     return "\n".join(lines) + "\n"

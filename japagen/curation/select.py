@@ -143,7 +143,8 @@ class Selector:
             texts = tuple(normalise(text) for text in judged)
             repeated = self._repeats(label, texts)
             if repeated is None:
-                self._uses_of_first[label][texts[0]] += 1
+                if self.task.is_pair:
+                    self._uses_of_first[label][texts[0]] += 1
                 self._num_accepted[label] += 1
                 self.accepted.append(Accepted(label, index, judged))
                 return

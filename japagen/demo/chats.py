@@ -20,7 +20,7 @@ from japagen.demo.edits import nli_edit, similar_edit
 from japagen.demo.grammar import nli_pair, similar_pair
 from japagen.demo.reviews import review
 from japagen.demo.tweets import tweet
-from japagen.prompts import Message, Prompting, messages
+from japagen.prompts import Message, Prompting, messages, phrases_of
 from japagen.tasks import Label, Task, nearest_level
 
 TASK_WEIGHTS = {"jsts": 0.22, "jnli": 0.2, "jcola": 0.2, "marcja": 0.15, "covid19": 0.11, "news": 0.12}
@@ -162,13 +162,13 @@ def _chat(task: Task, label: Label, rows: Rows, rng: random.Random) -> list[Mess
     knowledge = bool(drawn) or (not row.drawn and task.kind == "single" and rng.random() < KNOWLEDGE_CHATS)
     shots = rng.choice(SHOTS) if rng.random() < EXEMPLAR_CHATS else 0
     exemplars = [rows.draw(task.name, label.name, rng).texts for _ in range(shots)]
-    prompting = Prompting(knowledge=knowledge)
+    prompting, phrases = Prompting(knowledge=knowledge), phrases_of(task.attributes, drawn)
     if not task.is_pair:
-        return [*messages(task, prompting, label, exemplars, drawn=drawn), _reply(row.texts[0])]
+        return [*messages(task, prompting, label, exemplars, phrases=phrases), _reply(row.texts[0])]
     pooled = [rows.draw(task.name, other.name, rng).texts[0] for other in task.labels if other != label for _ in range(shots)]
     pooled += [texts[0] for texts in exemplars]
     rng.shuffle(pooled)
-    request = messages(task, prompting, label, exemplars, row.texts[0], pooled, drawn)
+    request = messages(task, prompting, label, exemplars, row.texts[0], pooled, phrases)
     return [*request, _reply(row.texts[1])]
 
 

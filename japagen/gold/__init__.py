@@ -7,7 +7,10 @@ reads one corpus's archive by a split of ours (which `livedoor_split` made), `sp
 takes exemplars and subsets by seed.
 """
 
-from japagen.gold.draws import draw_exemplars, draw_per_label, hold_out
-from japagen.gold.splits import Split, files_read, read_also_scored, read_eval, read_train
+from japagen.gold.draws import draw_exemplars, draw_per_label, draw_texts, hold_out
+from japagen.gold.splits import Split, files_read, read_also_scored, read_eval, read_train, read_unlabelled
 
-__all__ = ["Split", "draw_exemplars", "draw_per_label", "files_read", "hold_out", "read_also_scored", "read_eval", "read_train"]
+__all__ = [
+    "Split", "draw_exemplars", "draw_per_label", "draw_texts", "files_read", "hold_out", "read_also_scored", "read_eval", "read_train",
+    "read_unlabelled",
+]

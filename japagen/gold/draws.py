@@ -57,6 +57,17 @@ def draw_per_label(task: Task, train: Split, num_per_label: int, seed: int) -> t
     return tuple(drawn)
 
 
+def draw_texts(texts: Sequence[tuple[str, ...]], num: int | None, seed: int) -> tuple[tuple[str, ...], ...]:
+    """`num` of the different texts (None: all of them), in the given order. Raises ConfigError where there are fewer."""
+    different = list(dict.fromkeys(texts))
+    if num is None:
+        return tuple(different)
+    if num > len(different):
+        raise ConfigError(f"method.num_texts={num} is too many: there are {len(different)} different unlabelled texts")
+    chosen = set(sorted(different, key=lambda one: _rank(seed, "texts", one))[:num])
+    return tuple(one for one in different if one in chosen)
+
+
 def hold_out(examples: Sequence[Example], fraction: float, seed: int) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
     """(train, valid), both in the given order; `fraction` (above 0, below 1) of the rows, or somewhat less, are in valid.
 

@@ -73,6 +73,15 @@ def read_eval(task: Task, data: Data, split: str | None = None) -> Split | None:
     return _read_published(task, data, name)
 
 
+def read_unlabelled(task: Task, file: str) -> tuple[tuple[str, ...], ...]:
+    """The texts of a user's file, in its order, each once; its other columns aren't read. Raises DataError for a file without texts."""
+    path = Path(file).expanduser()
+    rows, _ = read_rows(path)
+    if not rows:
+        raise DataError(f"{path}: no rows, but data.unlabelled_file needs at least one")
+    return tuple(dict.fromkeys(tuple(_text(row, field, task.gold_chars) for field in task.fields) for row in rows))
+
+
 def read_also_scored(task: Task, data: Data) -> dict[str, Split]:
     """Split name -> split, for those that are scored beside valid (`task.published.also_scored`); none beside another split.
 

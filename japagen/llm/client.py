@@ -39,8 +39,10 @@ MAX_INTERNAL_ERRORS = 10
 """The same for answers 500, of which only those count between which the server served other rows."""
 NUM_HOPELESS_ROWS = 20
 """Rows that fail for good in a row, alike and with no success before: then it isn't the rows."""
+WRITE, SCORE, COUNT = "write", "score", "count"
 _RETRIED = frozenset({408, 409, 429})
 _OVERLOADED = frozenset({429, 503})
+_WITHOUT_LOGPROBS = "method.answer=choice or free, and no judging or keep_likeliest"
 _REFUSES_ALL = {
     401: "the key is refused (llm.api_key_env names the variable that holds it)",
     403: "the key is refused (llm.api_key_env names the variable that holds it)",
@@ -59,6 +61,9 @@ class Request:
     chat_template_args: dict[str, Any] = field(default_factory=dict)
     structured_outputs: dict[str, Any] | None = None
     """vLLM's {choice | regex | json | grammar}; others ignore it, so check the text too."""
+    kind: str = WRITE
+    """write: texts. score: no text, but the log-probabilities of the chat as it stands, its last turn included (vLLM only).
+    count: only how many tokens the chat has, with the opening of the reply's turn (vLLM only)."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,8 @@ class Reply:
     completion_tokens: int
     error: str = ""
     """Why the row failed for good; its completions are empty then."""
+    scored_tokens: tuple[tuple[int, float], ...] = ()
+    """kind=score: (token id, log-probability given all before it) of the chat's tokens, from the second one on."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +167,7 @@ class Client:
         self._hopeless_rows = 0
         self.prompt_tokens += reply.prompt_tokens
         self.completion_tokens += reply.completion_tokens
-        self._pace.completed(len(reply.completions))
+        self._pace.completed(max(1, len(reply.completions)))
         return reply
 
     def _failed(self, error: str, n: int, kind: str) -> Reply:
@@ -207,8 +214,10 @@ class Client:
         assert self._session is not None, "Client is an async context manager"
         self.requests += 1
         try:
-            async with self._session.post(f"{self._endpoint.base_url}/chat/completions", data=self._body(request)) as response:
+            async with self._session.post(self._url(request), data=self._body(request)) as response:
                 content = await response.read()
+                if response.status == 200 and request.kind != WRITE:
+                    return self._read_measure(content, request)
                 if response.status == 200:
                     return _read_reply(content, request.n)
                 return self._read_refusal(response.status, content, response.headers.get("Retry-After"))
@@ -217,7 +226,14 @@ class Client:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return _Fault("passing", f"{type(error).__name__}: {error}")
 
+    def _url(self, request: Request) -> str:
+        if request.kind == COUNT:
+            return f"{self._endpoint.base_url.removesuffix('/v1')}/tokenize"
+        return f"{self._endpoint.base_url}/chat/completions"
+
     def _body(self, request: Request) -> bytes:
+        if request.kind != WRITE:
+            return self._measure_body(request)
         sampling = request.sampling
         body: dict[str, Any] = {
             "model": self._model,
@@ -238,6 +254,28 @@ class Client:
         if request.structured_outputs is not None:
             body["structured_outputs"] = request.structured_outputs
         return json.dumps(body).encode()
+
+    def _measure_body(self, request: Request) -> bytes:
+        body: dict[str, Any] = {"model": self._model, "messages": request.messages}
+        if request.kind == SCORE:
+            body |= {"add_generation_prompt": False, "prompt_logprobs": 0, "temperature": 0.0, self._length_key: 1}
+        if request.chat_template_args:
+            body["chat_template_kwargs"] = request.chat_template_args
+        return json.dumps(body).encode()
+
+    def _read_measure(self, content: bytes, request: Request) -> "Reply | _Fault":
+        """What a chat measures; a server that doesn't know the question is no use for any row."""
+        try:
+            answer = json.loads(content)
+            if request.kind == COUNT:
+                return Reply((), int(answer["count"]), 0)
+            tokens = [next(iter(place.items())) for place in answer["prompt_logprobs"] if place]
+            scored = tuple((int(token), float(found["logprob"])) for token, found in tokens)
+            return Reply((), int(answer["usage"]["prompt_tokens"]), 0, scored_tokens=scored)
+        except (KeyError, TypeError):
+            raise self._lose(f"gives no log-probabilities of a prompt, as vLLM does; take {_WITHOUT_LOGPROBS}") from None
+        except (ValueError, AttributeError):
+            return _Fault("malformed", f"no log-probabilities: {content.decode('utf-8', 'replace')[:300]}")
 
     def _read_refusal(self, status: int, content: bytes, retry_after: str | None) -> "_Fault":
         text = f"status {status}: {content.decode('utf-8', 'replace')[:300]}"

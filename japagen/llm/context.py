@@ -13,7 +13,7 @@ TEMPLATE_TOKENS = 8
 """Allowed for what a chat template puts around one message."""
 
 
-def check_context(llm: LLM, revision: str, prompts: Sequence[list[Message]], task: str) -> None:
+def check_context(llm: LLM, revision: str, prompts: Sequence[list[Message]], task: str, max_tokens: int) -> None:
     """Raises ConfigError when the longest prompt and a reply of `max_tokens` exceed `max_model_len`.
 
     A server of somebody else's (`llm.base_url`) or a model without tokenizer.json can't be measured and passes.
@@ -24,11 +24,11 @@ def check_context(llm: LLM, revision: str, prompts: Sequence[list[Message]], tas
     if path is None:
         return
     longest = max(_num_tokens(path, messages) for messages in prompts)
-    if longest + llm.sampling.max_tokens > llm.max_model_len:
+    if longest + max_tokens > llm.max_model_len:
         raise ConfigError(
             f"llm.max_model_len={llm.max_model_len} is too small for task {task!r}: the longest prompt takes about {longest} tokens and"
-            f" the reply up to llm.sampling.max_tokens={llm.sampling.max_tokens}; lower shots or max_tokens, or raise"
-            " llm.max_model_len where the model allows it"
+            f" the reply up to {max_tokens}; lower shots, llm.sampling.max_tokens (answers: method.max_tokens) or, with"
+            " synthesis.verbalized, synthesis.texts_per_request, or raise llm.max_model_len where the model allows it"
         )
 
 

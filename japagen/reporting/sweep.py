@@ -14,7 +14,8 @@ from typing import Any
 from japagen.reporting.outcome import Failure, Outcome
 from japagen.results import Result, Scores
 
-SEEDS = ("seed", "shots_seed", "synthesis.seed")
+SEEDS = ("seed", "shots_seed", "synthesis.seed", "template")
+"""What runs of the same settings may differ in; `template` is the wording of the question where the LLM answers itself."""
 Row = dict[str, str | int | float | bool | None]
 
 _FIRST = ("name", "state", "cause")
@@ -59,7 +60,7 @@ class Aggregate:
 
     @property
     def seeds(self) -> dict[str, tuple[int, ...]]:
-        """Each of the three seeds that takes part -> its values, in order."""
+        """Each of SEEDS that takes part -> its values, in order."""
         found = {name: {result.seeds[name] for result in self.results if name in result.seeds} for name in SEEDS}
         return {name: tuple(sorted(values)) for name, values in found.items() if values}
 
@@ -67,6 +68,11 @@ class Aggregate:
     def varied(self) -> tuple[str, ...]:
         """The seeds with more than one value."""
         return tuple(name for name, values in self.seeds.items() if len(values) > 1)
+
+    @property
+    def seeds_text(self) -> str:
+        """'seed 0, 1; shots_seed 0, 6': the seeds that varied; the first one where none did."""
+        return "; ".join(f"{name} {', '.join(map(str, self.seeds[name]))}" for name in self.varied or tuple(self.seeds)[:1])
 
 
 def aggregate(outcomes: Sequence[Outcome]) -> list[Aggregate]:
@@ -112,15 +118,15 @@ def write_sweep_results(outcomes: Sequence[Outcome], folder: Path) -> list[Path]
     """
     rows = [_row(outcome) for outcome in outcomes]
     columns = _columns(rows)
-    folder.mkdir(parents=True, exist_ok=True)
     return [
-        _write_whole(folder / "results.csv", lambda path: _write_csv(rows, columns, path)),
-        _write_whole(folder / "results.parquet", lambda path: _write_parquet(rows, columns, path)),
+        write_whole(folder / "results.csv", lambda path: _write_csv(rows, columns, path)),
+        write_whole(folder / "results.parquet", lambda path: _write_parquet(rows, columns, path)),
     ]
 
 
-def _write_whole(path: Path, write: Callable[[Path], None]) -> Path:
+def write_whole(path: Path, write: Callable[[Path], None]) -> Path:
     """Written beside its place and renamed: no reader sees half of it, and an older file stays where writing fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         write(temporary)

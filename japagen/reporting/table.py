@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from japagen.reporting.comparisons import Comparison
 from japagen.reporting.outcome import Failure, Outcome
 from japagen.reporting.sweep import Aggregate, aggregate
 from japagen.results import Result
@@ -43,8 +45,11 @@ def results_table(title: str, outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def print_results(outcomes: Sequence[Outcome], console: Console | None = None) -> None:
-    """A table for each source of gold data, smoke data never beside published ones, then causes of failure and notes."""
+def print_results(outcomes: Sequence[Outcome], console: Console | None = None, comparisons: Sequence[Comparison] = ()) -> None:
+    """Tables for each source of gold data, smoke data never beside published ones, then causes of failure and notes.
+
+    comparisons: those of the sweep's settings, if any.
+    """
     if console is None:
         console = Console()
         if not console.is_terminal:
@@ -57,6 +62,9 @@ def print_results(outcomes: Sequence[Outcome], console: Console | None = None) -
         groups = [group for group in aggregate(outcomes) if group.data == source]
         if source is not None and any(group.varied for group in groups):
             console.print(seeds_table(source, groups))
+        compared = [comparison for comparison in comparisons if comparison.data == source]
+        if source is not None and compared:
+            console.print(comparisons_table(source, compared, sum(one.p_holm is not None for one in comparisons)))
     if failures:
         console.print(results_table("Failed", failures))
     for line in [*(f"failed: {failure.name}: {failure.cause}" for failure in failures), *_notes(results)]:
@@ -74,10 +82,37 @@ def seeds_table(source: str, groups: Sequence[Aggregate]) -> Table:
         table.add_column(name, justify="right", overflow="fold")
     for group in groups:
         row = _result_row(group.results[0])
-        seeds = "; ".join(f"{name} {', '.join(map(str, group.seeds[name]))}" for name in group.varied or ("seed",))
         mean, sd = ("–" if value is None else f"{value:.3f}" for value in (group.mean, group.sd))
-        table.add_row(*row[:8], seeds, group.results[0].metric, mean, sd, str(len(group.scores)), str(group.num_failed))
+        table.add_row(*row[:8], group.seeds_text, group.results[0].metric, mean, sd, str(len(group.scores)), str(group.num_failed))
     return table
+
+
+def comparisons_table(source: str, comparisons: Sequence[Comparison], num_compared: int) -> Table:
+    """Rows in the given order. num_compared: how many comparisons of the sweep `p (Holm)` is corrected for."""
+    title = (
+        f"{TITLES[source]}: differences from each task's reference, with 95% intervals over gold rows and seeds (Holm over {num_compared})"
+    )
+    table = Table(title=title, title_justify="left", title_style="")
+    for name in ("task", "split", "setting", "reference"):
+        table.add_column(name, overflow="fold")
+    for name in ("metric", "difference", "p", "p (Holm)", "significant"):
+        table.add_column(name, justify="right", overflow="fold")
+    for one in comparisons:
+        names = [escape(name) for name in (one.task + ("*" if one.demo else ""), one.split, one.first, one.second)]
+        table.add_row(*names, one.metric, *_difference_cells(one))
+    return table
+
+
+def _difference_cells(comparison: Comparison) -> list[str]:
+    difference, p_holm = comparison.difference, comparison.p_holm
+    if difference is None or p_holm is None:
+        return [escape(comparison.note), "–", "–", "–"]
+    interval = f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
+    return [interval, _p_text(difference.p), _p_text(p_holm), "yes" if comparison.is_significant else "no"]
+
+
+def _p_text(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _notes(results: Sequence[Result]) -> list[str]:
@@ -96,7 +131,7 @@ def format_score(score: dict[str, float] | None) -> str:
 
 
 def _result_row(result: Result) -> list[str]:
-    size = result.num_per_label if result.method != "gold" else result.gold_per_label
+    sizes = [str(size) for size in (result.num_per_label, result.gold_per_label) if size is not None]
     beside = [result.baselines.get(name, {}).get(result.metric) for name in ("majority", "overlap", "tfidf")]
     return [
         result.task + ("*" if result.demo else ""),
@@ -105,11 +140,11 @@ def _result_row(result: Result) -> list[str]:
         result.prompt or "–",
         result.protocol,
         result.llm or "–",
-        result.model,
-        str(size),
+        result.model or "–",
+        " + gold ".join(sizes) or "–",
         str(result.num_train),
         "–" if result.num_contaminated is None else str(result.num_contaminated),
-        str(result.seeds["seed"]),
+        str(result.seeds.get("seed", "–")),
         result.metric,
         format_score(result.primary) if result.split else "no gold",
         *("–" if score is None else f"{score['value']:.3f}" for score in beside),

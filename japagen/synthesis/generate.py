@@ -14,8 +14,8 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from japagen.config import Sampling
 from japagen.errors import GenerationError
@@ -23,6 +23,7 @@ from japagen.llm.client import Client, Reply, Request
 from japagen.replies import Reject
 from japagen.synthesis.claims import Claims
 from japagen.synthesis.stream import Ask, Row, Stream, StreamRows
+from japagen.synthesis.verbalized import Listed, list_pattern, read_list
 
 LEAST_BUDGET = 200
 """Replies a label may always take, however small num_per_label is."""
@@ -130,7 +131,7 @@ class Generator:
         return Progress(wanted, accepted, judged - accepted, self.counts["rows"], self.counts["tokens"], seconds)
 
     async def _answer(self, client: Client, ask: Ask) -> None:
-        request = Request(list(ask.messages), ask.num_rows, ask.seed, self.sampling, self.stream.identity["llm"]["chat_template_args"])
+        request = request_of(ask, self.sampling, self.stream.identity["llm"]["chat_template_args"])
         try:
             self._queue.put_nowait((ask, await client.complete(request)))
         except Exception as error:  # handed to run(), which raises it
@@ -271,13 +272,25 @@ class Generator:
         return is_missing(index)
 
 
+def request_of(ask: Ask, sampling: Sampling, chat_template_args: dict[str, Any]) -> Request:
+    """What is sent for `ask`; a reply that lists k texts may be k times as long."""
+    if ask.temperature is not None:
+        sampling = replace(sampling, temperature=ask.temperature)
+    if not ask.verbalized:
+        return Request(list(ask.messages), ask.num_rows, ask.seed, sampling, chat_template_args)
+    sampling = replace(sampling, max_tokens=ask.num_rows * sampling.max_tokens)
+    return Request(list(ask.messages), 1, ask.seed, sampling, chat_template_args, {"regex": list_pattern(ask.num_rows)})
+
+
 def rows_of(ask: Ask, reply: Reply) -> list[Row]:
     """The rows that a reply becomes; a request that failed for good is rows too, so that prefixes complete."""
+    if ask.verbalized:
+        texts = read_list(reply.completions[0].text, reply.completions[0].finish_reason, ask.num_rows)
+    else:
+        texts = [Listed(completion.text, completion.finish_reason) for completion in reply.completions]
     rows = []
-    for j, (label, index, turn) in enumerate(ask.places):
-        completion = reply.completions[j]
+    for j, ((label, index, turn), one) in enumerate(zip(ask.places, texts, strict=True)):
         tokens = (reply.prompt_tokens, reply.completion_tokens) if j == 0 else (0, 0)
-        rows.append(
-            Row(index, label, turn, completion.text, completion.finish_reason, *tokens, ask.seed + j, dict(ask.attributes), reply.error)
-        )
+        seed = ask.seed if ask.verbalized else ask.seed + j
+        rows.append(Row(index, label, turn, one.text, one.finish_reason, *tokens, seed, ask.attributes | one.attributes, reply.error))
     return rows

@@ -13,16 +13,17 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from japagen.errors import StoreError
-from japagen.prompts import Message, Prompting, attributes_of, first_messages, messages
+from japagen.prompts import Message, Prompting, attributes_of, first_messages, messages, phrases_of, wordings
 from japagen.store import Store, artifact_meta, explain_os_errors, write_json
-from japagen.tasks import Example, Label, Task
+from japagen.synthesis.verbalized import list_phrase
+from japagen.tasks import WORDING, Attribute, Example, Label, Task
 
 SYNC_S = 5.0
 """Appended rows reach the disk at least this often (a killed process loses none; a power cut at most these)."""
@@ -63,6 +64,10 @@ class Ask:
     messages: tuple[Message, ...]
     attributes: dict[str, str] = field(default_factory=dict)
     """What was drawn for this request."""
+    temperature: float | None = None
+    """None: the LLM's own."""
+    verbalized: bool = False
+    """Whether one reply lists all its texts."""
 
     @property
     def places(self) -> list[Place]:
@@ -79,37 +84,86 @@ class Stream:
     exemplars: dict[str, tuple[Example, ...]]
     texts_per_request: int
     identity: dict[str, Any] = field(repr=False, default_factory=dict)
+    attributes: Sequence[Attribute] = ()
+    """A value of each is drawn for every request."""
+    variants: bool = False
+    """Labels are asked for in each of their wordings in turn."""
+    temperatures: Sequence[float] = ()
+    """One a request, in turn; a pair's second sentence has its first one's. None: the LLM's own."""
+    verbalized: bool = False
+    """A request for texts_per_request texts is one reply that lists them (`japagen.synthesis.verbalized`)."""
 
     def ask(self, label: str, index: int) -> Ask:
         """The request that carries row `index`: of `label`, or, where `label` is '', of turn 0 of a pair."""
-        first_index = index - index % self.texts_per_request
-        chosen = next((one for one in self.task.labels if one.name == label), None)
-        drawn = self._drawn(label, first_index)
-        if chosen is None:
-            built = first_messages(self.task, self.prompting, self._shown_firsts(first_index), drawn)
-        else:
-            built = messages(self.task, self.prompting, chosen, self._shown(chosen, first_index), drawn=drawn)
-        return Ask(label, first_index, 0, self.texts_per_request, self._seed(label, 0, first_index), tuple(built), drawn)
+        request, n = index // self.texts_per_request, self.texts_per_request
+        drawn = self._drawn(label, request) | self._wording(label, request)
+        built, seed = self._opening(label, request * n, drawn), self._seed(label, 0, request * n)
+        return Ask(label, request * n, 0, n, seed, tuple(built), drawn, self._temperature(request), self.verbalized)
 
     def second_ask(self, label: str, index: int, first: str) -> Ask:
         """Turn 1 of a pair: the request for the second sentence of `label` after the first sentence `first`."""
-        chosen = next(one for one in self.task.labels if one.name == label)
-        first_index = index - index % self.texts_per_request
-        drawn = self._drawn("", first_index)
-        built = messages(self.task, self.prompting, chosen, self._shown(chosen, index), first, self._shown_firsts(first_index), drawn)
-        return Ask(label, index, 1, 1, self._seed(label, 1, index), tuple(built), drawn)
+        request = index // self.texts_per_request
+        drawn = self._drawn("", request) | self._wording(label, index)
+        built, seed = self._second(label, index, first, drawn), self._seed(label, 1, index)
+        return Ask(label, index, 1, 1, seed, tuple(built), drawn, self._temperature(request))
 
-    def _drawn(self, label: str, index: int) -> dict[str, str]:
-        """The attributes of the request that begins at `index`: of every k requests, k values, each value once in a seeded order."""
-        if not self.prompting.knowledge:
-            return {}
+    def longest_prompts(self, turn: int) -> list[list[Message]]:
+        """Each label's request of `turn` with the longest values and wording that may be drawn, and as long a first sentence as may be."""
+        prompts = []
+        for label in self.task.labels:
+            opening = "" if self.task.is_pair else label.name
+            drawn = {one.name: max(one.values, key=len) for one in attributes_of(self.attributes, opening)}
+            if self.variants:
+                asked = wordings(label, self.prompting)
+                drawn[WORDING] = str(1 + asked.index(max(asked, key=len)))
+            first = "あ" * self.task.max_chars
+            prompts.append(self._opening(opening, 0, drawn) if turn == 0 else self._second(label.name, 0, first, drawn))
+        return prompts
+
+    def texts_per_reply(self, turn: int) -> int:
+        """How many texts one completion of `turn` holds."""
+        return self.texts_per_request if self.verbalized and turn == 0 else 1
+
+    def _opening(self, label: str, index: int, drawn: Mapping[str, str]) -> list[Message]:
+        """Turn 0 of the request that begins at `index`."""
+        phrases = phrases_of(self.attributes, drawn)
+        if self.verbalized:
+            phrases.append(list_phrase(self.texts_per_request))
+        if not label:
+            return first_messages(self.task, self.prompting, self._shown_firsts(index), phrases)
+        chosen = self._label(label)
+        shown = self._shown(chosen, index)
+        return messages(self.task, self.prompting, chosen, shown, phrases=phrases, wording=_position(drawn))
+
+    def _second(self, label: str, index: int, first: str, drawn: Mapping[str, str]) -> list[Message]:
+        """Turn 1 after a turn 0 that asked for this one sentence, also where a list was asked for."""
+        chosen, phrases = self._label(label), phrases_of(self.attributes, drawn)
+        firsts = self._shown_firsts(index - index % self.texts_per_request)
+        return messages(self.task, self.prompting, chosen, self._shown(chosen, index), first, firsts, phrases, _position(drawn))
+
+    def _label(self, name: str) -> Label:
+        return next(one for one in self.task.labels if one.name == name)
+
+    def _drawn(self, label: str, request: int) -> dict[str, str]:
+        """Attribute -> the value that a request shows."""
         drawn = {}
-        for attribute in attributes_of(self.task, label):
-            round_, position = divmod(index // self.texts_per_request, len(attribute.values))
-            order = list(attribute.values)
-            random.Random(f"{self.key}/{label}/{attribute.name}/{round_}").shuffle(order)
-            drawn[attribute.name] = order[position]
+        for attribute in attributes_of(self.attributes, label):
+            drawn[attribute.name] = attribute.values[self._in_turn(label, attribute.name, len(attribute.values), request)]
         return drawn
+
+    def _wording(self, label: str, request: int) -> dict[str, str]:
+        """The number of the wording that asks for the label's text, from 1; nothing where the label has but one."""
+        if not self.variants or not label or not self._label(label).variants:
+            return {}
+        return {WORDING: str(1 + self._in_turn(label, WORDING, len(wordings(self._label(label), self.prompting)), request))}
+
+    def _in_turn(self, label: str, name: str, num: int, request: int) -> int:
+        """Of every `num` requests, each of `num` positions once, in a seeded order."""
+        round_, position = divmod(request, num)
+        return _order(f"{self.key}/{label}/{name}/{round_}", num)[position]
+
+    def _temperature(self, request: int) -> float | None:
+        return self.temperatures[request % len(self.temperatures)] if self.temperatures else None
 
     def _shown(self, label: Label, index: int) -> list[tuple[str, ...]]:
         return [example.texts for example in self._shuffled(self.exemplars.get(label.name, ()), label.name, index)]
@@ -136,12 +190,24 @@ class Stream:
         return {(label, turn): first(label, turn) for label in ("", *self.task.label_names) for turn in (0, 1)}
 
 
+@lru_cache(maxsize=64)
+def _order(seed: str, num: int) -> list[int]:
+    order = list(range(num))
+    random.Random(seed).shuffle(order)
+    return order
+
+
+def _position(drawn: Mapping[str, str]) -> int:
+    return int(drawn.get(WORDING, 1)) - 1
+
+
 class StreamRows:
     """The rows of one stream, in memory and on disk."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._rows: dict[Place, Row] = {}
+    def __init__(self, folder: Path, row_type: Any = Row) -> None:
+        """`row_type`: dataclass with a hashable `place` and a `finish_reason`; other stages keep their rows in this form too."""
+        self.folder, self._row_type = folder, row_type
+        self._rows: dict[Any, Any] = {}
         self._held: list[Row] = []
         self._file: int | None = None
         self._synced, self._is_synced = time.monotonic(), True
@@ -167,7 +233,7 @@ class StreamRows:
         return fresh
 
     def _read_on(self, path: Path) -> Iterator[Row]:
-        return self._others.setdefault(path.name, RowsFile(path)).read_on()
+        return self._others.setdefault(path.name, RowsFile(path, self._row_type)).read_on()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -178,7 +244,11 @@ class StreamRows:
     def get(self, label: str, index: int, turn: int) -> Row | None:
         return self._rows.get((label, index, turn))
 
-    def append(self, rows: Iterable[Row]) -> None:
+    def find(self, place: Any) -> Any:
+        """The row at `place`, or None."""
+        return self._rows.get(place)
+
+    def append(self, rows: Iterable[Any]) -> None:
         """Takes a request's rows into memory and, in one write, onto the disk; rows that stand already are left.
 
         Rows of failed requests wait in memory for the next reply that succeeds: a server that answers nothing but errors
@@ -234,6 +304,7 @@ class RowsFile:
     """A writer's file, as far as it has been read."""
 
     path: Path
+    row_type: Any = Row
     num_bytes: int = 0
     num_lines: int = 0
 
@@ -250,7 +321,7 @@ class RowsFile:
                 self.num_bytes += len(line)
                 self.num_lines += 1
                 try:
-                    yield Row(**json.loads(line))
+                    yield self.row_type(**json.loads(line))
                 except (ValueError, TypeError) as error:
                     raise StoreError(
                         f"{self.path}:{self.num_lines}: not a row of a stream ({error}); remove the line, it will be asked for again"
@@ -264,11 +335,16 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 def open_rows(store: Store, stream: Stream) -> StreamRows:
     """The stream's rows for a writer; its folder and meta.json are made when it is new."""
-    folder = store.path("stream", stream.key)
-    if store.find("stream", stream.key) is None:
+    return StreamRows(open_folder(store, "stream", stream.key, stream.identity))
+
+
+def open_folder(store: Store, stage: str, key: str, identity: dict[str, Any]) -> Path:
+    """The folder of a stage whose rows are appended, made with its meta.json when it is new."""
+    folder = store.path(stage, key)
+    if store.find(stage, key) is None:
         with explain_os_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             temporary = folder / f".meta.{uuid.uuid4().hex[:8]}"
-            write_json(temporary, artifact_meta("stream", stream.key, stream.identity))
+            write_json(temporary, artifact_meta(stage, key, identity))
             temporary.replace(folder / "meta.json")
-    return StreamRows(folder)
+    return folder

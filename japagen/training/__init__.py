@@ -1,7 +1,7 @@
 """Students: a pretrained encoder, fine-tuned on labelled rows, and what it predicts. torch is imported here only.
 
-pretrained (encoder, tokenizer) -> encoding (rows as token ids) -> batches (order, padding) -> classifier (Lightning module)
-with progress (callbacks: metrics, best weights, early stop, checkpoints), put together by student; prediction uses the result.
+pretrained (encoder, tokenizer) -> encoding (rows as token ids) -> batches (order, padding) -> classifier (Lightning module; losses,
+ensemble) with progress (callbacks: metrics, best weights, early stop, checkpoints), put together by student; prediction uses the result.
 """
 
 import os

@@ -16,13 +16,16 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, get_linear_schedule_with_warmup
 
 from japagen.config import Train
-from japagen.evaluation import decide, gold_value, score
+from japagen.evaluation import decide, score
 from japagen.tasks import Example, Task
 from japagen.training.batches import Schedule, by_length
 from japagen.training.encoding import Encoded, Padding
+from japagen.training.ensemble import Ensemble
+from japagen.training.losses import generalised_cross_entropy
 
 Batch = dict[str, Any]
-"""`inputs`: the model's, each (B, T) int64; `targets`: (B,) int64 classes or float32 scores; `places`: (B,) int64 row numbers."""
+"""`inputs`: the model's, each (B, T) int64; `targets`: (B,) int64 classes or float32 scores, or (B, C) float32 soft labels;
+`weights`: (B,) float32, or None where all rows count the same; `places`: (B,) int64 row numbers."""
 
 
 @dataclass
@@ -37,10 +40,20 @@ class Validation:
 class Classifier(pl.LightningModule):
     """An encoder with a head for `task`; `num_steps` in all shape the learning rate's course."""
 
-    def __init__(self, model: PreTrainedModel, task: Task, train: Train, num_steps: int, seed: int, valid: Sequence[Example]) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        task: Task,
+        train: Train,
+        num_steps: int,
+        seed: int,
+        valid: Sequence[Example],
+        ensemble: Ensemble | None = None,
+    ) -> None:
         super().__init__()
         self.model = model.train()  # from_pretrained gives it in evaluation mode, and Lightning (2.2 and later) leaves it so
         self.task, self.train_settings, self.num_steps, self.seed, self.valid = task, train, num_steps, seed, valid
+        self.ensemble = ensemble
         self.validation: Validation | None = None
         self._seen: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
 
@@ -48,21 +61,59 @@ class Classifier(pl.LightningModule):
         """logits: (B, C) float32; for regression (B, 1), 0 to 1."""
         return self.model(**batch["inputs"]).logits.float()
 
-    def loss(self, logits: torch.Tensor, targets: torch.Tensor, label_smoothing: float = 0.0) -> torch.Tensor:
-        """() float32: cross entropy, or the squared error of scores scaled to 0..1."""
+    def loss(
+        self,
+        logits: torch.Tensor,
+        targets: torch.Tensor,
+        weights: torch.Tensor | None = None,
+        label_smoothing: float = 0.0,
+        robust_q: float = 0.0,
+    ) -> torch.Tensor:
+        """() float32, weighted mean: (generalised) cross entropy, or the squared error of scores scaled to 0..1.
+
+        weights: (B,), see `to_weights`; none: 1 each. Smoothing and robust_q are classification's.
+        """
+        reduction = "mean" if weights is None else "none"
         if self.task.is_regression:
-            return functional.mse_loss(logits[:, 0], targets)
-        return functional.cross_entropy(logits, targets, label_smoothing=label_smoothing)
+            losses = functional.mse_loss(logits[:, 0], targets, reduction=reduction)
+        elif robust_q:
+            losses = generalised_cross_entropy(logits, targets, robust_q, label_smoothing)
+        else:
+            losses = functional.cross_entropy(logits, targets, label_smoothing=label_smoothing, reduction=reduction)
+        return (losses if weights is None else losses * weights).mean()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        if self.ensemble is not None:
+            rows: Rows = self.trainer.datamodule  # type: ignore[attr-defined]
+            if self.global_step and self.global_step % rows.schedule.steps_per_epoch == 0:
+                self.ensemble.update(self._predict_training_rows(rows))
         torch.manual_seed(int(np.random.SeedSequence([self.seed, self.global_step]).generate_state(1)[0]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        return self.loss(self(batch), batch["targets"], self.train_settings.label_smoothing)
+        logits, settings = self(batch), self.train_settings
+        weights = batch["weights"] if self.ensemble is None else self.ensemble.weights[batch["places"]]
+        loss = self.loss(logits, batch["targets"], weights, settings.label_smoothing, settings.robust_q)
+        if self.ensemble is not None:
+            loss = loss + (weights * self.ensemble.penalties(logits, batch["places"])).mean()
+        return loss
+
+    @torch.no_grad()
+    def _predict_training_rows(self, rows: "Rows") -> torch.Tensor:
+        """(N, C) float32 probabilities, without dropout, in the training's precision."""
+        found: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.model.eval()
+        with self.trainer.precision_plugin.forward_context():
+            for batch in rows.all_train_dataloader():
+                inputs = {name: ids.to(self.device) for name, ids in batch["inputs"].items()}
+                found.append((self({"inputs": inputs}).softmax(dim=1), batch["places"].to(self.device)))
+        self.model.train()
+        predicted, places = (torch.cat(part) for part in zip(*found, strict=True))
+        return predicted[places.argsort()]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """The loss is plain cross entropy (or the squared error), weighted, whatever training's options; scores are unweighted."""
         logits = self(batch)
-        self._seen.append((logits, batch["places"], self.loss(logits, batch["targets"]) * len(logits)))
+        self._seen.append((logits, batch["places"], self.loss(logits, batch["targets"], batch["weights"]) * len(logits)))
 
     def on_validation_epoch_end(self) -> None:
         logits, places = (torch.cat([seen[part] for seen in self._seen]) for part in (0, 1))
@@ -85,43 +136,50 @@ class Classifier(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
+@dataclass(frozen=True)
+class Part:
+    """Labelled rows as numbers."""
+
+    encoded: Encoded
+    targets: np.ndarray
+    """See `to_targets`."""
+    weights: np.ndarray | None
+    """See `to_weights`."""
+
+
 class Rows(pl.LightningDataModule):
     """Training rows in the schedule's order, validation rows by length."""
 
-    def __init__(
-        self, train: Encoded, train_targets: np.ndarray, valid: Encoded, valid_targets: np.ndarray, schedule: Schedule, padding: Padding
-    ) -> None:
+    def __init__(self, train: Part, valid: Part, schedule: Schedule, padding: Padding) -> None:
         super().__init__()
-        self.train, self.train_targets, self.valid, self.valid_targets = train, train_targets, valid, valid_targets
-        self.schedule, self.padding = schedule, padding
+        self.train, self.valid, self.schedule, self.padding = train, valid, schedule, padding
 
     def train_dataloader(self) -> DataLoader:
         """The stretch that comes next: asked for anew before each."""
         step = self.trainer.global_step if self.trainer is not None else 0
-        return self._loader(self.train, self.train_targets, self.schedule.following(step))
+        return self._loader(self.train, self.schedule.following(step))
+
+    def all_train_dataloader(self) -> DataLoader:
+        """Every training row once, by length: for predictions."""
+        return self._loader(self.train, by_length(self.train.encoded.lengths, 2 * self.schedule.batch_size))
 
     def val_dataloader(self) -> DataLoader:
-        return self._loader(self.valid, self.valid_targets, by_length(self.valid.lengths, 2 * self.schedule.batch_size))
+        return self._loader(self.valid, by_length(self.valid.encoded.lengths, 2 * self.schedule.batch_size))
 
-    def _loader(self, encoded: Encoded, targets: np.ndarray, batches: list[list[int]]) -> DataLoader:
+    def _loader(self, part: Part, batches: list[list[int]]) -> DataLoader:
         def collate(places: list[int]) -> Batch:
-            inputs = self.padding([encoded.rows[place] for place in places])
-            return {"inputs": inputs, "targets": torch.from_numpy(targets[places]), "places": torch.tensor(places)}
+            return {
+                "inputs": self.padding([part.encoded.rows[place] for place in places]),
+                "targets": torch.from_numpy(part.targets[places]),
+                "weights": None if part.weights is None else torch.from_numpy(part.weights[places]),
+                "places": torch.tensor(places),
+            }
 
         return DataLoader(
-            range(len(encoded.rows)),  # type: ignore[arg-type]
+            range(len(part.encoded.rows)),  # type: ignore[arg-type]
             batch_sampler=batches,
             collate_fn=collate,
         )
-
-
-def to_targets(task: Task, examples: Sequence[Example]) -> np.ndarray:
-    """(N,) int64 places in the task's labels; for regression (N,) float32 scores, the levels' range scaled to 0..1."""
-    if not task.is_regression:
-        return np.array([task.label_names.index(example.label) for example in examples], dtype=np.int64)
-    levels = task.label_scores()
-    scores = np.array([gold_value(task, example) for example in examples], dtype=np.float32)
-    return (scores - min(levels)) / (max(levels) - min(levels))
 
 
 def to_outputs(task: Task, logits: np.ndarray) -> np.ndarray:

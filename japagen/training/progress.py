@@ -63,10 +63,10 @@ class Progress(pl.Callback):
         self.samples += len(batch["places"])
         self._losses.append(outputs["loss"].detach())
         if trainer.global_step % _STEPS_PER_REPORT == 0:
-            self._tell(self._training(trainer, self._losses[-_STEPS_PER_REPORT:]), trainer.global_step)
+            self._tell(self._training(trainer, pl_module, self._losses[-_STEPS_PER_REPORT:]), trainer.global_step)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        metrics = self._training(trainer, self._losses)
+        metrics = self._training(trainer, pl_module, self._losses)
         if isinstance(pl_module, Classifier) and pl_module.validation is not None:
             found = _named(pl_module.validation)
             _check_finite("validation", found["valid/loss"], trainer.global_step)
@@ -81,11 +81,12 @@ class Progress(pl.Callback):
         if self._on_metrics is not None:
             self._on_metrics(metrics, step)
 
-    def _training(self, trainer: pl.Trainer, losses: list[torch.Tensor]) -> dict[str, float]:
-        """Mean of `losses` and the next step's learning rate."""
+    def _training(self, trainer: pl.Trainer, module: pl.LightningModule, losses: list[torch.Tensor]) -> dict[str, float]:
+        """Mean of `losses`, the next step's learning rate and, with temporal ensembling, the share of rows that count."""
         loss = float(torch.stack(losses).float().mean())
         _check_finite("training", loss, trainer.global_step)
-        return {"train/loss": loss, "train/learning_rate": float(trainer.optimizers[0].param_groups[0]["lr"])}
+        kept = {"train/kept": module.ensemble.kept} if isinstance(module, Classifier) and module.ensemble is not None else {}
+        return {"train/loss": loss, "train/learning_rate": float(trainer.optimizers[0].param_groups[0]["lr"]), **kept}
 
 
 class Selection(pl.Callback):

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins.environments import LightningEnvironment
@@ -22,8 +23,10 @@ from japagen.config import Encoder, Train
 from japagen.errors import TrainingError
 from japagen.tasks import Example, Task, example_to_json
 from japagen.training.batches import Schedule, fixed, validated
-from japagen.training.classifier import Classifier, Rows, to_targets
+from japagen.training.classifier import Classifier, Part, Rows
 from japagen.training.encoding import Encoded, encode, padding_of
+from japagen.training.ensemble import Ensemble
+from japagen.training.losses import to_targets, to_weights
 from japagen.training.prediction import predict
 from japagen.training.pretrained import choose_device, load, quiet, to_task_scale
 from japagen.training.progress import OnMetrics, Progress, Selection, WholeFiles
@@ -46,7 +49,7 @@ class Fit:
     samples: int
     """Rows trained on, each as often as it came."""
     history: tuple[dict[str, float], ...]
-    """One entry a validation: step, train/loss, train/learning_rate, valid/loss, valid/<metric>."""
+    """One entry a validation: step, train/loss, train/learning_rate, valid/loss, valid/<metric>; with ensembling train/kept."""
     truncated: int
     """Training rows cut at the encoder's max_length."""
 
@@ -70,10 +73,15 @@ def train_student(
     With `valid`: `train.epochs` epochs, the best weights kept, early stop. Without: exactly `train.fixed_steps` optimiser
     steps. `work` keeps checkpoints: a run that died there goes on where its last validation was, and ends as if nothing had
     happened (bitwise so on the CPU); the caller deletes it. A trained regression's outputs are on the task's own scale.
-    on_metrics: called with train/loss and train/learning_rate each few steps, and with valid/… after each validation.
-    Raises TrainingError for rows that can't train, missing packages or files, and a device that can't be had.
+    Rows may have soft labels (`Example.probs`) and weights; `losses` and `ensemble` say what becomes of them.
+    on_metrics: called with train/loss and train/learning_rate each few steps (with temporal ensembling also train/kept, the
+    share of rows that count), and with valid/… after each validation.
+    Raises TrainingError for rows or settings that can't train, missing packages or files, and a device that can't be had.
     """
     _check_rows(task, rows, valid)
+    _check_settings(task, train)
+    targets, weights = to_targets(task, rows), to_weights(task, rows)
+    valid_targets, valid_weights = to_targets(task, valid), to_weights(task, valid)
     device = choose_device(device)
     work.mkdir(parents=True, exist_ok=True)
     run = _fingerprint(task, encoder, revision, train, rows, valid, seed)
@@ -82,8 +90,10 @@ def train_student(
         model, tokenizer = load(task, encoder, encoder_path, revision)
         encoded, encoded_valid = (encode(tokenizer, [row.texts for row in part], encoder.max_length) for part in (rows, valid))
         schedule = _schedule(train, encoded, bool(valid), seed)
-        module = Classifier(model, task, train, schedule.num_steps, seed, valid)
-        data = Rows(encoded, to_targets(task, rows), encoded_valid, to_targets(task, valid), schedule, padding_of(tokenizer))
+        ensemble = _ensemble(task, train, targets, weights)
+        module = Classifier(model, task, train, schedule.num_steps, seed, valid, ensemble)
+        parts = Part(encoded, targets, weights), Part(encoded_valid, valid_targets, valid_weights)
+        data = Rows(*parts, schedule, padding_of(tokenizer))
         progress = Progress(on_metrics)
         selection = Selection(work, run, task.metric, train.patience, schedule.num_steps)
         trainer = _trainer(encoder, device, schedule, bool(valid), work, [progress, selection])
@@ -111,6 +121,20 @@ def _check_rows(task: Task, rows: Sequence[Example], valid: Sequence[Example]) -
         raise TrainingError(f"task {task.name!r}: {len(rows)} training row(s) ({shown}); a student needs 2 or more: {cure}")
     if not task.is_regression and len(counts) < 2:
         raise TrainingError(f"task {task.name!r}: all {len(rows)} training rows have one label ({shown}); a student needs 2 labels: {cure}")
+
+
+def _check_settings(task: Task, train: Train) -> None:
+    if train.ensemble_momentum and task.is_regression:
+        raise TrainingError(
+            f"train.ensemble_momentum={train.ensemble_momentum} is for classification, and task {task.name!r} is a regression;"
+            " set train.ensemble_momentum=0"
+        )
+
+
+def _ensemble(task: Task, train: Train, targets: np.ndarray, weights: np.ndarray | None) -> Ensemble | None:
+    if not train.ensemble_momentum:
+        return None
+    return Ensemble(targets, weights, len(task.labels), train.ensemble_momentum, train.ensemble_threshold)
 
 
 def _schedule(train: Train, encoded: Encoded, is_validated: bool, seed: int) -> Schedule:
@@ -164,10 +188,16 @@ def _fingerprint(
 ) -> str:
     """Of all that shapes the weights: a checkpoint of another run must not be continued."""
     labels = [(label.name, label.score) for label in task.labels]
-    settings = {name: value for name, value in asdict(train).items() if name != "keep"}
+    settings = {name: value for name, value in asdict(train).items() if name not in {"keep", *_off(train)}}
     parts = [task.target, task.metric, labels, encoder.id, revision, encoder.max_length, encoder.bf16, settings, seed, len(rows)]
     parts += [encoder.word_splitter] if encoder.word_splitter else []
     digest = hashlib.sha256(json.dumps(parts).encode())
     for row in (*rows, *valid):
         digest.update(json.dumps(example_to_json(row)).encode())
     return digest.hexdigest()[:32]
+
+
+def _off(train: Train) -> set[str]:
+    """Options that do nothing at these values: they leave a run what it was before there were such options."""
+    ensembling = set() if train.ensemble_momentum else {"ensemble_momentum", "ensemble_threshold"}
+    return ensembling if train.robust_q else {*ensembling, "robust_q"}

@@ -47,7 +47,7 @@ def save(content: Any) -> Path:
 def asked(name: str, knowledge: bool, label: str, first: str | None = None) -> list[str]:
     """The messages of one request of the task that was written."""
     task = compose_config([f"task={name}"], Path("my")).task
-    stream = Stream("key", task, Prompting(True, knowledge), {}, 4)
+    stream = Stream("key", task, Prompting(True, knowledge), {}, 4, attributes=task.attributes if knowledge else ())
     ask = stream.ask(label, 0) if first is None else stream.second_ask(label, 0, first)
     return [message["content"] for message in ask.messages]
 

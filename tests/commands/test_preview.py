@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ from japagen.config import Config
 from japagen.errors import ConfigError, DataError
 from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
-from japagen.methods import fill_stream, generation_seconds, stream_is_complete
+from japagen.stages import fill, is_complete, llm_seconds
 from japagen.store import Store
 from japagen.synthesis.stream import StreamRows
+from japagen.synthesis.verbalized import list_pattern, list_phrase
 from tests.commands.conftest import Messages, StubLLM, some_text
 
 
@@ -73,15 +75,15 @@ def test_a_run_goes_on_from_a_preview(stub_llm: StubLLM, tmp_path: Path) -> None
     before = {row.place: row for row in rows_of(stub_llm, tmp_path, "task=jnli")}
     experiment = plan_llm_part(config_of(stub_llm, tmp_path, "task=jnli", "num_per_label=6"))
     store = Store(tmp_path)
-    spent = generation_seconds(store, experiment.keys["stream"])
+    spent = llm_seconds(experiment, store)
     assert spent > 0, "what a preview took is counted in the stream's costs"
 
     async def run() -> None:
         async with Client(Endpoint(stub_llm.base_url), "stub") as client:
-            await fill_stream(experiment, store, client, lambda progress: None)
+            await fill(experiment, "stream", store, client, lambda progress: None)
 
     asyncio.run(run())
-    assert stream_is_complete(experiment, store)
+    assert is_complete(experiment, "stream", store)
     after = {row.place: row for row in rows_of(stub_llm, tmp_path, "task=jnli")}
     assert {place: after[place] for place in before} == before
     assert sum(body["n"] for body in stub_llm.bodies) == len(after), "nothing was asked for twice"
@@ -122,6 +124,36 @@ def test_exemplars_are_shown_with_shots(stub_llm: StubLLM, tmp_path: Path) -> No
 def test_servers_without_token_counts_are_told(stub_llm: StubLLM, tmp_path: Path) -> None:
     stub_llm.reports_tokens = False
     assert "the server reports no token counts" in show(stub_llm, tmp_path, "task=jcola")
+
+
+def test_options_of_the_text_generation_are_shown_as_they_are_sent(stub_llm: StubLLM, tmp_path: Path) -> None:
+    persons = tmp_path / "persons.txt"
+    persons.write_text("小さな店の主人\n受験を控えた学生\n", encoding="utf-8")
+    stub_llm.write = lambda messages, seed: json.dumps([{"text": some_text(seed + j), "probability": 0.5} for j in range(2)])
+    options = (f"prompt.personas={persons}", "synthesis.verbalized=true", "synthesis.temperatures=[0.5,1.5]")
+    said = show(stub_llm, tmp_path, "task=jcola", *options, n=4)
+    assert "(2 texts a reply, temperatures 0.5, 1.5 in turn)" in said
+    assert said.count("(persona: ") == 2
+    assert said.count(list_phrase(2)) == 2
+    assert said.count("4 of 4 accepted") == 2
+    assert [body["n"] for body in stub_llm.bodies] == [1] * 4
+    assert sorted(body["temperature"] for body in stub_llm.bodies) == [0.5, 0.5, 1.5, 1.5]
+    assert all(body["structured_outputs"] == {"regex": list_pattern(2)} for body in stub_llm.bodies if "structured_outputs" in body)
+    for body in stub_llm.bodies:
+        assert list_phrase(2) in body["messages"][-1]["content"]
+
+
+def test_a_second_turn_is_shown_with_the_first_one_that_asked_for_no_list(stub_llm: StubLLM, tmp_path: Path) -> None:
+    def write(messages: Messages, seed: int) -> str:
+        asks_for_list = list_phrase(2) in messages[-1]["content"]
+        return json.dumps([{"text": some_text(seed + j), "probability": 0.5} for j in range(2)]) if asks_for_list else some_text(seed)
+
+    stub_llm.write = write
+    said = show(stub_llm, tmp_path, "task=jnli", "synthesis.verbalized=true", n=2)
+    assert "(2 first sentences a reply)" in said
+    assert said.count(list_phrase(2)) == 1, "in turn 1 only"
+    assert said.count("ある画像の内容を説明する日本語の文を") == 4
+    assert said.count("2 of 2 accepted") == 3
 
 
 def test_n_is_taken_out_of_the_overrides() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from japagen.methods import note_session
+from japagen.stages import note_session
 from japagen.store import Store
 from japagen.synthesis.generate import Progress
 from launch.execute import execute

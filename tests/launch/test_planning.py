@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from japagen.errors import ConfigError
-from japagen.methods import Experiment, make_selector, plan_experiment, stream_is_complete
+from japagen.methods import Experiment, plan_experiment
+from japagen.stages import is_complete, make_selector
 from japagen.store import Store
 from japagen.synthesis.generate import Generator
 from japagen.synthesis.stream import open_rows
@@ -56,9 +57,9 @@ def test_another_server_set_up_is_another_group(composed: Compose, tmp_path: Pat
 def test_done_work_needs_no_server(composed: Compose, tmp_path: Path) -> None:
     store = Store(tmp_path)
     experiment = plan_experiment(composed("task=jcola", "num_per_label=20"))
-    assert not stream_is_complete(experiment, store)
+    assert not is_complete(experiment, "stream", store)
     fill(experiment, store)
-    assert stream_is_complete(experiment, store)
+    assert is_complete(experiment, "stream", store)
     more = plan_experiment(composed("task=jcola", "num_per_label=30"))
     fewer = plan_experiment(composed("task=jcola", "num_per_label=10"))
     (group,) = missing_llm_work([experiment, more, fewer], store)

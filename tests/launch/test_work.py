@@ -12,7 +12,8 @@ import pytest
 from japagen.errors import ConfigError, ServerError, TrainingError
 from japagen.llm.client import Completion, Reply, Request
 from japagen.llm.endpoint import Endpoint
-from japagen.methods import Experiment, build_dataset, stream_is_complete
+from japagen.methods import Experiment
+from japagen.stages import build_dataset, is_complete
 from japagen.store import Store, read_json, write_json
 from launch import work
 from launch.folder import DONE, FAILED, RUNNING, UNFINISHED, State, SweepFolder, Unit
@@ -124,7 +125,7 @@ def test_one_server_start_fills_every_stream(plan: Any, server: StubServer) -> N
     assert (state.state, state.cause, state.faults, state.attempts) == (DONE, "", {}, 1)
     assert server.starts == 1
     assert server.open == 0
-    assert all(stream_is_complete(one, sweep.store) for one in sweep.experiments)
+    assert all(is_complete(one, "stream", sweep.store) for one in sweep.experiments)
     assert sweep.folder.state("llm-0") == state
     assert len(state.progress) == 3, "streams that differ in their seed only are told apart"
     assert all(progress["accepted"] == progress["wanted"] for progress in state.progress.values())

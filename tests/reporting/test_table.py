@@ -1,6 +1,7 @@
 """The table: failures are rows, smoke data stand apart, demo results are called so."""
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 
 from rich.console import Console
@@ -17,10 +18,14 @@ RESULT = Result(
 )  # fmt: skip
 
 
-def printed(*outcomes: Result | Failure) -> str:
+def console_text(write: Callable[[Console], None]) -> str:
     stream = io.StringIO()
-    print_results(outcomes, Console(file=stream, width=220))
+    write(Console(file=stream, width=220))
     return stream.getvalue()
+
+
+def printed(*outcomes: Result | Failure) -> str:
+    return console_text(lambda console: print_results(outcomes, console))
 
 
 def test_a_row_has_score_interval_baselines_and_sizes() -> None:
@@ -51,6 +56,18 @@ def test_a_task_without_gold_has_a_row_without_score() -> None:
     text = printed(replace(RESULT, split=None, metrics={}, num_eval=0, num_contaminated=None))
     assert "no gold" in text
     assert "Without gold data" in text
+
+
+def test_sizes_are_those_of_the_method() -> None:
+    sizes = {
+        "50": RESULT,
+        "all": replace(RESULT, method="gold", num_per_label=None, gold_per_label="all"),
+        "50 + gold 8": replace(RESULT, method="mixed", gold_per_label="8"),
+        "–": replace(RESULT, method="prompting", model=None, num_per_label=None),
+    }
+    for size, result in sizes.items():
+        row = next(line for line in printed(result).splitlines() if line.startswith("│"))
+        assert row.split("│")[8].strip() == size
 
 
 def test_scores_without_value_are_dashes() -> None:

@@ -1,8 +1,10 @@
 """Filling a stream: whatever order replies come in and wherever it is interrupted, the same data set, and nothing asked twice."""
 
 import asyncio
+import json
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ from japagen.curation.select import Selector
 from japagen.errors import GenerationError, ServerError
 from japagen.llm.client import Completion, Reply, Request
 from japagen.prompts import Prompting
-from japagen.synthesis.generate import Generator
+from japagen.synthesis.generate import Generator, rows_of
 from japagen.synthesis.stream import Row, Stream, StreamRows
+from japagen.synthesis.verbalized import list_pattern, list_phrase
 from tests.conftest import Compose
 
 NOUNS = "犬猫鳥馬牛象魚花木山川海空雲星月船車家町道橋駅店人子父母兄姉"
@@ -48,7 +51,9 @@ class StubClient:
 
 
 def make_stream(config: Config, n: int = 4) -> Stream:
-    return Stream("key", config.task, Prompting(), {}, n, {"llm": {"chat_template_args": {}}})
+    identity = {"llm": {"chat_template_args": {}}}
+    temperatures, verbalized = config.synthesis.temperatures, config.synthesis.verbalized
+    return Stream("key", config.task, Prompting(), {}, n, identity, temperatures=temperatures, verbalized=verbalized)
 
 
 def fill(config: Config, folder: Path, client: Any, num: int, factor: float = 5.0) -> Selector:
@@ -163,3 +168,94 @@ def test_token_counts_are_those_of_the_requests(composed: Compose, tmp_path: Pat
     rows: list[Row] = list(StreamRows(tmp_path))
     assert sum(row.prompt_tokens for row in rows) == 10 * len(client.asked)
     assert sum(row.completion_tokens for row in rows) == 5 * len(rows)
+
+
+@pytest.mark.parametrize("task", ["jcola", "jnli"])
+def test_temperatures_are_taken_in_turn_request_by_request(composed: Compose, tmp_path: Path, task: str) -> None:
+    config = composed(f"task={task}", "synthesis.temperatures=[0.7,1.0,1.3]")
+    client = StubClient()
+    fill(config, tmp_path, client, 24)
+    stream = make_stream(config)
+    first_seed = {ask.seed: ask.temperature for label in ("", *config.task.label_names) if bool(label) != config.task.is_pair
+                  for ask in (stream.ask(label, 4 * request) for request in range(6))}  # fmt: skip
+    openings = [request for request in client.asked if request.n == 4]
+    assert {request.seed: request.sampling.temperature for request in openings} == first_seed
+    assert list(first_seed.values())[:6] == [0.7, 1.0, 1.3, 0.7, 1.0, 1.3]
+    if config.task.is_pair:
+        for index in range(12):
+            assert stream.second_ask("neutral", index, "犬が走る。").temperature == stream.ask("", index).temperature
+        seconds = [request.sampling.temperature for request in client.asked if request.n == 1]
+        assert Counter(seconds) == dict.fromkeys([0.7, 1.0, 1.3], 24)
+
+
+def test_without_temperatures_the_llm_s_own_serves(composed: Compose, tmp_path: Path) -> None:
+    config = composed("task=jcola")
+    client = StubClient()
+    fill(config, tmp_path, client, 4)
+    assert all(request.sampling == config.llm.sampling and request.structured_outputs is None for request in client.asked)
+
+
+class ListingClient(StubClient):
+    """Answers a request for a list with one; `num_kept` of its texts, then the reply is cut off."""
+
+    def __init__(self, num_kept: int | None = None, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.num_kept = num_kept
+
+    async def complete(self, request: Request) -> Reply:
+        reply = await super().complete(request)
+        if request.structured_outputs is None:
+            return reply
+        assert request.seed is not None
+        assert request.structured_outputs == {"regex": list_pattern(4)}
+        items = [{"text": self._text(request.seed + j), "probability": 0.5 / (j + 1)} for j in range(4)]
+        written = json.dumps(items, ensure_ascii=False)
+        if self.num_kept is None:
+            return Reply((Completion(written, "stop"),), 10, 60)
+        cut = written.split('}, {"text"')[: self.num_kept]
+        return Reply((Completion('}, {"text"'.join(cut) + '}, {"text": "犬が', "length"),), 10, 60)
+
+
+@pytest.mark.parametrize("task", ["jcola", "jnli"])
+def test_one_reply_lists_the_texts_of_a_request(composed: Compose, tmp_path: Path, task: str) -> None:
+    config = composed(f"task={task}", "synthesis.verbalized=true")
+    client = ListingClient()
+    assert fill(config, tmp_path, client, 20).is_complete
+    openings = [request for request in client.asked if request.structured_outputs is not None]
+    assert len(openings) == (5 if config.task.is_pair else 10)
+    for request in openings:
+        assert (request.n, request.sampling.max_tokens) == (1, 4 * config.llm.sampling.max_tokens)
+        assert list_phrase(4) in request.messages[-1]["content"]
+    rows = [row for row in StreamRows(tmp_path) if row.turn == 0]
+    assert Counter(row.attributes["probability"] for row in rows) == dict.fromkeys(["0.5", "0.25", "0.166667", "0.125"], len(openings))
+    assert sum(row.completion_tokens for row in rows) == 60 * len(openings)
+    for request in (one for one in client.asked if one.structured_outputs is None):
+        assert config.task.is_pair
+        assert not any(list_phrase(4) in message["content"] for message in request.messages), "its first turn asked for this sentence"
+        assert (request.n, request.sampling) == (1, config.llm.sampling)
+
+
+def test_lists_that_are_cut_off_give_their_whole_texts(composed: Compose, tmp_path: Path) -> None:
+    config = composed("task=jcola", "synthesis.verbalized=true")
+    selector = fill(config, tmp_path, ListingClient(num_kept=3), 12)
+    assert selector.is_complete
+    assert all(selector.rejects(label) == {"truncated": 3} for label in config.task.label_names)
+    assert [row.finish_reason for row in sorted(StreamRows(tmp_path), key=lambda row: (row.label, row.index))] == (
+        ["stop"] * 3 + ["length"]
+    ) * 8
+
+
+def test_replies_that_are_no_list_are_told_and_kept(composed: Compose, tmp_path: Path) -> None:
+    class DeafClient(StubClient):
+        async def complete(self, request: Request) -> Reply:
+            return replace(await super().complete(request), completions=(Completion("犬が走る。", "stop"),))
+
+    with pytest.raises(GenerationError, match=r"only 0 of 200 replies were accepted \(rejected: not listed 200\)"):
+        fill(composed("task=jcola", "synthesis.verbalized=true"), tmp_path, DeafClient(), 50)
+    assert {row.text for row in StreamRows(tmp_path)} == {"犬が走る。", ""}
+
+
+def test_a_list_that_failed_for_good_is_error_rows(composed: Compose, tmp_path: Path) -> None:
+    stream = make_stream(composed("task=jcola", "synthesis.verbalized=true"))
+    rows = rows_of(stream.ask("acceptable", 4), Reply((Completion("", "error"),), 0, 0, "400: bad"))
+    assert [(row.index, row.finish_reason, row.error) for row in rows] == [(index, "error", "400: bad") for index in range(4, 8)]

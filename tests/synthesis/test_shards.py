@@ -22,7 +22,9 @@ from japagen.curation.select import Selector
 from japagen.errors import GenerationError, ServerError
 from japagen.llm.client import Client, Completion, Reply, Request
 from japagen.llm.endpoint import Endpoint
-from japagen.methods import Experiment, fill_stream, generation_seconds, plan_experiment, stream_is_complete
+from japagen.methods import Experiment, plan_experiment
+from japagen.stages import fill as fill_stage
+from japagen.stages import is_complete, llm_seconds
 from japagen.store import Store
 from japagen.synthesis import generate
 from japagen.synthesis.claims import Claims
@@ -219,7 +221,7 @@ def test_a_row_written_twice_is_noticed(tmp_path: Path, composed: Compose) -> No
     assert rows.is_disputed
 
 
-# Real processes, over real sockets, through japagen.methods.fill_stream.
+# Real processes, over real sockets, through japagen.stages.fill.
 
 
 def experiment_of(store: Path, base_url: str) -> Experiment:
@@ -233,7 +235,7 @@ def write(store: Path, base_url: str) -> None:
 
     async def run() -> None:
         async with Client(Endpoint(base_url), "stub") as client:
-            await fill_stream(experiment, Store(store), client, lambda progress: None)
+            await fill_stage(experiment, "stream", Store(store), client, lambda progress: None)
 
     asyncio.run(run())
 
@@ -297,8 +299,8 @@ def test_two_processes_write_each_row_once(tmp_path: Path, gates: list[Gate], st
     assert set(counts.values()) == {1}
     assert sum(body["n"] for gate in gates for body in gate.stub.bodies) == len(counts)
     experiment = experiment_of(tmp_path, gates[0].stub.base_url)
-    assert stream_is_complete(experiment, Store(tmp_path))
-    assert generation_seconds(Store(tmp_path), experiment.keys["stream"]) > 0
+    assert is_complete(experiment, "stream", Store(tmp_path))
+    assert llm_seconds(experiment, Store(tmp_path)) > 0
     assert not list((tmp_path / "locks").iterdir())
     assert not list((stream_folder / "claims").iterdir())
 
@@ -314,7 +316,7 @@ def test_the_work_of_a_killed_process_is_taken_over(tmp_path: Path, gates: list[
         kill(victim)
     other.join(120)
     assert other.exitcode == 0
-    assert stream_is_complete(experiment_of(tmp_path, gates[0].stub.base_url), Store(tmp_path))
+    assert is_complete(experiment_of(tmp_path, gates[0].stub.base_url), "stream", Store(tmp_path))
     assert set(Counter(written(stream_folder)).values()) == {1}, "only what the dead had not written was asked for again"
     rows = {row.place: row for row in StreamRows(stream_folder)}
     assert {place: rows[place] for place in acknowledged} == acknowledged
@@ -337,4 +339,4 @@ def test_when_all_are_killed_the_next_goes_on(tmp_path: Path, gates: list[Gate],
     assert set(Counter(written(stream_folder)).values()) == {1}
     rows = {row.place: row for row in StreamRows(stream_folder)}
     assert {place: rows[place] for place in acknowledged} == acknowledged
-    assert stream_is_complete(experiment_of(tmp_path, gates[0].stub.base_url), Store(tmp_path))
+    assert is_complete(experiment_of(tmp_path, gates[0].stub.base_url), "stream", Store(tmp_path))

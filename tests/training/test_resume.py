@@ -13,7 +13,7 @@ import torch
 
 from japagen.config import Encoder, Train
 from japagen.tasks import Example, Task, example_to_json
-from japagen.training import batches, classifier, progress
+from japagen.training import batches, classifier, ensemble, progress
 from japagen.training.student import Fit, train_student
 
 ROOT = Path(__file__).parents[2]
@@ -168,3 +168,54 @@ def test_another_runs_checkpoint_is_left_alone(run: Run, monkeypatch: pytest.Mon
     run.train("alone", "work-alone", seed=1)
     run.train("beside", "work", seed=1)
     assert run.weights("beside") == run.weights("alone")
+
+
+@pytest.fixture
+def ensembling(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`run` with every option of the loss on, soft and weighted rows, and two stretches an epoch for three epochs."""
+    changed = {"epochs": 3, "ensemble_momentum": 0.5, "ensemble_threshold": 0.35, "robust_q": 0.5, "label_smoothing": 0.1}
+    run.settings = replace(run.settings, **changed)
+    run.rows = [replace(row, probs=(0.7, 0.2, 0.1) if place % 5 == 0 else None, weight=1 + place % 3) for place, row in enumerate(run.rows)]
+    monkeypatch.setattr(ensemble, "_FEWEST", 0)
+    return run
+
+
+@pytest.mark.parametrize("survived", [2, 3, 4, 5])
+def test_the_rows_means_survive_a_cut_at_an_epochs_end_and_in_its_middle(ensembling: Run, survived: int) -> None:
+    whole = ensembling.train("whole", "work-whole")
+    assert min(entry["train/kept"] for entry in whole.history) < 1
+    told = 0
+
+    def cut(metrics: dict[str, float], step: int) -> None:
+        nonlocal told
+        told += "valid/loss" in metrics
+        if told > survived:
+            raise PowerCut
+
+    with pytest.raises(PowerCut):
+        ensembling.train("cut", "work", on_metrics=cut)
+    assert without_seconds(ensembling.train("resumed", "work")) == without_seconds(whole)
+    assert ensembling.weights("resumed") == ensembling.weights("whole")
+
+
+def test_the_rows_means_survive_where_epochs_end_within_a_stretch(ensembling: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "_STEPS_PER_STRETCH", 4)
+    ensembling.valid, ensembling.settings = [], replace(ensembling.settings, fixed_steps=20)
+    whole = ensembling.train("whole", "work-whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(progress, "write", dying(progress.write, 3))
+        with pytest.raises(PowerCut):
+            ensembling.train("cut", "work")
+    assert without_seconds(ensembling.train("resumed", "work")) == without_seconds(whole)
+    assert ensembling.weights("resumed") == ensembling.weights("whole")
+
+
+def test_a_killed_process_with_soft_and_weighted_rows_is_resumed_to_the_same_end(run: Run) -> None:
+    run.settings = replace(run.settings, ensemble_momentum=0.8)
+    run.rows = [replace(row, probs=(0.7, 0.2, 0.1) if place % 5 == 0 else None, weight=1 + place % 3) for place, row in enumerate(run.rows)]
+    whole = run.train("whole", "work-whole")
+    killed = run.in_process("work", "SIGKILL", validations=4)
+    assert killed.returncode == -9, killed.stderr
+    resumed = run.train("resumed", "work")
+    assert without_seconds(resumed) == without_seconds(whole)
+    assert run.weights("resumed") == run.weights("whole")

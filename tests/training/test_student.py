@@ -16,7 +16,8 @@ from japagen.config import Encoder, Train
 from japagen.errors import TrainingError
 from japagen.evaluation import decide
 from japagen.tasks import Example, Task
-from japagen.training import classifier
+from japagen.training import classifier, student
+from japagen.training.ensemble import Ensemble
 from japagen.training.student import Fit, predict, train_student
 
 Rows = list[Example]
@@ -98,10 +99,10 @@ def rising_validation_loss(loss: Any) -> Any:
     """Adds more with each validation, so that of two equal scores the earlier one has the lower loss."""
     calls = 0
 
-    def rising(self: Any, logits: torch.Tensor, targets: torch.Tensor, label_smoothing: float = 0.0) -> torch.Tensor:
+    def rising(self: Any, *arguments: Any) -> torch.Tensor:
         nonlocal calls
         calls += not self.training
-        return loss(self, logits, targets, label_smoothing) + (0 if self.training else 100 * (calls - 2))
+        return loss(self, *arguments) + (0 if self.training else 100 * (calls - 2))
 
     return rising
 
@@ -171,6 +172,137 @@ def test_label_smoothing_softens_the_student(fit: Any, train: Train, keyword_tas
         fit(keyword_task, keyword_rows[:90], [], name, train=replace(train, fixed_steps=60, label_smoothing=smoothing))
     sharp, soft = (predict(tmp_path / name, texts, "cpu").max(axis=1).mean() for name in ("sharp", "soft"))
     assert soft < sharp - 0.1
+
+
+def test_soft_labels_are_what_the_student_comes_to_say(
+    fit: Any, train: Train, keyword_task: Task, keyword_rows: Rows, tmp_path: Path
+) -> None:
+    """Rows with the first keyword are 'with' at 0.6 and 'other' at 0.4; the rest stay hard."""
+    rows = [replace(row, probs=(0.6, 0.0, 0.4)) if row.label == "with" else row for row in keyword_rows[:240]]
+    fit(keyword_task, rows, [], train=replace(train, fixed_steps=200))
+    unseen = keyword_rows[240:]
+    found = predict(tmp_path / "out", [row.texts for row in unseen], "cpu")
+    is_soft = np.array([row.label == "with" for row in unseen])
+    np.testing.assert_allclose(found[is_soft].mean(axis=0), [0.6, 0.0, 0.4], atol=0.12)
+    assert found[~is_soft].max(axis=1).mean() > 0.85
+
+
+def test_rows_without_weight_teach_nothing(fit: Any, train: Train, keyword_task: Task, keyword_rows: Rows, tmp_path: Path) -> None:
+    """Half the rows have a wrong label, and weight 0: their labels may be any."""
+    rows = keyword_rows[:120]
+    for name, shift in [("a", 1), ("b", 2)]:
+        wrong = [replace(row, label=keyword_task.label_names[(place + shift) % 3], weight=0.0) for place, row in enumerate(rows[60:])]
+        fit(keyword_task, [*rows[:60], *wrong], rows[60:], name)
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+def test_weights_that_are_all_the_same_change_nothing(fit: Any, keyword_task: Task, keyword_rows: Rows, tmp_path: Path) -> None:
+    rows, valid = keyword_rows[:60], keyword_rows[60:90]
+    plain = fit(keyword_task, rows, valid, "plain")
+    heavy = fit(keyword_task, [replace(row, weight=3.0) for row in rows], valid, "heavy")
+    assert heavy.history == plain.history
+    assert weights(tmp_path / "heavy") == weights(tmp_path / "plain")
+
+
+def test_validation_weighs_the_loss_and_not_the_scores(fit: Any, keyword_task: Task, keyword_rows: Rows, tmp_path: Path) -> None:
+    rows, valid = keyword_rows[:90], keyword_rows[90:120]
+    twice = [row for place, row in enumerate(valid) for _ in range(1 + place % 2)]
+    heavy = [replace(row, weight=1.0 + place % 2) for place, row in enumerate(valid)]
+    found = {name: fit(keyword_task, rows, part, name) for name, part in (("plain", valid), ("heavy", heavy), ("twice", twice))}
+    losses = {name: [entry["valid/loss"] for entry in one.history] for name, one in found.items()}
+    scores = {name: [entry["valid/accuracy"] for entry in one.history] for name, one in found.items()}
+    assert losses["heavy"] == pytest.approx(losses["twice"], abs=1e-5)
+    assert losses["heavy"] != pytest.approx(losses["plain"], abs=1e-3)
+    assert scores["heavy"] == scores["plain"]
+
+
+def test_a_regression_learns_from_weighted_rows(fit: Any, train: Train, overlap_task: Task, overlap_rows: Rows, tmp_path: Path) -> None:
+    """Rows whose score is turned round weigh next to nothing."""
+    turned = [replace(row, score=4 - (row.score or 0), weight=0.01) for row in overlap_rows[110:220]]
+    fit(overlap_task, [*overlap_rows[:110], *turned], [], train=replace(train, fixed_steps=160))
+    unseen = overlap_rows[250:]
+    values = predict(tmp_path / "out", [row.texts for row in unseen], "cpu")
+    assert spearmanr([row.score for row in unseen], values[:, 0]).statistic > 0.7
+
+
+def with_wrong_labels(task: Task, rows: Rows, share: float) -> Rows:
+    """A `share` of the rows, drawn at random, have another of the task's labels."""
+    rng, names = np.random.default_rng(0), task.label_names
+    others = [names[(names.index(row.label) + 1 + rng.integers(2)) % 3] for row in rows]
+    return [replace(row, label=other) if rng.random() < share else row for row, other in zip(rows, others, strict=True)]
+
+
+def test_ensembling_leaves_wrong_labels_out_and_learns_the_task_in_spite_of_them(
+    fit: Any, train: Train, keyword_task: Task, keyword_rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Ensemble] = []
+
+    def kept(*arguments: Any) -> Ensemble:
+        made.append(Ensemble(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(student, "Ensemble", kept)
+    rows, unseen = with_wrong_labels(keyword_task, keyword_rows[:240], 0.3), keyword_rows[240:]
+    accuracies: dict[float, list[float]] = {0.0: [], 0.8: []}
+    for seed in range(3):  # a student that learned little in its first epoch leaves out the wrong rows: about one in five here
+        for momentum, found in accuracies.items():
+            name = f"{momentum}-{seed}"
+            done = fit(keyword_task, rows, [], name, seed, train=replace(train, fixed_steps=300, ensemble_momentum=momentum))
+            assert ("train/kept" in done.history[-1]) == bool(momentum)
+            guesses = decide(keyword_task, predict(tmp_path / name, [row.texts for row in unseen], "cpu"))
+            found.append(float(np.mean([guess == row.label for guess, row in zip(guesses, unseen, strict=True)])))
+    assert np.median(accuracies[0.8]) > max(0.93, np.median(accuracies[0.0]) + 0.04)
+    is_wrong = np.array([row.label != true.label for row, true in zip(rows, keyword_rows, strict=False)])
+    left_out = [(one.weights == 0).numpy() for one in made]
+    assert np.median([one[is_wrong].mean() for one in left_out]) > 0.9
+    assert np.median([one[~is_wrong].mean() for one in left_out]) < 0.3
+
+
+def test_all_rows_are_predicted_without_dropout_after_each_epoch_but_the_last(
+    fit: Any, train: Train, keyword_task: Task, keyword_rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, bool]] = []
+    forward, update = classifier.Classifier.forward, Ensemble.update
+    monkeypatch.setattr(classifier.Classifier, "forward", lambda self, batch: (modes.append(self.model.training), forward(self, batch))[1])
+    monkeypatch.setattr(Ensemble, "update", lambda self, found: (seen.append((len(found), modes[-1])), update(self, found))[1])
+    modes: list[bool] = []
+    done = fit(keyword_task, keyword_rows[:90], keyword_rows[90:120], train=replace(train, epochs=3, ensemble_momentum=0.8))
+    assert (done.num_steps, done.samples) == (18, 270)
+    assert seen == [(90, False)] * 2
+    assert modes.count(True) == 18
+
+
+def test_robust_loss_and_ensembling_work_with_soft_labels_weights_and_smoothing(
+    fit: Any, train: Train, keyword_task: Task, keyword_rows: Rows
+) -> None:
+    rows = [
+        replace(row, probs=(0.5, 0.25, 0.25) if place % 4 else None, weight=1 + place % 2) for place, row in enumerate(keyword_rows[:120])
+    ]
+    settings = replace(train, label_smoothing=0.15, robust_q=0.7, ensemble_momentum=0.8)
+    done = fit(keyword_task, rows[:90], rows[90:], train=settings)
+    assert all(np.isfinite(value) for entry in done.history for value in entry.values())
+
+
+def test_ensembling_a_regression_is_refused(fit: Any, train: Train, overlap_task: Task, overlap_rows: Rows) -> None:
+    with pytest.raises(TrainingError, match=r"train.ensemble_momentum=0.8 is for classification, and task 'overlap' is a regression"):
+        fit(overlap_task, overlap_rows[:60], [], train=replace(train, ensemble_momentum=0.8))
+
+
+def test_a_run_is_another_one_only_where_an_option_does_something(
+    train: Train, encoder: Encoder, keyword_task: Task, keyword_rows: Rows
+) -> None:
+    def run(rows: Rows = keyword_rows, **changed: Any) -> str:
+        return student._fingerprint(keyword_task, encoder, None, replace(train, **changed), rows, [], 0)
+
+    assert run(ensemble_threshold=0.5) == run()
+    on = [run(ensemble_momentum=0.8), run(ensemble_momentum=0.8, ensemble_threshold=0.5), run(robust_q=0.7)]
+    first, *rest = keyword_rows
+    rows = [run([replace(first, weight=2.0), *rest]), run([replace(first, probs=(1.0, 0.0, 0.0)), *rest])]
+    assert len({run(), *on, *rows}) == 6
 
 
 def test_rows_cut_at_max_length_are_counted(fit: Any, encoder: Encoder, keyword_task: Task, keyword_rows: Rows) -> None:

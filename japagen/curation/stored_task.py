@@ -1,0 +1,60 @@
+"""task.json in a data set's folder: the task it was made for, and which gold rows stood beside it.
+
+Enough to look at a data set later without the configuration that made it; part of no key.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from japagen.config import Data
+from japagen.errors import StoreError
+from japagen.store import read_json, write_json
+from japagen.tasks import Attribute, Label, Published, SplitFile, Task
+
+TASK_FILE = "task.json"
+RUNNING = ("cache", "mirror")
+"""Settings of `Data` that say where files lie here; they aren't kept."""
+
+
+@dataclass(frozen=True)
+class StoredTask:
+    """What the file holds."""
+
+    task: Task
+    data: dict[str, Any]
+    """Settings of `Data`, without RUNNING."""
+
+
+def write_task(task: Task, data: Data, folder: Path) -> None:
+    """Writes the file into a data set's folder."""
+    kept = {name: value for name, value in asdict(data).items() if name not in RUNNING}
+    write_json(folder / TASK_FILE, {"task": asdict(task), "data": kept})
+
+
+def read_task(folder: Path) -> StoredTask | None:
+    """The file's content; None for a data set made before there was one. StoreError for what another version wrote."""
+    path = folder / TASK_FILE
+    if not path.is_file():
+        return None
+    content = read_json(path)
+    try:
+        stored = StoredTask(_task_from_json(content["task"]), dict(content["data"]))
+        Data(**stored.data)
+    except (KeyError, TypeError) as error:
+        raise StoreError(
+            f"{path} is of another version of japagen ({error}); name task and gold data yourself, e.g. task=NAME data=published"
+        ) from error
+    return stored
+
+
+def _task_from_json(content: Mapping[str, Any]) -> Task:
+    published = content["published"]
+    files = {part: {name: SplitFile(**file) for name, file in published[part].items()} for part in ("splits", "train_sources")}
+    parts = {
+        "labels": [Label(**one) for one in content["labels"]],
+        "attributes": [Attribute(**one) for one in content["attributes"]],
+        "published": Published(**{**published, **files}),
+    }
+    return Task(**{**content, **parts})

@@ -1,0 +1,76 @@
+"""Whether a student that learned from gold rows finds the labels that a data set's rows have (ZeroGen's correctness, Ye et al. 2022)."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from japagen.evaluation import decide, score
+from japagen.quality.samples import SEED, draw
+from japagen.results import Result, read_result
+from japagen.store import STAGES, Store
+from japagen.tasks import Example, Task
+
+MOST_ROWS = 2000
+"""Rows that the student predicts, a seeded draw: minutes for a large encoder on a CPU."""
+
+
+def find_gold_student(store: Store, task: Task, source: str) -> Result | None:
+    """The result of the student with these labels that learned from most gold rows of the task in `source`, of several the best by its
+    own validation rows; None where the store holds the weights of none."""
+    found = []
+    for meta in (store.root / STAGES["result"]).glob("*/meta.json"):
+        result = read_result(meta.parent)
+        if result.method == "gold" and (result.task, result.data) == (task.name, source) and _fits(store, result.keys["model"], task):
+            found.append(result)
+    return max(found, key=lambda one: (one.num_train, one.training.get("best_score") or 0.0, one.keys["model"]), default=None)
+
+
+def _fits(store: Store, model: str, task: Task) -> bool:
+    """Whether the weights are there and answer with the task's labels."""
+    if store.find("model", model) is None:
+        return False
+    target, _, labels = store.meta("model", model)["identity"]["task"]
+    return target == task.target and labels == [[label.name, label.score] for label in task.labels]
+
+
+def agreement(task: Task, rows: Sequence[Example], student: Result, folder: Path, device: str) -> dict[str, Any]:
+    """The task's metrics of the student's predictions against the rows' labels, and by label what it predicted.
+
+    Raises TrainingError where the student in `folder` can't be loaded.
+    """
+    from japagen.training.student import predict
+
+    sample = draw(rows, MOST_ROWS)
+    outputs = predict(folder, [row.texts for row in sample], device)
+    predictions = decide(task, outputs)
+    by_label: dict[str, Any] = {}
+    for name in task.label_names:
+        own = [one for one, row in zip(predictions, sample, strict=True) if row.label == name]
+        by_label[name] = {"n": len(own)} | (_values(own) if task.is_regression else _answers(name, own))
+    return {
+        "student": {
+            "model": student.keys["model"],
+            "encoder": student.model,
+            "trained_on": student.train_source,
+            "num_train": student.num_train,
+            "score": student.primary,
+            "metric": student.metric,
+            "demo": student.demo,
+        },
+        "n": len(sample),
+        "seed": SEED,
+        "metrics": score(task, sample, predictions),
+        "by_label": by_label,
+    }
+
+
+def _answers(name: str, predictions: Sequence[Any]) -> dict[str, Any]:
+    counts = Counter(map(str, predictions))
+    return {"agreement": counts[name] / len(predictions) if predictions else None, "predicted": dict(counts.most_common())}
+
+
+def _values(predictions: Sequence[Any]) -> dict[str, Any]:
+    return {"mean_prediction": float(np.mean(predictions)) if predictions else None}

@@ -1,0 +1,245 @@
+"""Which differences within a sweep are more than chance: every setting against its task's reference, as a file and for the terminal.
+
+The reference is the plain arm (method=japagen, prompt=base, fewest shots), else the first setting. Seeds are united as the table of
+means does it. Settings are named by what tells them apart within the sweep; `japagen.significance` says how they are compared.
+"""
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from japagen.config import Config
+from japagen.errors import JapagenError
+from japagen.reporting.outcome import Outcome
+from japagen.reporting.sweep import Aggregate, aggregate, safe_cell, write_whole
+from japagen.results import PRIMARY, Result
+from japagen.significance import Difference, Resampled, compare, holm, read_run, resample
+from japagen.store import Store
+from japagen.tasks import Task
+
+SIGNIFICANT = 0.05
+
+_COLUMNS = ("task", "split", "metric", "first", "second", "first_seeds", "second_seeds", "n", "difference", "low", "high", "p")
+_FIRST_NAMES = (
+    "shots", "prompt.name", "llm.name", "model.name", "gold_per_label", "num_per_label", "curate.name", "judge.name", "data.train_source",
+)  # fmt: skip
+"""Settings that name others: what they decide (an LLM's sampling, …) needn't be named beside them."""
+_NEVER_NAMED_PARTS = ("logger.", "site.", "llm.server.", "task.system", "task.first", "task.labels", "task.attributes", "task.published")
+_NEVER_NAMED = {
+    "seed", "shots_seed", "synthesis.seed", "synthesis.concurrency", "method.name", "method.template", "train.keep", "data.source",
+    "data.cache", "data.mirror", "llm.base_url", "llm.api_key_env", "store", "device", "plan", "workers", "shards", "pack", "wait",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One setting against its task's reference on one gold split."""
+
+    task: str
+    data: str
+    split: str
+    metric: str
+    first: str
+    """The setting, in words that no other of the sweep has on this split."""
+    second: str
+    """The reference."""
+    first_seeds: str
+    second_seeds: str
+    num_rows: int
+    demo: bool
+    difference: Difference | None
+    p_holm: float | None = None
+    """Corrected for all comparisons of the sweep."""
+    note: str = ""
+    """Why there is no difference."""
+
+    @property
+    def is_significant(self) -> bool:
+        """At 5%, after the correction."""
+        return self.p_holm is not None and self.p_holm < SIGNIFICANT
+
+
+@dataclass(frozen=True)
+class _Setting:
+    group: Aggregate
+    config: Config
+    split: str
+    """A key of Result.also_scored, or PRIMARY."""
+
+    @property
+    def result(self) -> Result:
+        return self.group.results[0]
+
+    @property
+    def place(self) -> tuple[str, str, str, str | None]:
+        """What settings must have in common to be compared: task, source of the gold data, split and its rows' source."""
+        further = self.result.also_scored.get(self.split, {})
+        return self.result.task, self.result.data, self.split_name, further.get("gold_source", self.result.gold_source)
+
+    @property
+    def split_name(self) -> str:
+        return self.split if self.split != PRIMARY else str(self.result.split)
+
+    @property
+    def num_rows(self) -> int:
+        return self.result.num_eval if self.split == PRIMARY else int(self.result.also_scored[self.split]["num_eval"])
+
+
+def compare_settings(outcomes: Sequence[Outcome], configs: Sequence[Config], store: Store) -> list[Comparison]:
+    """Every setting of a task and split against the reference, in the outcomes' order; none where there is one setting only.
+
+    configs: the outcomes' own, in the same order. Predictions are read once a result, rows drawn once a setting. A comparison that
+    can't be made, as predictions are gone, gold rows differ or allow no value, says so in its note.
+    """
+    places: dict[tuple[str, str, str, str | None], list[_Setting]] = {}
+    for setting in _settings(outcomes, configs):
+        places.setdefault(setting.place, []).append(setting)
+    compared = {place: settings for place, settings in places.items() if len(settings) > 1}
+    names = _names(list(compared.values()))
+    found = [one for settings, named in zip(compared.values(), names, strict=True) for one in _against_reference(settings, named, store)]
+    tested = [number for number, one in enumerate(found) if one.difference is not None]
+    corrected = dict(zip(tested, holm([one.difference.p for one in found if one.difference is not None]), strict=True))
+    return [replace(one, p_holm=corrected.get(number)) for number, one in enumerate(found)]
+
+
+def _settings(outcomes: Sequence[Outcome], configs: Sequence[Config]) -> Iterator[_Setting]:
+    """Each setting once for each split that it is scored on."""
+    for group in aggregate(outcomes):
+        config = next(config for outcome, config in zip(outcomes, configs, strict=True) if outcome is group.results[0])
+        if group.results[0].split is not None:
+            yield from (_Setting(group, config, split) for split in (PRIMARY, *group.results[0].also_scored))
+
+
+def _against_reference(settings: Sequence[_Setting], names: Sequence[str], store: Store) -> Iterator[Comparison]:
+    reference = _reference([setting.result for setting in settings])
+    read = [_resampled(setting, store) for setting in settings]
+    for number, setting in enumerate(settings):
+        if number == reference:
+            continue
+        difference, note = _difference(read[number], read[reference])
+        yield Comparison(
+            task=setting.result.task,
+            data=setting.result.data,
+            split=setting.split_name,
+            metric=setting.result.metric,
+            first=names[number],
+            second=names[reference],
+            first_seeds=setting.group.seeds_text,
+            second_seeds=settings[reference].group.seeds_text,
+            num_rows=setting.num_rows,
+            demo=setting.result.demo or settings[reference].result.demo,
+            difference=difference,
+            note=note,
+        )
+
+
+def _reference(results: Sequence[Result]) -> int:
+    """The place of the plain arm, else 0."""
+    plain = [number for number, result in enumerate(results) if (result.method, result.prompt) == ("japagen", "base")]
+    return min(plain, key=lambda number: results[number].shots, default=0)
+
+
+def _resampled(setting: _Setting, store: Store) -> Resampled | str:
+    """The setting's runs; or why they can't be had."""
+    task: Task = setting.config.task
+    name = "predictions.parquet" if setting.split == PRIMARY else f"predictions-{setting.split}.parquet"
+    try:
+        return resample(task, [read_run(store.path("result", result.keys["result"]) / name) for result in setting.group.results])
+    except (JapagenError, ValueError) as error:  # the table of a long sweep isn't lost over one result
+        return str(error)
+
+
+def _difference(first: Resampled | str, second: Resampled | str) -> tuple[Difference | None, str]:
+    """The difference, or None and why."""
+    for one in (first, second):
+        if isinstance(one, str):
+            return None, one
+    assert isinstance(first, Resampled)
+    assert isinstance(second, Resampled)
+    try:
+        difference = compare(first, second)
+    except JapagenError as error:
+        return None, str(error)
+    return difference, "" if difference else "the gold rows allow no comparison"
+
+
+def _names(places: Sequence[Sequence[_Setting]]) -> list[list[str]]:
+    """For each place its settings' names: the method, and of what else differs no more than it takes to tell them apart."""
+    described = [(number, _described(setting)) for number, settings in enumerate(places) for setting in settings]
+    told: list[tuple[Any, ...]] = [(number, values["method.name"]) for number, values in described]
+    kept: list[str] = []
+    for name in [*_FIRST_NAMES, *dict.fromkeys(name for _, values in described for name in values)]:
+        further = [(*known, values.get(name)) for known, (_, values) in zip(told, described, strict=True)]
+        if len(set(further)) > len(set(told)):
+            told, kept = further, [*kept, name]
+    defaults = {name: _text(value) for name, value in _leaves(Config(), "") if name not in _FIRST_NAMES}
+    names = [_name(values, kept, defaults) for _, values in described]
+    alike = [known for known in told if told.count(known) > 1]
+    numbered = [
+        f"{name} ({told[:place].count(known) + 1})" if known in alike else name
+        for place, (name, known) in enumerate(zip(names, told, strict=True))
+    ]
+    in_order = iter(numbered)
+    return [[next(in_order) for _ in settings] for settings in places]
+
+
+def _name(values: dict[str, str], kept: Sequence[str], defaults: dict[str, str]) -> str:
+    """'japagen, shots=3, curate.judging=soften'; what is as by default goes without saying."""
+    said = [name for name in kept if name in values and values[name] != defaults.get(name)]
+    return ", ".join([values["method.name"], *(f"{name.removesuffix('.name')}={values[name]}" for name in said)])
+
+
+def _described(setting: _Setting) -> dict[str, str]:
+    """Setting -> value, of those settings that matter for this method."""
+    result = setting.result
+    unused = [
+        *(["shots", "prompt."] if result.prompt is None else []),
+        *(["llm.", "judge.", "curate.", "synthesis."] if result.llm is None else []),
+        *(["model.", "train.", "curate.", "synthesis."] if result.model is None else []),
+        *(["gold_per_label"] if result.gold_per_label is None else []),
+        *(["num_per_label"] if result.num_per_label is None else []),
+        *(["data.train_"] if result.train_source is None else []),
+    ]
+    named = {
+        name: _text(value)
+        for name, value in _leaves(setting.config, "")
+        if name not in _NEVER_NAMED and not name.startswith((*_NEVER_NAMED_PARTS, *unused))
+    }
+    return {"method.name": result.method} | named
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=asdict)
+
+
+def _leaves(node: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """(key, value) of each setting below, in the order of the schema."""
+    for one in fields(node):
+        value, name = getattr(node, one.name), f"{where}{one.name}"
+        if is_dataclass(value):
+            yield from _leaves(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def write_comparisons(comparisons: Sequence[Comparison], folder: Path) -> list[Path]:
+    """significance.csv, a row a comparison; nothing without any. Text that a spreadsheet would take for a formula gets a quote in front."""
+    return [write_whole(folder / "significance.csv", lambda path: _write_csv(comparisons, path))] if comparisons else []
+
+
+def _write_csv(comparisons: Sequence[Comparison], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*_COLUMNS, "p_holm", f"significant_at_{SIGNIFICANT}", "note"])
+        writer.writerows([safe_cell(value) for value in _row(comparison)] for comparison in comparisons)
+
+
+def _row(one: Comparison) -> list[Any]:
+    names = [one.task, one.split, one.metric, one.first, one.second, one.first_seeds, one.second_seeds, one.num_rows]
+    if one.difference is None:
+        return [*names, *[None] * 6, one.note]
+    numbers = [one.difference.value, one.difference.low, one.difference.high, one.difference.p]
+    return [*names, *numbers, one.p_holm, one.is_significant, one.note]

@@ -1,0 +1,95 @@
+"""Answers: probabilities of whole labels, texts' log-probabilities, and rows that are asked for once."""
+
+import asyncio
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from japagen.prompts import Message, Prompting
+from japagen.questions import Question, channel_question, label_question, likelihood_question, written_question
+from japagen.synthesis.answers import Answer, answer_all
+from japagen.synthesis.generate import Progress
+from japagen.synthesis.stream import StreamRows
+from japagen.tasks import Example
+from tests.conftest import load_task
+from tests.synthesis.stub_llm_answers import AnsweringClient
+
+TASK = load_task("jcola")
+
+
+def ask(folder: Path, client: AnsweringClient, *questions: Question) -> dict[str, Answer]:
+    folder.mkdir(exist_ok=True)
+    rows = StreamRows(folder, Answer)
+    seen: list[Progress] = []
+    asyncio.run(answer_all(questions, rows, client, {}, 16, seen.append))  # type: ignore[arg-type]
+    assert seen[-1].accepted == len(questions)
+    return {answer.id: answer for answer in StreamRows(folder, Answer)}  # type: ignore[misc,attr-defined]
+
+
+def test_the_probability_of_a_label_is_that_of_its_whole_word(tmp_path: Path) -> None:
+    """'容認できる' and '容認できない' share their first tokens; what follows decides."""
+
+    def rule(prompt: list[Message], said: str) -> float:
+        return -0.1 if said == "容認できない" else -2.0
+
+    (answer,) = ask(tmp_path, AnsweringClient(rule), label_question(TASK, Prompting(), ("文。",), 0, id="0")).values()
+    acceptable, unacceptable = answer.probabilities() or ()
+    assert (answer.logprobs, answer.num_tokens) == (pytest.approx([-2.0 * 2, -0.1 * 3]), [2, 3]), "from where the words part, the end with it"
+    assert unacceptable == pytest.approx(math.exp(-0.3) / (math.exp(-0.3) + math.exp(-4)))
+    assert acceptable + unacceptable == pytest.approx(1)
+
+
+def test_channel_scores_the_text_alone(tmp_path: Path) -> None:
+    def rule(prompt: list[Message], said: str) -> float:
+        return -0.2 if "誤って" in prompt[-1]["content"] else -0.7
+
+    client = AnsweringClient(rule)
+    texts = ("文である。", "次の文。")
+    found = ask(tmp_path, client, *(channel_question(TASK, Prompting(), (text,), id=str(place)) for place, text in enumerate(texts)))
+    assert found["0"].logprobs == pytest.approx([-0.7 * 6, -0.2 * 6])
+    assert found["1"].num_tokens == [5, 5]
+    assert sum(request.kind == "count" for request in client.requests) == 2, "each label's request is measured once"
+
+
+def test_a_texts_mean_log_probability(tmp_path: Path) -> None:
+    question = likelihood_question(TASK, Prompting(), Example(("文である。",), "acceptable", id="acceptable/3"))
+    found = ask(tmp_path, AnsweringClient(lambda prompt, said: -0.4), question)
+    assert found["acceptable/3"].mean_logprob == pytest.approx(-0.4)
+
+
+def test_written_answers_are_greedy_and_may_be_forced(tmp_path: Path) -> None:
+    client = AnsweringClient(write=lambda request: "容認できる")
+    questions = [written_question(TASK, Prompting(), ("文。",), 0, forced=forced, id=str(forced)) for forced in (True, False)]
+    found = ask(tmp_path, client, *questions)
+    assert found["True"].text == "容認できる"
+    assert [request.structured_outputs for request in client.requests] == [{"choice": ["容認できる", "容認できない"]}, None]
+    assert {(request.sampling.temperature, request.sampling.max_tokens) for request in client.requests} == {(0.0, 16)}
+
+
+def test_only_what_is_missing_is_asked(tmp_path: Path) -> None:
+    questions = [label_question(TASK, Prompting(), (f"文{place}。",), 0, id=str(place)) for place in range(5)]
+    ask(tmp_path, AnsweringClient(), *questions[:3])
+    client = AnsweringClient()
+    assert len(ask(tmp_path, client, *questions)) == 5
+    assert len(client.requests) == 2 * len(TASK.labels)
+
+
+def test_a_failed_question_is_a_row_without_an_answer(tmp_path: Path) -> None:
+    client = AnsweringClient()
+    client.broken = {2}
+    found = ask(tmp_path, client, *(label_question(TASK, Prompting(), (f"文{place}。",), 0, id=str(place)) for place in range(3)))
+    failed = [answer for answer in found.values() if answer.finish_reason == "error"]
+    assert len(failed) == 1
+    assert failed[0].probabilities() is None
+    assert failed[0].mean_logprob is None
+
+
+@given(st.lists(st.floats(-500, 0), min_size=2, max_size=6))
+def test_probabilities_sum_to_one_and_calibration_undoes_a_bias(logprobs: list[float]) -> None:
+    answer = Answer("0", logprobs=logprobs, num_tokens=[1] * len(logprobs))
+    probs = answer.probabilities() or ()
+    assert sum(probs) == pytest.approx(1)
+    assert answer.probabilities(logprobs) == pytest.approx((1 / len(logprobs),) * len(logprobs))
