@@ -406,6 +406,8 @@ def _check_combinations(config: Config) -> None:
             raise ConfigError(f"{key} is set, but method={method.name} has no texts written, so it would do nothing; leave it out")
     if curate.prior != "as_made" and method.name in ("gold", "prompting"):
         raise ConfigError(f"curate.prior={curate.prior} weighs the rows of a data set, and method={method.name} makes none; leave it out")
+    if config.prompt.name == "kadg_auto" and not written:
+        raise ConfigError(f"prompt=kadg_auto names attributes of texts to be written, and method={method.name} has none written")
     if method.calibrate and method.answer != "label":
         raise ConfigError(f"method.calibrate=true needs method.answer=label, since it divides label probabilities; found {method.answer}")
     if method.template is not None and method.template > 2:

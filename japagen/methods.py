@@ -17,7 +17,7 @@ from japagen.hub import is_on_hub, locate, resolve_revision
 from japagen.keys import canonical_json
 from japagen.llm.context import check_context
 from japagen.prompts import Prompting
-from japagen.questions import WORDINGS, channel_question, label_question
+from japagen.questions import WORDINGS, attribute_questions, channel_question, label_question
 from japagen.synthesis.personas import read_personas
 from japagen.synthesis.stream import Stream
 from japagen.tasks import Attribute, Example, Task
@@ -29,6 +29,8 @@ UNRESOLVED = "unresolved"
 """Stands for a commit that can't be found, in plans that are only looked at."""
 SERVED = "as served"
 """Revision of an LLM behind `llm.base_url` whose YAML names none."""
+ATTRIBUTE_TOKENS = 512
+"""prompt=kadg_auto: longest reply that names attributes."""
 LLM_STAGES = ("attributes", "stream", "likelihoods", "judgements", "answers")
 """What an LLM makes, each after those that it reads."""
 WRITE = ("japagen", "mixed", "annotate_japagen")
@@ -243,9 +245,7 @@ class Planner:
         identities = _identities(config, scored, rows, unlabelled, exemplars, personas, (revision, judge_revision), encoder_revision)
         stage_keys = {stage: keys.stage_key(stage, identity) for stage, identity in identities.items()}
         labelled = train_gold if _shows_gold(config) else None
-        experiment = Experiment(
-            config, evaluation, also_scored, labelled, unlabelled, exemplars, encoder_revision, identities, stage_keys
-        )
+        experiment = Experiment(config, evaluation, also_scored, labelled, unlabelled, exemplars, encoder_revision, identities, stage_keys)
         _check_needs(experiment)
         for stage in experiment.llm_stages:
             llm = experiment.llm_of(stage)
@@ -358,6 +358,10 @@ def _check_prompts(experiment: Experiment, stage: str) -> None:
             num_tokens = llm.sampling.max_tokens * experiment.stream.texts_per_reply(turn)
             check_context(llm, revision, experiment.stream.longest_prompts(turn), task.name, num_tokens)
         return
+    if stage == "attributes":
+        asked = attribute_questions(task, llm.system_role)[0]
+        check_context(llm, revision, [list(asked.chats[0])], task.name, ATTRIBUTE_TOKENS)
+        return
     texts = ("あ" * task.max_chars,) * task.num_turns
     if stage == "answers":
         texts = max(experiment.asked_texts, key=lambda one: sum(map(len, one)))
@@ -385,18 +389,22 @@ def _identities(
 
     checksum = "+".join(split.checksum for split in scored) or None
     if method in WRITE:
-        identities["stream"] = keys.stream_identity(config, revision, exemplars, personas)
+        if config.prompt.name == "kadg_auto":
+            identities["attributes"] = keys.answers_identity(config, config.llm, revision, {"answer": "attributes"}, "")
+        identities["stream"] = keys.stream_identity(config, revision, exemplars, personas, key("attributes") or "")
         if curate.keep_likeliest < 1:
             how: dict[str, Any] = {"answer": "likelihood"}
             identities["likelihoods"] = keys.answers_identity(config, config.llm, revision, how, str(key("stream")))
         if curate.judging != "off":
-            how = {"answer": curate.judge_answer, "wording": 0} | ({"order": config.seed} if exemplars else {})
+            how = {"answer": curate.judge_answer}
+            how |= {"wording": 0} | ({"order": config.seed} if exemplars else {}) if curate.judge_answer == "label" else {}
             judge = config.judge or config.llm
             identities["judgements"] = keys.answers_identity(config, judge, judge_revision, how, str(key("stream")), exemplars)
     if method in ANNOTATE or method == "prompting":
-        how = {"answer": config.method.answer, "wording": wording_of(config), "calibrate": config.method.calibrate}
-        how |= {"max_tokens": config.method.max_tokens} if config.method.answer in ("choice", "free") else {}
-        how |= {"order": config.seed} if exemplars else {}
+        answer = config.method.answer
+        how = {"answer": answer, "calibrate": config.method.calibrate}
+        how |= {"max_tokens": config.method.max_tokens} if answer in ("choice", "free") else {}
+        how |= {"wording": wording_of(config)} | ({"order": config.seed} if exemplars else {}) if answer != "channel" else {}
         texts = keys.texts_checksum(unlabelled) if method in ANNOTATE else str(checksum)
         identities["answers"] = keys.answers_identity(config, config.llm, revision, how, texts, exemplars)
     if method == "prompting":

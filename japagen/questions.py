@@ -8,14 +8,16 @@ nobody's to choose, so results are given over all of them.
 synthesis prompt with the text as its reply (Min et al. 2022, noisy channel). `written_question` has the LLM write its answer.
 """
 
+import json
 import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from japagen.prompts import Message, Prompting, attributes_of, messages
 from japagen.replies import normalise, strip_wrappers
-from japagen.tasks import Example, Label, Task, nearest_level
+from japagen.tasks import Attribute, Example, Label, Task, nearest_level
 
 Chat = tuple[Message, ...]
 
@@ -30,8 +32,8 @@ class Question:
     is_scored: bool = True
     shares_prompt: bool = True
     """Scored: whether the chats differ in their last turn only; else they differ before it."""
-    choices: tuple[str, ...] = ()
-    """Written: what the reply is forced to be one of; none: anything."""
+    structure: dict[str, Any] | None = None
+    """Written: what the reply is forced to be, as vLLM's structured outputs have it; none: anything."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,8 @@ def written_question(
     id: str = "",
 ) -> Question:  # fmt: skip
     """Has the LLM write its answer; `forced`: one of the labels' words."""
-    choices = tuple(answer_word(task, label) for label in task.labels) if forced else ()
-    return Question(id, (tuple(question_messages(task, prompting, texts, wording, exemplars)),), is_scored=False, choices=choices)
+    structure = {"choice": [answer_word(task, label) for label in task.labels]} if forced else None
+    return Question(id, (tuple(question_messages(task, prompting, texts, wording, exemplars)),), is_scored=False, structure=structure)
 
 
 def question_messages(
@@ -161,6 +163,59 @@ def _read_number(task: Task, text: str) -> float | None:
     numbers = {float(number) for number in re.findall(r"(?<![\d.])\d+(?:\.\d+)?(?![\d.])", text)}
     allowed = [number for number in numbers if min(task.label_scores()) <= number <= max(task.label_scores())]
     return allowed[0] if len(numbers) == len(allowed) == 1 else None
+
+
+ATTRIBUTE_REQUESTS = (
+    "この課題のための文章をたくさん書きます。内容が偏らないように、文章の内容を分ける観点を二つから四つ挙げ、観点ごとに値を五つから十個挙げてください。",
+    "さまざまな内容の文章を集めたいので、文章を特徴づける項目を二つから四つ考え、それぞれの項目がとりうる値を五つから十個書き出してください。",
+    "文章の話題、場面、書き手などのうち、この課題の文章を多様にするものを二つから四つ選び、それぞれに具体的な値を五つから十個挙げてください。",
+)
+"""Tried in this order until a reply can be used."""
+_ATTRIBUTE_FORM = (
+    'ラベルの違いそのものは挙げないでください。次の形のJSONだけを出力してください。\n[{"name": "観点の名前", "values": ["値1", "値2"]}]'
+)
+_ATTRIBUTE_SCHEMA = {
+    "type": "array", "minItems": 1, "maxItems": 4,
+    "items": {
+        "type": "object", "required": ["name", "values"], "additionalProperties": False,
+        "properties": {
+            "name": {"type": "string", "maxLength": 20},
+            "values": {"type": "array", "minItems": 2, "maxItems": 10, "items": {"type": "string", "maxLength": 30}},
+        },
+    },
+}  # fmt: skip
+
+
+def attribute_questions(task: Task, system_role: bool) -> list[Question]:
+    """prompt=kadg_auto: asks the LLM to name what the task's texts may vary in."""
+    about = _about(task, Prompting()) + "\n" + _label_list(task, Prompting())
+    found = []
+    for place, request in enumerate(ATTRIBUTE_REQUESTS):
+        asked = f"{request}{_ATTRIBUTE_FORM}"
+        turns = [{"role": "system", "content": about}, {"role": "user", "content": asked}]
+        chat = turns if system_role else [{"role": "user", "content": f"{about}\n\n{asked}"}]
+        found.append(Question(f"attributes/{place}", (tuple(chat),), is_scored=False, structure={"json": _ATTRIBUTE_SCHEMA}))
+    return found
+
+
+def read_attributes(task: Task, reply: str) -> list[Attribute]:
+    """The attributes that a reply names, without values that name a label or repeat; [] where it can't be used."""
+    start, end = reply.find("["), reply.rfind("]")
+    try:
+        named = json.loads(reply[start : end + 1]) if start >= 0 else []
+    except ValueError:
+        return []
+    words = {word for label in task.labels for word in (label.word, label.name) if word}
+    found = {}
+    for one in named if isinstance(named, list) else []:
+        if not isinstance(one, dict) or not isinstance(one.get("name"), str) or not isinstance(one.get("values"), list):
+            return []
+        values = [" ".join(value.split()) for value in one["values"] if isinstance(value, str)]
+        values = [value for value in dict.fromkeys(values) if value and value not in words and not set(value) & set("{}")]
+        name = " ".join(one["name"].split())
+        if name and not set(name) & set("{}") and len(values) >= 2:
+            found[name] = Attribute(name, values, f"{name}は「{{value}}」です。")
+    return list(found.values())
 
 
 def _turn(content: str) -> Message:

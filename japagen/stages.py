@@ -20,25 +20,27 @@ from japagen.curation.likeliest import keep_likeliest
 from japagen.curation.prior import counts_prior, estimate_prior, prior_weights, uniform
 from japagen.curation.select import Rejected, Selector
 from japagen.curation.stored_task import write_task
-from japagen.errors import DataError, MissingTextsError
+from japagen.errors import DataError, GenerationError, MissingTextsError
 from japagen.llm.client import Client
-from japagen.methods import Experiment, Say, gold_rows
+from japagen.methods import ATTRIBUTE_TOKENS, Experiment, Say, gold_rows
 from japagen.questions import (
     CONTENT_FREE,
     Question,
+    attribute_questions,
     balanced_order,
     channel_question,
     label_question,
     likelihood_question,
     read_answer,
+    read_attributes,
     written_question,
 )
 from japagen.store import Store, explain_os_errors
 from japagen.synthesis.answers import Answer, answer_all
 from japagen.synthesis.claims import Claims
 from japagen.synthesis.generate import Generator, Progress
-from japagen.synthesis.stream import StreamRows, open_folder, open_rows
-from japagen.tasks import Example, Task, nearest_level
+from japagen.synthesis.stream import Stream, StreamRows, open_folder, open_rows
+from japagen.tasks import Attribute, Example, Task, nearest_level
 
 SESSIONS = "sessions.jsonl"
 """In a stream's or answers' folder: one line for each run over it, with its seconds, rows and tokens."""
@@ -81,6 +83,8 @@ def is_complete(experiment: Experiment, stage: str, store: Store) -> bool:
 
 def _asked_ids(experiment: Experiment, stage: str, store: Store) -> list[str]:
     """The ids of `questions`."""
+    if stage == "attributes":
+        return [question.id for question in questions(experiment, stage, store)]
     if stage != "answers":
         return [example.id for example in _selected(experiment, store)]
     calibration = range(len(CONTENT_FREE)) if experiment.is_calibrated else ()
@@ -97,7 +101,7 @@ async def fill(experiment: Experiment, stage: str, store: Store, client: Client,
 
 async def _fill_stream(experiment: Experiment, store: Store, client: Client, show: Show) -> None:
     """Together with whoever else fills the stream now."""
-    config, stream = experiment.config, experiment.stream
+    config, stream = experiment.config, stream_of(experiment, store)
     with Claims(store, stream) as claims:
         is_settled = False
         while not is_settled:
@@ -124,16 +128,21 @@ async def _fill_answers(experiment: Experiment, stage: str, store: Store, client
 
     config = experiment.config
     try:
-        await answer_all(asked, rows, client, experiment.llm_of(stage).chat_template_args, config.method.max_tokens, note)
+        max_tokens = ATTRIBUTE_TOKENS if stage == "attributes" else config.method.max_tokens
+        await answer_all(asked, rows, client, experiment.llm_of(stage).chat_template_args, max_tokens, note)
     finally:
         for progress in latest:
             with store.lock("sessions", key):
                 note_session(rows.folder, progress)
+    if stage == "attributes" and is_complete(experiment, stage, store):
+        write_attributes(auto_attributes(experiment, store), rows.folder / "attributes.yaml")
 
 
 def questions(experiment: Experiment, stage: str, store: Store) -> list[Question]:
-    """What `judgements`, `likelihoods` and `answers` ask; the first two need the stream's rows, and raise MissingTextsError without."""
+    """What `attributes`, `judgements`, `likelihoods` and `answers` ask; judgements and likelihoods need the stream's rows, and raise MissingTextsError without."""
     config, task = experiment.config, experiment.task
+    if stage == "attributes":
+        return attribute_questions(task, config.llm.system_role)
     prompting = replace(experiment.prompting, system_role=experiment.llm_of(stage).system_role)
     if stage == "likelihoods":
         return [likelihood_question(task, prompting, example) for example in _selected(experiment, store)]
@@ -155,6 +164,38 @@ def questions(experiment: Experiment, stage: str, store: Store) -> list[Question
         empty = [(text,) * task.num_turns for text in CONTENT_FREE]
         found += [label_question(task, prompting, one, wording, ordered, f"{CALIBRATION}/{place}") for place, one in enumerate(empty)]
     return found
+
+
+def stream_of(experiment: Experiment, store: Store) -> Stream:
+    """The stream, with the attributes that the LLM named where it did; GenerationError where it named none that can be used."""
+    if "attributes" not in experiment.keys:
+        return experiment.stream
+    return replace(experiment.stream, attributes=[*auto_attributes(experiment, store), *experiment.stream.attributes])
+
+
+def auto_attributes(experiment: Experiment, store: Store) -> list[Attribute]:
+    """prompt=kadg_auto: those of the first usable reply."""
+    answers = read_answers(experiment, "attributes", store)
+    replies = [answers[id_].text for id_ in _asked_ids(experiment, "attributes", store) if id_ in answers]
+    for reply in replies:
+        if found := read_attributes(experiment.task, reply):
+            return found
+    raise GenerationError(
+        f"task {experiment.task.name!r}: prompt=kadg_auto: {experiment.config.llm.name} named no attributes that can be used in {len(replies)}"
+        f" replies (the first begins {replies[0][:60]!r}); take another LLM, or write the task's attributes yourself and set prompt=kadg"
+        if replies
+        else f"task {experiment.task.name!r}: prompt=kadg_auto: the LLM's attributes are not there yet"
+    )
+
+
+def write_attributes(attributes: Sequence[Attribute], path: Path) -> None:
+    """As a block of a task's YAML, to be looked at, and to be copied there for prompt=kadg."""
+    lines = ["# Named by an LLM. Copied into a task's YAML, and mended there, they serve prompt=kadg.", "attributes:"]
+    for one in attributes:
+        name, values, phrase = (json.dumps(value, ensure_ascii=False) for value in (one.name, one.values, one.phrase))
+        lines += [f"  - name: {name}", f"    values: {values}", f"    phrase: {phrase}"]
+    with explain_os_errors(path):
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def read_answers(experiment: Experiment, stage: str, store: Store) -> dict[str, Answer]:

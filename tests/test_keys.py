@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from japagen import keys
 from japagen.config import Config
+from japagen.methods import plan_experiment
 from japagen.tasks import Attribute, Example
 from tests.conftest import Compose
 
@@ -52,6 +53,15 @@ CHANGES: dict[str, set[str]] = {
     # which gold rows, and how they are cut: enters by their checksum
     "task.gold_chars": NONE, "task.published.also_scored": NONE, "task.published.unavailable": NONE,
     **dict.fromkeys([f"task.published.{name}" for name in ("name", "license", "homepage", "splits", "train_sources")], NONE),
+    # how the student is trained with doubtful labels
+    "train.ensemble_momentum": MODEL, "train.ensemble_threshold": NONE, "train.robust_q": MODEL,  # a threshold of what is off says nothing
+    # what is drawn for a request
+    "synthesis.temperatures": ALL, "synthesis.verbalized": ALL, "prompt.variants": ALL, "prompt.personas": NONE, "task.labels.variants": NONE,
+    # other methods, and judging: enter by the keys of the LLM's answers, where there are any
+    **dict.fromkeys([f"method.{name}" for name in ("answer", "template", "calibrate", "max_tokens", "gold_weight", "num_texts")], NONE),
+    **dict.fromkeys(["judge", "curate.judging", "curate.judge_answer", "curate.judge_threshold", "curate.keep_likeliest"], NONE),
+    **dict.fromkeys(["task.question", "task.labels.meaning", "data.unlabelled_file", "curate.prior_values"], NONE),
+    "curate.prior": DATASET,
     # running
     **dict.fromkeys(["store", "device", "llm.base_url", "llm.api_key_env", "llm.gpus", "llm.max_model_len"], NONE),
     **dict.fromkeys(["llm.trust_remote_code", "model.trust_remote_code"], NONE),
@@ -73,7 +83,7 @@ def stage_keys(
     config: Config, llm: str = "r1", encoder: str = "r2", evaluation: str | None = "e", exemplars: Any = EXEMPLARS
 ) -> dict[str, str]:
     stream = keys.stage_key("stream", keys.stream_identity(config, llm, exemplars))
-    dataset = keys.stage_key("dataset", keys.dataset_identity(config, stream, evaluation))
+    dataset = keys.stage_key("dataset", keys.dataset_identity(config, stream, evaluation, {}))
     model = keys.stage_key("model", keys.model_identity(config, dataset, encoder))
     result = keys.stage_key("result", keys.result_identity(config.task, model, evaluation, 1))
     return {"stream": stream, "dataset": dataset, "model": model, "result": result}
@@ -211,3 +221,36 @@ def test_wordings_enter_only_with_variants(composed: Compose) -> None:
     for config, is_new in ((off, False), (on, True)):
         before, after = (keys.stream_identity(one, "r1", EXEMPLARS) for one in (config, with_change(config, "task.labels.variants")))
         assert (before != after) == is_new
+
+
+@pytest.mark.parametrize(
+    ("on", "changes", "keeps"),
+    [
+        (["curate.judging=drop"], ["curate.judging=soften"], ["stream", "judgements"]),
+        (["curate.judging=drop"], ["curate.judge_threshold=0.7"], ["stream", "judgements"]),
+        (["curate.judging=drop"], ["curate.judge_answer=channel"], ["stream"]),
+        (["curate.judging=drop"], ["+llm@judge=demo", "judge.dtype=bfloat16"], ["stream"]),
+        (["curate.keep_likeliest=0.5"], ["curate.keep_likeliest=0.7"], ["stream", "likelihoods"]),
+        (["curate.prior=given", "curate.prior_values={acceptable: 0.7, unacceptable: 0.3}"],
+         ["curate.prior_values={acceptable: 0.6, unacceptable: 0.4}"], ["stream"]),
+        (["method=mixed"], ["method.gold_weight=2"], ["stream", "dataset"]),
+        (["method=mixed"], ["gold_per_label=3"], ["stream", "dataset"]),
+        (["method=annotate"], ["method.answer=channel"], []),
+        (["method=annotate"], ["method.calibrate=true"], []),
+        (["method=annotate"], ["method.template=1"], []),
+        (["method=annotate"], ["method.num_texts=4"], []),
+        (["method=annotate"], ["task.question=x"], []),
+        (["method=annotate", "method.answer=free"], ["method.max_tokens=8"], []),
+        (["method=prompting"], ["method.answer=free"], []),
+        (["train.ensemble_momentum=0.8"], ["train.ensemble_threshold=0.5"], ["stream", "dataset"]),
+    ],
+)  # fmt: skip
+def test_an_option_that_is_on_changes_what_it_makes(composed: Compose, on: list[str], changes: list[str], keeps: list[str]) -> None:
+    before, after = (plan_experiment(composed("task=jcola", *overrides)).keys for overrides in (on, [*on, *changes]))
+    assert {stage for stage in before if before[stage] == after[stage]} == set(keeps)
+
+
+def test_what_is_off_changes_nothing(composed: Compose) -> None:
+    plain = plan_experiment(composed("task=jcola")).keys
+    off = ["method.answer=channel", "curate.judge_threshold=0.9", "train.ensemble_threshold=0.3", "method.num_texts=7", "judge=null"]
+    assert plan_experiment(composed("task=jcola", *off)).keys == plain

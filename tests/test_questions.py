@@ -8,12 +8,14 @@ from japagen.prompts import Prompting
 from japagen.questions import (
     WORDINGS,
     answer_word,
+    attribute_questions,
     balanced_order,
     channel_question,
     label_question,
     likelihood_question,
     question_messages,
     read_answer,
+    read_attributes,
     written_question,
 )
 from japagen.tasks import Example
@@ -132,5 +134,24 @@ def test_what_a_reply_says(name: str, reply: str, label: str | float | None) -> 
 
 def test_a_forced_answer_is_one_of_the_labels_words() -> None:
     task = load_task("covid19")
-    assert written_question(task, PLAIN, ("文。",), 0, forced=True).choices == ("一般的な事実", "個人の事実", "意見", "無関係")
-    assert written_question(task, PLAIN, ("文。",), 0).choices == ()
+    assert written_question(task, PLAIN, ("文。",), 0, forced=True).structure == {
+        "choice": ["一般的な事実", "個人の事実", "意見", "無関係"]
+    }
+    assert written_question(task, PLAIN, ("文。",), 0).structure is None
+
+
+def test_attributes_are_asked_for_and_read() -> None:
+    task = load_task("marcja")
+    questions = attribute_questions(task, system_role=True)
+    assert len({str(question.chats) for question in questions}) == 3
+    assert [turn["role"] for turn in attribute_questions(task, system_role=False)[0].chats[0]] == ["user"]
+    reply = '```[{"name": "ジャンル", "values": ["本", "本", "家電", "肯定的", ""]}, {"name": "一つ", "values": ["甲"]}]```'
+    (found,) = read_attributes(task, reply)
+    assert (found.name, found.values, found.phrase) == ("ジャンル", ["本", "家電"], "ジャンルは「{value}」です。")
+
+
+@pytest.mark.parametrize(
+    "reply", ["", "本と家電", "[", '{"name": 1}', "[1, 2]", '[{"name": "甲"}]', '[{"name": "甲", "values": "本"}]', "[[]]"]
+)
+def test_replies_that_name_no_attributes(reply: str) -> None:
+    assert read_attributes(load_task("marcja"), reply) == []

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from japagen import gold
 from japagen.errors import ConfigError, DataError, GenerationError, MissingTextsError
@@ -14,7 +15,7 @@ from japagen.llm.client import Request
 from japagen.methods import Experiment, plan_experiment
 from japagen.prompts import Message
 from japagen.results import make_result, settings_key
-from japagen.stages import answered, build_dataset, fill, has_rows, is_complete, questions, read_answers, training_rows
+from japagen.stages import answered, build_dataset, fill, has_rows, is_complete, questions, read_answers, stream_of, training_rows
 from japagen.store import Store
 from tests.conftest import Compose
 from tests.synthesis.stub_llm_answers import AnsweringClient, Rule
@@ -252,6 +253,30 @@ def test_judgements_follow_a_stream_that_grows(composed: Compose, tmp_path: Path
         asyncio.run(fill(large, stage, store, StubClient() if stage == "stream" else client, lambda progress: None))  # type: ignore[arg-type]
     assert has_rows(large, store)
     assert len(client.requests) == 2 * 20, "only the new texts were judged, once a label"
+
+
+REPLY = '[{"name": "話題", "values": ["旅", "料理", "仕事"]}]'
+
+
+def test_attributes_of_the_llms_own(composed: Compose, tmp_path: Path) -> None:
+    store, experiment = Store(tmp_path), plan_experiment(composed(*SMALL, "prompt=kadg_auto"))
+    assert experiment.llm_stages == ("attributes", "stream")
+    with pytest.raises(GenerationError, match="not there yet"):
+        stream_of(experiment, store)
+    client = AnsweringClient(write=lambda request: REPLY if "項目" in request.messages[-1]["content"] else "さあ")
+    make(experiment, store, client=client)
+    asked = stream_of(experiment, store).ask("acceptable", 0)
+    assert asked.attributes["話題"] in ("旅", "料理", "仕事")
+    assert f"話題は「{asked.attributes['話題']}」です。" in asked.messages[-1]["content"]
+    block = OmegaConf.load(store.path("attributes", experiment.keys["attributes"]) / "attributes.yaml")
+    assert block.attributes[0] == {"name": "話題", "values": ["旅", "料理", "仕事"], "phrase": "話題は「{value}」です。"}
+
+
+def test_an_llm_that_names_no_attributes_is_refused(composed: Compose, tmp_path: Path) -> None:
+    store, experiment = Store(tmp_path), plan_experiment(composed(*SMALL, "prompt=kadg_auto"))
+    client = AnsweringClient(write=lambda request: "さあ")
+    with pytest.raises(GenerationError, match=r"named no attributes that can be used in 3 replies \(the first begins 'さあ'\)"):
+        asyncio.run(fill(experiment, "attributes", store, client, lambda progress: None))  # type: ignore[arg-type]
 
 
 def test_the_likeliest_half_is_kept(composed: Compose, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ MOST_NAMED = 8
 """Candidates that a message lists."""
 WORDS = {stage: stage for stage in STAGES} | {"dataset": "data set", "quality": "quality report"}
 """Stages in words."""
+FOLDERS = tuple(dict.fromkeys(STAGES.values()))
+"""Of a store; all that an LLM says of texts shares one."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,14 @@ class Artifact:
         return self.store.meta(self.stage, self.key)
 
 
-def artifacts(store: Store, stage: str, beginning: str = "") -> list[Artifact]:
-    """The stage's artifacts whose keys begin so, by key."""
-    return [Artifact(store, stage, path.parent.name) for path in sorted((store.root / STAGES[stage]).glob(f"{beginning}*/meta.json"))]
+def artifacts(store: Store, folder: str, beginning: str = "") -> list[Artifact]:
+    """What lies in one of FOLDERS under keys that begin so, by key."""
+    stages = [stage for stage, name in STAGES.items() if name == folder]
+    found = []
+    for meta in sorted((store.root / folder).glob(f"{beginning}*/meta.json")):
+        stage = stages[0] if len(stages) == 1 else read_json(meta)["stage"]
+        found.append(Artifact(store, stage, meta.parent.name))
+    return found
 
 
 def find_artifact(store: Store, what: str) -> Artifact:
@@ -55,7 +62,7 @@ def find_artifact(store: Store, what: str) -> Artifact:
 def _by_key(store: Store, beginning: str) -> Artifact:
     if len(beginning) < FEWEST_DIGITS:
         raise StoreError(f"{beginning!r} is too short; give {FEWEST_DIGITS} digits of the key or more")
-    found = [one for stage in STAGES for one in artifacts(store, stage, beginning)]
+    found = [one for folder in FOLDERS for one in artifacts(store, folder, beginning)]
     if not found:
         raise StoreError(f"nothing in the store {store.root} has a key that begins with {beginning!r}; {_contents(store)}")
     if len(found) > 1:
@@ -65,22 +72,22 @@ def _by_key(store: Store, beginning: str) -> Artifact:
 
 def _by_folder(folder: Path) -> Artifact:
     if not (folder / "meta.json").is_file():
-        raise StoreError(f"{folder} is no artifact of a store: it holds no meta.json; {_FOLDERS}")
+        raise StoreError(f"{folder} is no artifact of a store: it holds no meta.json; {_LAYOUT}")
     meta = read_json(folder / "meta.json")
     stage, key = meta.get("stage"), meta.get("key")
     if stage not in STAGES or folder.parent.name != STAGES[stage] or folder.name != key:
-        raise StoreError(f"{folder} isn't where its meta.json says that it belongs ({stage} {key}); {_FOLDERS}")
+        raise StoreError(f"{folder} isn't where its meta.json says that it belongs ({stage} {key}); {_LAYOUT}")
     return Artifact(Store(folder.parent.parent), stage, key)
 
 
-_FOLDERS = f"a store's folders are STORE/{{{','.join(STAGES.values())}}}/KEY"
+_LAYOUT = f"a store's folders are STORE/{{{','.join(FOLDERS)}}}/KEY"
 
 
 def _contents(store: Store) -> str:
     """What there is to name, the data sets first."""
-    datasets = [one.key for one in artifacts(store, "dataset")]
-    others = {stage: len(artifacts(store, stage)) for stage in STAGES if stage != "dataset"}
-    beside = ", ".join(f"{STAGES[stage]}: {num}" for stage, num in others.items() if num)
+    datasets = [one.key for one in artifacts(store, STAGES["dataset"])]
+    others = {folder: len(artifacts(store, folder)) for folder in FOLDERS if folder != STAGES["dataset"]}
+    beside = ", ".join(f"{folder}: {num}" for folder, num in others.items() if num)
     return "; ".join(filter(None, [f"its data sets: {_named(datasets) or 'none'}", beside]))
 
 

@@ -20,13 +20,18 @@ BEGINNING = 8
 """Digits of a key shown where it is one of several."""
 
 
-def written_by(artifact: Artifact) -> str | None:
-    """The LLM and prompt behind a stream, or behind what was cut from one that is there."""
+def inputs(artifact: Artifact) -> dict[str, str]:
+    """Stage -> key of what the artifact was made from, and the LLM behind it where that is in the store still."""
+    found = {}
+    for stage, key in artifact.meta()["identity"].items():
+        if stage in STAGES and isinstance(key, str):
+            made = Artifact(artifact.store, stage, key)
+            found[WORDS[stage]] = key + (f", by {_llm(made)}" if artifact.store.find(stage, key) else "")
+    return found
+
+
+def _llm(artifact: Artifact) -> str:
     identity = artifact.meta()["identity"]
-    if artifact.stage != "stream":
-        stream = identity.get("stream")
-        found = stream is not None and artifact.store.find("stream", stream)
-        return written_by(Artifact(artifact.store, "stream", stream)) if found else None
     return f"{identity['llm']['id']} at {identity['llm']['revision'][:12]}, prompt {identity['prompt']['name']}"
 
 
@@ -113,7 +118,7 @@ def _print_model(artifact: Artifact, console: Console) -> None:
         "size": f"{size:.1f} MB",
     }
     print_facts(facts, console)
-    results = {one.key: read_result(one.folder) for one in artifacts(artifact.store, "result")}
+    results = {one.key: read_result(one.folder) for one in artifacts(artifact.store, STAGES["result"])}
     own = {f"result {key[:BEGINNING]}": _in_short(result) for key, result in results.items() if result.keys.get("model") == artifact.key}
     print_facts(own, console)
 
@@ -129,7 +134,7 @@ def _print_rows(artifact: Artifact, console: Console) -> None:
     identity = meta["identity"]
     llm, prompt = identity.get("llm", {}), identity.get("prompt", {})
     rows = StreamRows(artifact.folder, Row if artifact.stage == "stream" else Answer)
-    uses = [one for one in artifacts(artifact.store, "dataset") if artifact.key in _strings(one.meta()["identity"])]
+    uses = [one for one in artifacts(artifact.store, STAGES["dataset"]) if artifact.key in _strings(one.meta()["identity"])]
     facts = {
         "language model": f"{llm.get('id')} at {llm.get('revision')}" if llm else None,
         "sampling": _listed(llm.get("sampling", {})),

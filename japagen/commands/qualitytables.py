@@ -70,13 +70,15 @@ def _of_labels(quality: Quality, counts: Mapping[str, int]) -> int:
 def _print_lengths(quality: Quality, console: Console) -> None:
     headings = ["n", "mean", "sd", "5%", "50%", "95%", "longest", "KS"]
     _title(console, "length in characters", "KS: Kolmogorov-Smirnov distance from gold, 0 (alike) to 1")
-    table = _table(["text", "", *headings, "mean by label"], right=headings)
+    table = _table(["text", "", *headings], right=headings)
     for field, one in quality.length.items():
-        means = ", ".join(f"{name} {value:.1f}" for name, value in one["mean_by_label"].items() if value is not None)
-        table.add_row(escape(field), "synthetic", *_summary_cells(one["synthetic"]), _number(one["ks_distance"]), escape(means))
+        table.add_row(escape(field), "synthetic", *_summary_cells(one["synthetic"]), _number(one["ks_distance"]))
         if one["gold"]:
-            table.add_row("", "gold", *_summary_cells(one["gold"]), "", "")
+            table.add_row("", "gold", *_summary_cells(one["gold"]), "")
     console.print(table)
+    for field, one in quality.length.items():
+        means = {name: value for name, value in one["mean_by_label"].items() if value is not None}
+        console.print(f"  {field}, mean by label: {_listed(means, '{:.1f}')}", markup=False)
 
 
 def _summary_cells(summary: Mapping[str, Any] | None) -> list[str]:
@@ -90,14 +92,15 @@ def _summary_cells(summary: Mapping[str, Any] | None) -> list[str]:
 def _print_diversity(quality: Quality, console: Console) -> None:
     tokenizers = ", ".join({one["tokenizer"] for one in quality.diversity.values()})
     _title(console, "diversity", f"of the different texts, in tokens of {tokenizers}; beside gold at one size; samples by seed {SEED}")
-    headings = ["texts", "tokens", "types", "TTR/1000", "distinct-1", "-2", "-3", "Self-BLEU-4"]
-    table = _table(["text", "", *headings], right=headings)
+    headings = ["tokens", "types", "TTR/1000", "distinct-1", "-2", "-3", "Self-BLEU-4"]
+    table = _table(["", *headings], right=headings)
     for field, one in quality.diversity.items():
-        measured = {"synthetic": one["own"], **(one["equal_size"] or {})}
-        if one["equal_size"] and one["equal_size"]["synthetic"] != one["own"]:
-            measured = {"synthetic, all": one["own"], **{f"{name}, at one size": cut for name, cut in one["equal_size"].items()}}
-        for name, of_side in measured.items():
-            table.add_row(escape(field) if name.startswith("synthetic") else "", name, *_vocabulary_cells(of_side))
+        sides = one["equal_size"] or {"synthetic": one["own"]}
+        table.add_row(escape(field))
+        if sides["synthetic"] != one["own"]:
+            table.add_row("  all", *_vocabulary_cells(one["own"]))
+        for name, measured in sides.items():
+            table.add_row(f"  {name}", *_vocabulary_cells(measured))
     console.print(table)
     repeated = {field: one["texts"] - one["different_texts"] for field, one in quality.diversity.items()}
     if any(repeated.values()):
@@ -108,7 +111,7 @@ def _print_diversity(quality: Quality, console: Console) -> None:
 def _vocabulary_cells(measured: Mapping[str, Any]) -> list[str]:
     ratios = [_number(measured[name]) for name in ("segment_ttr", "distinct_1", "distinct_2", "distinct_3")]
     bleu = f"{_number(measured['self_bleu_4'])} (n={measured['self_bleu_texts']})"
-    return [str(measured["texts"]), str(measured["tokens"]), str(measured["types"]), *ratios, bleu]
+    return [str(measured["tokens"]), str(measured["types"]), *ratios, bleu]
 
 
 def _print_neighbours(quality: Quality, console: Console) -> None:
@@ -118,9 +121,9 @@ def _print_neighbours(quality: Quality, console: Console) -> None:
     shares = [f"≥ {threshold:g}" for threshold in THRESHOLDS]
     headings = ["n", "mean", "50%", "95%", "highest", *shares]
     about = f"of {found['gold_rows']}, by cosine of character 2- and 3-grams; samples by seed {found['seed']}"
-    _title(console, "closest gold row", about)
-    table = _table(["of each", *headings], right=headings)
-    for name, one in (("synthetic row", found), ("gold row, to another one", found["gold_to_gold"])):
+    _title(console, "closest other gold row", about)
+    table = _table(["of a", *headings], right=headings)
+    for name, one in (("synthetic row", found), ("gold row", found["gold_to_gold"])):
         if one is not None:
             quantiles = one["cosine"]["quantiles"]
             cosines = [one["cosine"]["mean"], *(quantiles[share] for share in ("0.5", "0.95", "1"))]
@@ -132,12 +135,13 @@ def _print_neighbours(quality: Quality, console: Console) -> None:
 
 def _print_pairs(quality: Quality, console: Console) -> None:
     assert quality.overlap is not None
-    headings = ["n", "mean", "5%", "95%", "gold n", "gold mean", "gold 5%", "gold 95%"][: 8 if quality.overlap["gold"] else 4]
+    headings = ["n", "mean", "5%", "95%"]
     _title(console, "overlap of a pair's characters", "Jaccard similarity")
-    table = _table(["label", *headings], right=headings)
+    table = _table(["label", "", *headings], right=headings)
     for name, summary in quality.overlap["synthetic"].items():
-        cells = _overlap_cells(summary)
-        table.add_row(name, *cells, *(_overlap_cells(quality.overlap["gold"][name]) if quality.overlap["gold"] else []))
+        table.add_row(name, "synthetic", *_overlap_cells(summary))
+        if quality.overlap["gold"]:
+            table.add_row("", "gold", *_overlap_cells(quality.overlap["gold"][name]))
     console.print(table)
     assert quality.one_text_only is not None
     probed = {name: one for name, one in quality.one_text_only.items() if one is not None}
@@ -183,7 +187,8 @@ def _print_agreement(quality: Quality, console: Console) -> None:
 
 
 def _print_examples(quality: Quality, console: Console) -> None:
-    _title(console, "texts", f"drawn by seed {SEED}")
+    hidden = f"; {quality.missing['examples']}" if "examples" in quality.missing else ""
+    _title(console, "texts", f"drawn by seed {SEED}{hidden}")
     table = _examples_table()
     for name, examples in quality.examples.items():
         for position, example in enumerate(examples):

@@ -13,7 +13,7 @@ from rich.console import Console
 from japagen.commands.artifacts import FEWEST_DIGITS, Artifact, find_artifact
 from japagen.commands.compose import compose_config
 from japagen.commands.console import make_console
-from japagen.commands.descriptions import describe, print_facts, print_head, written_by
+from japagen.commands.descriptions import describe, inputs, print_facts, print_head
 from japagen.commands.qualitytables import print_kept, print_quality
 from japagen.commands.stored import add_store_option, open_store
 from japagen.config import Config, Data
@@ -63,8 +63,7 @@ def show_dataset(artifact: Artifact, overrides: list[str], config_dir: Path | No
     asked = meta["identity"].get("num_per_label")
     replies = meta.get("replies")
     facts = {
-        "written by": written_by(artifact),
-        "stream": meta["identity"].get("stream"),
+        **inputs(artifact),
         "asked for": None if asked is None else f"{asked} texts a label",
         "replies": None if replies is None else f"{replies}, {meta.get('tokens', {}).get('completion', 0)} tokens",
         "folder": artifact.folder,

@@ -32,6 +32,9 @@ NUM_REJECTED = 2
 GOLD_REASONS = ("contamination", "copies an exemplar")
 """Replies rejected for these are, or hold, gold texts, and aren't shown."""
 
+GIVEN = "annotated/"
+"""Ids of rows whose texts an LLM labelled and didn't write begin so: gold texts, or the user's own, and not shown either."""
+
 
 @dataclass(frozen=True)
 class Quality:
@@ -64,7 +67,7 @@ class Quality:
     agreement: dict[str, Any] | None
     """With a student trained on gold rows."""
     examples: dict[str, list[dict[str, Any]]]
-    """label -> id and texts."""
+    """label -> id and texts of written rows."""
     rejected_examples: dict[str, list[dict[str, Any]]]
     """reason -> label, index and text, as they were replied."""
     missing: dict[str, str]
@@ -147,7 +150,9 @@ def measure(store: Store, dataset: str, task: Task, split: gold.Split | None, st
         overlap=_of_both(task, rows, references, overlap_by_label),
         one_text_only=_of_both(task, rows, references, one_text_only),
         agreement=agreed,
-        examples={name: _examples([row for row in rows if row.label == name]) for name in task.label_names},
+        examples={
+            name: _examples([row for row in rows if row.label == name and not row.id.startswith(GIVEN)]) for name in task.label_names
+        },
         rejected_examples=_rejected(folder / "rejects.jsonl"),
         missing=missing,
         seconds=time.monotonic() - started,
@@ -163,6 +168,8 @@ def _missing(task: Task, rows: Sequence[Example], split: gold.Split | None, stud
         missing["agreement"] = f"the store holds no student of task {task.name!r} trained on its gold rows; {made_by} makes one"
     if not task.is_pair:
         missing["overlap"] = missing["one_text_only"] = "the task's texts are single"
+    if any(row.id.startswith(GIVEN) for row in rows):
+        missing["examples"] = "texts that an LLM labelled and didn't write are not shown"
     if not rows:
         missing["rows"] = missing["neighbours"] = "the data set has no rows"
     return missing

@@ -105,8 +105,8 @@ class _Asker:
     async def ask(self, question: Question) -> Answer:
         if question.is_scored:
             return await self._score(question)
-        structured = {"choice": list(question.choices)} if question.choices else None
-        reply = await self._client.complete(Request(list(question.chats[0]), 1, None, self._sampling, self._args, structured))
+        request = Request(list(question.chats[0]), 1, None, self._sampling, self._args, question.structure)
+        reply = await self._client.complete(request)
         written = reply.completions[0]
         return Answer(
             question.id, written.text, written.finish_reason,

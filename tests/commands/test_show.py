@@ -1,6 +1,7 @@
 """`japagen show`: keys and folders to artifacts, a data set's report, and short words on all else."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -84,7 +85,7 @@ def test_a_data_set_is_shown_by_the_beginning_of_its_key(show: Show, store: Stor
     assert (code, err) == (0, "")
     for part in (
         f"data set {key}", "package:demo/llm at r1, prompt base", "300 texts a label", "sample (smoke data) (split valid, n=120)",
-        "too short 2", "90.9% of 11", "Kolmogorov-Smirnov", "Self-BLEU-4", "of 120, by cosine", "label from one sentence alone",
+        "too short 2", "83.3% of 12", "Kolmogorov-Smirnov", "Self-BLEU-4", "of 120, by cosine", "label from one sentence alone",
         "python run.py task=jnli method=gold", "これも", "too short: under the task's min_chars", "contamination", "quality.json",
     ):  # fmt: skip
         assert part in out, part
@@ -237,3 +238,35 @@ def test_a_missing_store_is_named(show: Show, tmp_path: Path) -> None:
     code, _, err = show("abcd", "--store", str(tmp_path / "none"))
     assert code == 1
     assert "there is no store" in err
+
+
+def test_answers_are_described_and_named_beside_a_data_set_of_labelled_texts(show: Show, store: Store, jnli: Config) -> None:
+    llm = {"id": "some/llm", "revision": "r5"}
+    identity = {"llm": llm, "prompt": {"name": "base"}, "how": {}, "texts": "t"}
+    key = stage_key("answers", identity)
+    folder = store.path("answers", key)
+    folder.mkdir(parents=True)
+    write_json(folder / "meta.json", artifact_meta("answers", key, identity))
+    rows = [
+        {"id": "train/0", "logprobs": [-1.0, -2.0], "num_tokens": [3, 3], "prompt_tokens": 70},
+        {"id": "train/1", "finish_reason": "error"},
+    ]
+    (folder / "rows-0000-aa.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    dataset = store_dataset(store, jnli, pairs(2, jnli.task), stream=None, answers={"answers": key})
+    out = show(key[:8])[1]
+    for part in (f"answers {key}", "some/llm at r5", "rows:", "failed:", "prompt 70, reply 0", f"data set {dataset}"):
+        assert part in out, part
+    assert f"{key}, by some/llm at r5, prompt base" in show(dataset)[1]
+
+
+def test_on_a_narrow_screen_no_number_is_lost(show: Show, store: Store, jnli: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = store_dataset(store, jnli, pairs(5, jnli.task))
+    wide = show(key)[1]
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = show(key)[1]
+
+    def numbers(text: str, heading: str) -> list[str]:
+        return re.findall(r"\d+\.\d+%?", text.partition(f"\n{heading}")[2].partition("\n\n")[0])
+
+    for heading in ("labels", "length", "diversity", "closest", "overlap", "label from"):
+        assert numbers(narrow, heading) == numbers(wide, heading) != []

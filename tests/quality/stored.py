@@ -1,6 +1,6 @@
 """Data sets as stages write them, in a store of the test's, and what a quality report on them needs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from japagen.config import Config
@@ -33,10 +33,11 @@ def pairs(num: int, task: Task) -> list[Example]:
 
 
 def store_dataset(
-    store: Store, config: Config, rows: Sequence[Example], stream: str = "s", knows_task: bool = True, valid: Sequence[Example] = ()
-) -> str:
+    store: Store, config: Config, rows: Sequence[Example], stream: str | None = "s", knows_task: bool = True,
+    valid: Sequence[Example] = (), answers: Mapping[str, str] | None = None,
+) -> str:  # fmt: skip
     """Publishes the rows as a data set of this configuration; its key."""
-    identity = dataset_identity(config, stream, "e", {})
+    identity = dataset_identity(config, stream, "e", answers or {})
     key = stage_key("dataset", identity)
     rejects = REJECTS if config.task.name == "jnli" else {}
     dataset = Dataset(tuple(rows), tuple(valid), {name: rejects.get(name, {}) for name in config.task.label_names}, REJECTED)

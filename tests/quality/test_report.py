@@ -8,10 +8,14 @@ import pytest
 
 from japagen import gold
 from japagen.config import Config, Data
+from japagen.curation.stored_task import read_task
 from japagen.errors import ConfigError, DataError, StoreError
+from japagen.methods import plan_experiment
 from japagen.quality.report import make_quality
 from japagen.quality.students import find_gold_student
+from japagen.stages import build_dataset
 from japagen.store import Store, write_json
+from japagen.synthesis.stream import Row, open_rows
 from japagen.tasks import Task
 from japagen.training.student import train_student
 from tests.conftest import Compose
@@ -66,6 +70,18 @@ def test_no_gold_text_stands_in_it(composed: Compose, store: Store) -> None:
     assert {reason: [one["text"] for one in replies] for reason, replies in quality.rejected_examples.items()} == {
         "too short": ["短い", "これも"]  # one of each label before a second one of any
     }
+
+
+def test_texts_that_were_only_labelled_are_not_in_it(composed: Compose, store: Store) -> None:
+    config = composed("task=jnli")
+    written = pairs(4, config.task)
+    given = [
+        replace(row, texts=("利用者の文。" + row.texts[0], row.texts[1]), id=f"annotated/{place}") for place, row in enumerate(written)
+    ]
+    quality, folder = make_quality(store, store_dataset(store, config, [*written, *given]), config.task, config.data, say=quiet)
+    assert "利用者の文" not in (folder / "quality.json").read_text(encoding="utf-8")
+    assert [len(examples) for examples in quality.examples.values()] == [3, 3, 3]
+    assert "didn't write" in quality.missing["examples"]
 
 
 def test_it_is_made_once_for_what_it_compares(composed: Compose, store: Store) -> None:
@@ -176,3 +192,17 @@ def test_a_student_that_cannot_be_loaded_is_a_reason(composed: Compose, store: S
     quality, _ = make_quality(store, key, config.task, config.data, "cpu", say=quiet)
     assert quality.agreement is None
     assert "can't be loaded" in quality.missing["agreement"]
+
+
+def test_a_data_set_cut_from_a_stream_knows_its_task(composed: Compose, store: Store) -> None:
+    experiment = plan_experiment(composed("task=jcola", "num_per_label=3", "data.split=valid"))
+    rows = open_rows(store, experiment.stream)
+    replies = {label: [row.texts[1] for row in pairs(9, experiment.task) if row.label == label] for label in experiment.task.label_names}
+    rows.append(Row(index, label, 0, text, "stop", 10, 5, index) for label, texts in replies.items() for index, text in enumerate(texts))
+    rows.close()
+    folder = build_dataset(experiment, store, quiet)
+    stored = read_task(folder)
+    assert stored is not None
+    assert stored.task == experiment.task
+    quality, _ = make_quality(store, folder.name, stored.task, Data(**stored.data), say=quiet)
+    assert quality.rows["train"] + quality.rows["valid"] == 6

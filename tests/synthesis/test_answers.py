@@ -37,7 +37,9 @@ def test_the_probability_of_a_label_is_that_of_its_whole_word(tmp_path: Path) ->
 
     (answer,) = ask(tmp_path, AnsweringClient(rule), label_question(TASK, Prompting(), ("文。",), 0, id="0")).values()
     acceptable, unacceptable = answer.probabilities() or ()
-    assert (answer.logprobs, answer.num_tokens) == (pytest.approx([-2.0 * 2, -0.1 * 3]), [2, 3]), "from where the words part, the end with it"
+    assert (answer.logprobs, answer.num_tokens) == (pytest.approx([-2.0 * 2, -0.1 * 3]), [2, 3]), (
+        "from where the words part, the end with it"
+    )
     assert unacceptable == pytest.approx(math.exp(-0.3) / (math.exp(-0.3) + math.exp(-4)))
     assert acceptable + unacceptable == pytest.approx(1)
 

@@ -247,15 +247,15 @@ def test_ensembling_leaves_wrong_labels_out_and_learns_the_task_in_spite_of_them
 
     monkeypatch.setattr(student, "Ensemble", kept)
     rows, unseen = with_wrong_labels(keyword_task, keyword_rows[:240], 0.3), keyword_rows[240:]
-    accuracies: dict[float, list[float]] = {0.0: [], 0.8: []}
-    for seed in range(3):  # a student that learned little in its first epoch leaves out the wrong rows: about one in five here
-        for momentum, found in accuracies.items():
-            name = f"{momentum}-{seed}"
-            done = fit(keyword_task, rows, [], name, seed, train=replace(train, fixed_steps=300, ensemble_momentum=momentum))
-            assert ("train/kept" in done.history[-1]) == bool(momentum)
-            guesses = decide(keyword_task, predict(tmp_path / name, [row.texts for row in unseen], "cpu"))
-            found.append(float(np.mean([guess == row.label for guess, row in zip(guesses, unseen, strict=True)])))
-    assert np.median(accuracies[0.8]) > max(0.93, np.median(accuracies[0.0]) + 0.04)
+    accuracies = []
+    for seed, momentum in [(0, 0.0), (0, 0.8), (1, 0.8), (2, 0.8)]:
+        name = f"{momentum}-{seed}"
+        done = fit(keyword_task, rows, [], name, seed, train=replace(train, fixed_steps=300, ensemble_momentum=momentum))
+        assert ("train/kept" in done.history[-1]) == bool(momentum)
+        guesses = decide(keyword_task, predict(tmp_path / name, [row.texts for row in unseen], "cpu"))
+        accuracies.append(np.mean([guess == row.label for guess, row in zip(guesses, unseen, strict=True)]))
+    plain, *ensembling = accuracies  # of several seeds, since a student that learned little in its first epoch leaves out the wrong rows
+    assert np.median(ensembling) > max(0.93, plain + 0.04)
     is_wrong = np.array([row.label != true.label for row, true in zip(rows, keyword_rows, strict=False)])
     left_out = [(one.weights == 0).numpy() for one in made]
     assert np.median([one[is_wrong].mean() for one in left_out]) > 0.9
