@@ -205,7 +205,8 @@ class Train:
     ensemble_momentum: float = 0.0
     """Temporal ensembling (Laine and Aila 2017): how slowly the mean of a row's earlier predictions moves; 0: off, SuperGen: 0.8."""
     ensemble_threshold: float = 0.8
-    """Rows count only where that mean gives their label at least this (SuperGen: 0.8)."""
+    """Rows count only where that mean gives their label at least this (SuperGen: 0.8); of a soft label's likeliest one at least this part.
+    A label with fewer than 16 such rows keeps its likelier half."""
     robust_q: float = 0.0
     """Generalised cross entropy (Zhang and Sabuncu 2018): rows found improbable weigh less; 0: cross entropy, theirs: 0.7."""
     patience: int = 2
@@ -413,7 +414,10 @@ def _check_combinations(config: Config) -> None:
     if method.template is not None and method.template > 2:
         raise ConfigError(f"method.template={method.template} is not known; allowed: 0, 1, 2, or null")
     if config.train.ensemble_momentum > 0 and config.task.is_regression:
-        raise ConfigError(f"train.ensemble_momentum needs classes, and task {config.task.name!r} is a regression; set it to 0")
+        raise ConfigError(
+            f"train.ensemble_momentum={config.train.ensemble_momentum} is for classification, and task {config.task.name!r} is a regression;"
+            " set train.ensemble_momentum=0"
+        )
 
 
 def _check_choices(config: Config) -> None:

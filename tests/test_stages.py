@@ -322,7 +322,7 @@ def test_missing_answers_are_said(composed: Compose, tmp_path: Path) -> None:
         (["method=prompting", "method.answer=free", "method.calibrate=true"], "needs method.answer=label"),
         (["method=prompting", "method.template=3"], "allowed: 0, 1, 2"),
         (["method=prompting", "method.answer=guess"], "allowed: label, channel, choice, free"),
-        (["task=jsts", "train.ensemble_momentum=0.8"], "needs classes"),
+        (["task=jsts", "train.ensemble_momentum=0.8"], "is for classification"),
         (["train.robust_q=1.5"], "allowed: 0"),
         (["curate.keep_likeliest=0"], "above 0, up to 1"),
     ],

@@ -187,8 +187,8 @@ def _print_agreement(quality: Quality, console: Console) -> None:
 
 
 def _print_examples(quality: Quality, console: Console) -> None:
-    hidden = f"; {quality.missing['examples']}" if "examples" in quality.missing else ""
-    _title(console, "texts", f"drawn by seed {SEED}{hidden}")
+    left_out = f"; {quality.missing['examples']}" if "examples" in quality.missing else ""
+    _title(console, "texts", f"drawn by seed {SEED}{left_out}")
     table = _examples_table()
     for name, examples in quality.examples.items():
         for position, example in enumerate(examples):

@@ -25,7 +25,7 @@ SOFTENED = "softened"
 
 MOST_UNANSWERED = 0.5
 """A judge that leaves more than this share of the rows without a usable answer isn't believed on the others either."""
-_SUM_TOLERANCE = 0.01
+_SUM_TOLERANCE = 1e-3
 
 Counts = dict[str, dict[str, int]]
 """label -> reason -> rows; the label is the one that the row had before. Every label of the task is a key."""
