@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--num-per-label", type=int, default=150)
     parser.add_argument("--few", type=int, default=30, help="gold rows a label")
-    parser.add_argument("--texts", type=int, default=600, help="unlabelled texts")
+    parser.add_argument("--texts", type=int, default=400, help="unlabelled texts")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
@@ -65,7 +65,7 @@ def arms(task: str, args: argparse.Namespace) -> list[Config]:
         ["method=gold", seeds],
         ["method=gold", few, seeds],
         ["method=prompting", f"shots={shown}", seeds],
-        ["method=prompting", "method.answer=channel", "shots=0,3"],
+        ["method=prompting", "method.answer=channel"],
         ["prompt=base,kadg", "shots=0,3", seeds],
         ["method=mixed", few, seeds],
         ["method=annotate", "method.answer=channel", f"method.num_texts={args.texts}", seeds],

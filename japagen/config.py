@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from japagen.errors import ConfigError, check_at_least, check_choice, nearest
-from japagen.tasks import Task, check_task
+from japagen.tasks import Task, check_task, check_variants
 
 
 @dataclass
@@ -428,6 +428,8 @@ def _check_choices(config: Config) -> None:
             f"prompt=kadg needs the task's knowledge, and task {config.task.name!r} names none: give it `attributes`,"
             " or labels with `described`"
         )
+    if config.prompt.variants:
+        check_variants(config.task)
     check_choice("data.source", config.data.source, ["sample", "published", "files"])
     check_choice("curate.judging", config.curate.judging, JUDGING)
     check_choice("curate.judge_answer", config.curate.judge_answer, ["label", "channel"])
@@ -460,6 +462,13 @@ def _check_numbers(config: Config) -> None:
         if not is_allowed:
             raise ConfigError(f"{key}={value} is not allowed; allowed: {allowed}")
     _check_prior(config)
+    for temperature in config.synthesis.temperatures:
+        check_at_least("synthesis.temperatures", temperature, 0)
+    if config.synthesis.verbalized and config.synthesis.texts_per_request < 2:
+        raise ConfigError(
+            f"synthesis.verbalized lists several texts in one reply, and synthesis.texts_per_request={config.synthesis.texts_per_request};"
+            " allowed: 2 or more"
+        )
     if config.train.learning_rate <= 0:
         raise ConfigError(f"train.learning_rate={config.train.learning_rate} is not allowed; allowed: above 0")
 

@@ -118,7 +118,7 @@ def test_attributes_have_names_of_their_own(name: str) -> None:
 def with_variants(name: str, *variants: str) -> Task:
     """The task, its first label with other wordings."""
     task = load_task(name)
-    return replace(task, labels=[replace(task.labels[0], variants=list(variants)), *task.labels[1:]])
+    return replace(task, labels=[replace(label, variants=list(variants) if label is task.labels[0] else []) for label in task.labels])
 
 
 def test_wordings_come_in_turn_evenly_and_are_recorded() -> None:
@@ -155,7 +155,7 @@ def test_variants_stand_beside_the_instruction_in_use() -> None:
 
 def test_variants_are_checked() -> None:
     with pytest.raises(ConfigError, match=r"prompt\.variants=true needs other wordings, and task 'jcola' has none"):
-        check_variants(load_task("jcola"))
+        check_variants(with_variants("jcola"))
     check_variants(with_variants("jcola", "正しい文を書いてください。"))
     instruction = load_task("jcola").labels[0].instruction
     for variants in (["書いて。", "書いて。 "], [instruction], [" "]):

@@ -60,7 +60,7 @@ class Request:
     sampling: Sampling
     chat_template_args: dict[str, Any] = field(default_factory=dict)
     structured_outputs: dict[str, Any] | None = None
-    """vLLM's {choice | regex | json | grammar}; others ignore it, so check the text too."""
+    """vLLM's {choice | regex | json | grammar}; others aren't sent it, so check the text too."""
     kind: str = WRITE
     """write: texts. score: no text, but the log-probabilities of the chat as it stands, its last turn included (vLLM only).
     count: only how many tokens the chat has, with the opening of the reply's turn (vLLM only)."""
@@ -251,7 +251,7 @@ class Client:
             body["repetition_penalty"] = sampling.repetition_penalty
         if request.chat_template_args:
             body["chat_template_kwargs"] = request.chat_template_args
-        if request.structured_outputs is not None:
+        if request.structured_outputs is not None and self._endpoint.is_vllm:
             body["structured_outputs"] = request.structured_outputs
         return json.dumps(body).encode()
 
