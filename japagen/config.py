@@ -415,7 +415,7 @@ def _check_combinations(config: Config) -> None:
         raise ConfigError(f"method.template={method.template} is not known; allowed: 0, 1, 2, or null")
     if config.train.ensemble_momentum > 0 and config.task.is_regression:
         raise ConfigError(
-            f"train.ensemble_momentum={config.train.ensemble_momentum} is for classification, and task {config.task.name!r} is a regression;"
+            f"train.ensemble_momentum={config.train.ensemble_momentum} is for classification, and {config.task.name!r} is a regression;"
             " set train.ensemble_momentum=0"
         )
 
@@ -494,7 +494,9 @@ def _check_prior(config: Config) -> None:
         return
     values = curate.prior_values or {}
     if not isinstance(values, dict) or not all(isinstance(value, int | float) for value in values.values()):
-        raise ConfigError(f"curate.prior_values={values!r} must give each label a number: {{{', '.join(f'{name}: 0.5' for name in names)}}}")
+        raise ConfigError(
+            f"curate.prior_values={values!r} must give each label a number: {{{', '.join(f'{name}: 0.5' for name in names)}}}"
+        )
     if sorted(values) != sorted(names):
         raise ConfigError(f"curate.prior_values names {', '.join(values) or 'no label'}; it must name each label once: {', '.join(names)}")
     if any(value <= 0 for value in values.values()) or abs(sum(values.values()) - 1) > 1e-3:

@@ -262,8 +262,8 @@ class Planner:
             why = f"method={config.method.name}" if config.method.name in LEARN_GOLD else f"shots={config.shots}"
             if not _shows_gold(config):
                 raise DataError(
-                    f"task {config.task.name!r}: method={config.method.name}, curate.prior={config.curate.prior}: unlabelled texts are needed,"
-                    " and there are none; set data.unlabelled_file=FILE"
+                    f"task {config.task.name!r}: method={config.method.name}, curate.prior={config.curate.prior}: unlabelled texts are"
+                    " needed, and there are none; set data.unlabelled_file=FILE"
                 )
             raise DataError(
                 f"task {config.task.name!r}: {why} needs labelled train rows, and there are none; set data=files data.train_file=FILE"

@@ -139,7 +139,10 @@ async def _fill_answers(experiment: Experiment, stage: str, store: Store, client
 
 
 def questions(experiment: Experiment, stage: str, store: Store) -> list[Question]:
-    """What `attributes`, `judgements`, `likelihoods` and `answers` ask; judgements and likelihoods need the stream's rows, and raise MissingTextsError without."""
+    """What `attributes`, `judgements`, `likelihoods` and `answers` ask.
+
+    Judgements and likelihoods are about the stream's accepted rows; MissingTextsError where those are not all there.
+    """
     config, task = experiment.config, experiment.task
     if stage == "attributes":
         return attribute_questions(task, config.llm.system_role)
@@ -180,11 +183,12 @@ def auto_attributes(experiment: Experiment, store: Store) -> list[Attribute]:
     for reply in replies:
         if found := read_attributes(experiment.task, reply):
             return found
+    where = f"task {experiment.task.name!r}, prompt=kadg_auto"
+    if not replies:
+        raise GenerationError(f"{where}: the LLM's attributes are not there yet")
     raise GenerationError(
-        f"task {experiment.task.name!r}: prompt=kadg_auto: {experiment.config.llm.name} named no attributes that can be used in {len(replies)}"
-        f" replies (the first begins {replies[0][:60]!r}); take another LLM, or write the task's attributes yourself and set prompt=kadg"
-        if replies
-        else f"task {experiment.task.name!r}: prompt=kadg_auto: the LLM's attributes are not there yet"
+        f"{where}: {experiment.config.llm.name} named no attributes that can be used in {len(replies)} replies (the first begins"
+        f" {replies[0][:60]!r}); take another LLM, or write the task's attributes yourself and set prompt=kadg"
     )
 
 

@@ -23,7 +23,7 @@ def fake(seed: int, rows: str = "d", result: str = "") -> Experiment:
 
     identities = {"model": {"rows": rows, "train": {"epochs": 4}, "seed": seed}}
     model = f"model-{rows}-{seed}"
-    return Experiment(Config(seed=seed), None, {}, None, {}, "", identities, {"model": model, "result": f"result-{model}{result}"})
+    return Experiment(Config(seed=seed), None, {}, None, (), {}, "", identities, {"model": model, "result": f"result-{model}{result}"})
 
 
 def publish(store: Store, stage: str, key: str, **meta: Any) -> None:

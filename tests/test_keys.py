@@ -56,7 +56,8 @@ CHANGES: dict[str, set[str]] = {
     # how the student is trained with doubtful labels
     "train.ensemble_momentum": MODEL, "train.ensemble_threshold": NONE, "train.robust_q": MODEL,  # a threshold of what is off says nothing
     # what is drawn for a request
-    "synthesis.temperatures": ALL, "synthesis.verbalized": ALL, "prompt.variants": ALL, "prompt.personas": NONE, "task.labels.variants": NONE,
+    "synthesis.temperatures": ALL, "synthesis.verbalized": ALL, "prompt.variants": ALL,
+    "prompt.personas": NONE, "task.labels.variants": NONE,
     # other methods, and judging: enter by the keys of the LLM's answers, where there are any
     **dict.fromkeys([f"method.{name}" for name in ("answer", "template", "calibrate", "max_tokens", "gold_weight", "num_texts")], NONE),
     **dict.fromkeys(["judge", "curate.judging", "curate.judge_answer", "curate.judge_threshold", "curate.keep_likeliest"], NONE),

@@ -324,7 +324,14 @@ def test_missing_answers_are_said(composed: Compose, tmp_path: Path) -> None:
         (["method=prompting", "method.answer=guess"], "allowed: label, channel, choice, free"),
         (["task=jsts", "train.ensemble_momentum=0.8"], "is for classification"),
         (["train.robust_q=1.5"], "allowed: 0"),
-        (["task=jcola", "task.labels=[{name: acceptable, instruction: b}, {name: unacceptable, instruction: d}]", "prompt.variants=true"], "variants"),
+        (
+            [
+                "task=jcola",
+                "task.labels=[{name: acceptable, instruction: b}, {name: unacceptable, instruction: d}]",
+                "prompt.variants=true",
+            ],
+            "variants",
+        ),
         (["synthesis.temperatures=[0.7, -1]"], "temperatures"),
         (["synthesis.verbalized=true", "synthesis.texts_per_request=1"], "allowed: 2 or more"),
         (["method=annotate", "prompt=kadg_auto"], "has none written"),

@@ -8,7 +8,8 @@ and gold data only where shots=k shows them.
 import argparse
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
@@ -29,11 +30,11 @@ from japagen.llm.server import serve
 from japagen.methods import Experiment, llm_location, plan_experiment
 from japagen.prompts import Message
 from japagen.replies import REASONS, Reject
-from japagen.stages import make_selector, note_session
+from japagen.stages import auto_attributes, fill, is_complete, make_selector, note_session, stream_of
 from japagen.store import Store
 from japagen.synthesis.claims import Claims
 from japagen.synthesis.generate import Generator, Progress
-from japagen.synthesis.stream import Row, StreamRows, open_rows
+from japagen.synthesis.stream import Row, Stream, StreamRows, open_rows
 from launch.planning import Group, check_devices
 
 FIRST_SENTENCE = "(the first sentence, as the LLM wrote it)"
@@ -63,8 +64,11 @@ def preview(config: Config, num: int, console: Console) -> None:
     """Prints all of it for one configuration; `num` replies per label."""
     experiment = plan_llm_part(config)
     store = Store(config.store)
-    print_prompts(experiment, StreamRows(store.path("stream", experiment.keys["stream"])), console)
-    ask_first(experiment, store, num, console)
+    if "attributes" in experiment.keys:
+        name_attributes(experiment, store, console)
+    stream = stream_of(experiment, store)
+    print_prompts(experiment, stream, StreamRows(store.path("stream", stream.key)), console)
+    ask_first(experiment, stream, store, num, console)
     rows = StreamRows(store.path("stream", experiment.keys["stream"]))
     selector = make_selector(experiment)
     selector.advance(rows)
@@ -86,9 +90,34 @@ def plan_llm_part(config: Config) -> Experiment:
     return plan_experiment(replace(config, data=data, model=Encoder(name="none", id="package:demo/encoder", demo=True)))
 
 
-def print_prompts(experiment: Experiment, rows: StreamRows, console: Console) -> None:
+def name_attributes(experiment: Experiment, store: Store, console: Console) -> None:
+    """prompt=kadg_auto: has the LLM name the attributes, as a run would; starts no server where the store has them."""
+    if not is_complete(experiment, "attributes", store):
+        with _served(experiment, store, console) as endpoint:
+            asyncio.run(_name(experiment, endpoint, store))
+    for one in auto_attributes(experiment, store):
+        console.print(f"attribute {one.name}: {', '.join(one.values)}", soft_wrap=True, markup=False)
+
+
+async def _name(experiment: Experiment, endpoint: Endpoint, store: Store) -> None:
+    async with Client(endpoint, experiment.config.llm.id, experiment.config.synthesis.concurrency) as client:
+        await fill(experiment, "attributes", store, client, lambda progress: None)
+
+
+@contextmanager
+def _served(experiment: Experiment, store: Store, console: Console) -> Iterator[Endpoint]:
+    config = experiment.config
+    check_devices([Group((experiment,))])
+    where = config.llm.base_url or f"starting vLLM; log in {store.root / 'logs'}"
+    console.print(f"{config.llm.name}: {where}", soft_wrap=True, markup=False)
+    location, revision = llm_location(experiment, "stream")
+    with serve(config.llm, location, revision, store.root / "logs", config.device) as endpoint:
+        yield endpoint
+
+
+def print_prompts(experiment: Experiment, stream: Stream, rows: StreamRows, console: Console) -> None:
     """One request per label, role by role; for pairs turn 1 once, since it is the same for every label."""
-    task, stream = experiment.task, experiment.stream
+    task = experiment.task
     texts = f"{stream.texts_per_request} {'first sentences' if task.is_pair else 'texts'} a {'reply' if stream.verbalized else 'request'}"
     if stream.temperatures:
         texts += f", temperatures {', '.join(f'{one:g}' for one in stream.temperatures)} in turn"
@@ -146,32 +175,28 @@ class FirstReplies:
         return self._selector.rejects(label)
 
 
-def ask_first(experiment: Experiment, store: Store, num: int, console: Console) -> None:
+def ask_first(experiment: Experiment, stream: Stream, store: Store, num: int, console: Console) -> None:
     """Asks for what the first `num` replies per label miss, as a run would; starts no server where the store has them all."""
     config = experiment.config
-    rows = open_rows(store, experiment.stream)
+    rows = open_rows(store, stream)
     selection = FirstReplies(make_selector(experiment), num)
     selection.advance(rows)
     console.print()
     if all(selection.is_full(name) for name in config.task.label_names):
         console.rule("[bold]replies[/] (all in the store already; the LLM was not asked)", align="left")
         return
-    check_devices([Group((experiment,))])
-    where = config.llm.base_url or f"starting vLLM; log in {store.root / 'logs'}"
-    console.print(f"{config.llm.name}: {where}", soft_wrap=True, markup=False)
-    location, revision = llm_location(experiment, "stream")
-    with serve(config.llm, location, revision, store.root / "logs", config.device) as endpoint, Claims(store, experiment.stream) as claims:
+    with _served(experiment, store, console) as endpoint, Claims(store, stream) as claims:
         rows.refresh()
-        progress = asyncio.run(_fill(experiment, endpoint, rows, selection, num, claims))
+        progress = asyncio.run(_fill(experiment, stream, endpoint, rows, selection, num, claims))
     console.rule(f"[bold]replies[/] ({progress.new_rows} new in {progress.seconds:.1f} s)", align="left")
 
 
 async def _fill(
-    experiment: Experiment, endpoint: Endpoint, rows: StreamRows, selection: FirstReplies, num: int, claims: Claims
+    experiment: Experiment, stream: Stream, endpoint: Endpoint, rows: StreamRows, selection: FirstReplies, num: int, claims: Claims
 ) -> Progress:
     config, factor = experiment.config, experiment.config.synthesis.max_rows_factor
     async with Client(endpoint, config.llm.id, config.synthesis.concurrency) as client:
-        generator = Generator(experiment.stream, rows, selection, config.llm.sampling, num, factor, claims=claims)
+        generator = Generator(stream, rows, selection, config.llm.sampling, num, factor, claims=claims)
         try:
             await generator.run(client)
         finally:

@@ -3,8 +3,8 @@
 MinHash signatures (datasketch) cut into bands name the candidates; the Jaccard similarity of the sets of character 3-grams
 decides. Broder 1997; Lee et al. 2022 ("Deduplicating Training Data Makes Language Models Better") for what it is good for.
 
-The bands are those of datasketch's MinHashLSH, but kept here: it takes 3 kB a text, these lists a tenth of that, and a stream of a
-million texts is to fit in 4 GB. A text taken is a reference to the caller's string; its 3-grams are made again when it is a candidate.
+The bands are those of datasketch's MinHashLSH, but kept here: it takes 2.7 kB a text and these 0.6 kB, and a stream of a million texts is
+to fit in 4 GB. A text taken is a reference to the caller's string; its 3-grams are made again when it is a candidate.
 """
 
 from array import array

@@ -11,6 +11,14 @@ from japagen.gold.draws import draw_exemplars, draw_per_label, draw_texts, hold_
 from japagen.gold.splits import Split, files_read, read_also_scored, read_eval, read_train, read_unlabelled
 
 __all__ = [
-    "Split", "draw_exemplars", "draw_per_label", "draw_texts", "files_read", "hold_out", "read_also_scored", "read_eval", "read_train",
+    "Split",
+    "draw_exemplars",
+    "draw_per_label",
+    "draw_texts",
+    "files_read",
+    "hold_out",
+    "read_also_scored",
+    "read_eval",
+    "read_train",
     "read_unlabelled",
 ]

@@ -89,6 +89,21 @@ def test_a_run_goes_on_from_a_preview(stub_llm: StubLLM, tmp_path: Path) -> None
     assert sum(body["n"] for body in stub_llm.bodies) == len(after), "nothing was asked for twice"
 
 
+def test_attributes_of_the_llms_own_are_named_first(stub_llm: StubLLM, tmp_path: Path) -> None:
+    def write(messages: Messages, seed: int) -> str:
+        if "JSON" in messages[-1]["content"]:
+            return '[{"name": "話題", "values": ["旅", "料理"]}]'
+        return some_text(seed)
+
+    stub_llm.write = write
+    said = show(stub_llm, tmp_path, "task=jcola", "prompt=kadg_auto", n=2)
+    assert "attribute 話題: 旅, 料理" in said
+    assert "話題は「旅」です。" in said or "話題は「料理」です。" in said
+    asked = len(stub_llm.bodies)
+    show(stub_llm, tmp_path, "task=jcola", "prompt=kadg_auto", n=2)
+    assert len(stub_llm.bodies) == asked
+
+
 def test_pairs_show_turn_one_once_and_why_a_first_sentence_fell(stub_llm: StubLLM, tmp_path: Path) -> None:
     def write(messages: Messages, seed: int) -> str:
         if messages[-1]["content"].startswith("ある画像") and seed % 2:

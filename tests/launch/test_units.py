@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from japagen.methods import Experiment
 from japagen.store import Store
-from launch.folder import LLM, STUDENT, Unit
+from launch.folder import JUDGE, LLM, STUDENT, WRITER, Unit
 from launch.planning import plan_experiments
 from launch.units import plan_units, planned
 from tests.conftest import Compose
@@ -121,3 +121,36 @@ def test_the_plan_names_every_experiment(pool: list[Experiment]) -> None:
     named = planned(pool)
     assert [one.keys for one in named] == [one.keys for one in pool]
     assert named[0].name == "jcola-japagen-0-shot-demo-demo-seed0"
+
+
+JUDGED = ["task=jcola", "curate.judging=soften"]
+
+
+def test_the_writer_judges_behind_the_same_server(composed: Compose, tmp_path: Path) -> None:
+    llm, student = plan_units(plan_experiments([composed(*JUDGED, "curate.keep_likeliest=0.5")]), Store(tmp_path))
+    assert (llm.role, llm.needs, student.needs) == (WRITER, (), ("llm-0",))
+
+
+def test_another_judge_waits_for_the_writers_and_students_for_both(composed: Compose, tmp_path: Path) -> None:
+    other = ["+llm@judge=demo", "judge.dtype=bfloat16", "judge.gpus=2"]
+    experiments = plan_experiments([composed(*JUDGED, *other), composed("task=jsts"), composed("task=jcola", "method=annotate")])
+    units = plan_units(experiments, Store(tmp_path))
+    llm, judge, *students = units
+    assert (llm.role, sorted(llm.experiments), llm.gpus) == (WRITER, [0, 1, 2], 1)
+    assert (judge.id, judge.kind, judge.role, judge.experiments, judge.needs, judge.gpus) == ("judge-1", LLM, JUDGE, (0,), ("llm-0",), 2)
+    assert [unit.needs for unit in students] == [("llm-0", "judge-1"), ("llm-0",), ("llm-0",)]
+
+
+def test_a_judge_that_is_the_writer_by_another_name_is_one_server(composed: Compose, tmp_path: Path) -> None:
+    units = plan_units(plan_experiments([composed(*JUDGED, "+llm@judge=demo")]), Store(tmp_path))
+    assert [unit.id for unit in units] == ["llm-0", "student-0000"]
+
+
+def test_prompting_takes_a_unit_that_scores(composed: Compose, tmp_path: Path) -> None:
+    llm, score = plan_units(plan_experiments([composed("task=jcola", "method=prompting")]), Store(tmp_path))
+    assert (llm.kind, score.kind, score.needs) == (LLM, STUDENT, ("llm-0",))
+
+
+def test_shards_know_their_part(composed: Compose, tmp_path: Path) -> None:
+    units = plan_units(plan_experiments([composed("task=jcola", "method=annotate")]), Store(tmp_path), shards=2)
+    assert [(unit.id, unit.shard) for unit in units if unit.kind == LLM] == [("llm-0-0", (0, 2)), ("llm-0-1", (1, 2))]

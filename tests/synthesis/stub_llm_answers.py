@@ -12,7 +12,9 @@ Rule = Callable[[list[Message], str], float]
 class AnsweringClient:
     """`write`: what it replies where it is asked to write; `broken`: requests whose number is in it fail for good."""
 
-    def __init__(self, rule: Rule = lambda prompt, said: -1.0, write: Callable[[Request], str] = lambda request: "", limit: int = 4) -> None:
+    def __init__(
+        self, rule: Rule = lambda prompt, said: -1.0, write: Callable[[Request], str] = lambda request: "", limit: int = 4
+    ) -> None:
         self.rule, self.write, self.limit = rule, write, limit
         self.requests: list[Request] = []
         self.broken: set[int] = set()
