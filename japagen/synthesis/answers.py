@@ -66,7 +66,7 @@ async def answer_all(
 ) -> None:
     """Asks what `rows` has no answer to; `max_tokens` bounds a written answer."""
     missing = [question for question in questions if rows.find(question.id) is None]
-    asker = _Asker(client, chat_template_args, replace(GREEDY, max_tokens=max_tokens))
+    asker = Asker(client, chat_template_args, replace(GREEDY, max_tokens=max_tokens))
     started, num_known, num_tokens = time.monotonic(), len(questions) - len(missing), 0
     pending: set[asyncio.Task[Answer]] = set()
     waiting = iter(missing)
@@ -95,7 +95,7 @@ async def answer_all(
     show(progress())
 
 
-class _Asker:
+class Asker:
     """Turns questions into requests; knows the lengths of prompts that many questions share."""
 
     def __init__(self, client: Client, chat_template_args: dict[str, Any], sampling: Sampling) -> None:
@@ -103,6 +103,7 @@ class _Asker:
         self._lengths: dict[str, asyncio.Task[Reply]] = {}
 
     async def ask(self, question: Question) -> Answer:
+        """The answer; of a request that failed for good one that says why."""
         if question.is_scored:
             return await self._score(question)
         request = Request(list(question.chats[0]), 1, None, self._sampling, self._args, question.structure)

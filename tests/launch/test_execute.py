@@ -104,6 +104,35 @@ def test_a_sweep_shares_one_server_and_its_streams(tmp_path: Path) -> None:
 
 
 @needs_vllm
+def test_writing_judging_and_annotating_share_a_server(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    options = ["curate.judging=soften", "curate.judge_answer=channel", "curate.keep_likeliest=0.5"]
+    sweep = [
+        "-m",
+        "task=jcola",
+        "method=annotate_japagen,mixed",
+        "method.answer=channel",
+        "method.num_texts=10",
+        "gold_per_label=2",
+        *options,
+    ]
+    done = run(store, *sweep)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert server_starts(store) == 1
+    assert len(list((store / "streams").iterdir())) == 1
+    assert len(list((store / "answers").iterdir())) == 3, "judgements, likelihoods and annotations"
+    results = {result.method: result for result in map(read_result, (store / "results").iterdir())}
+    assert set(results) == {"annotate_japagen", "mixed"}
+    assert results["mixed"].options == {
+        "method.answer": "channel", "method.num_texts": 10, "curate.judging": "soften", "curate.judge_answer": "channel",
+        "curate.keep_likeliest": 0.5, "train.epochs": 1,
+    }  # fmt: skip
+    again = run(store, *sweep)
+    assert again.returncode == 0
+    assert "starting vLLM" not in again.stdout
+
+
+@needs_vllm
 def test_killed_while_generating_it_goes_on_where_it_was(tmp_path: Path) -> None:
     store = tmp_path / "store"
     arguments = ["task=jsts", "synthesis.concurrency=4", "logger=none"]

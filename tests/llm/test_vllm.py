@@ -17,6 +17,9 @@ from japagen.errors import ServerError
 from japagen.llm.client import Client, Reply, Request
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.server import serve
+from japagen.prompts import Message
+from japagen.questions import Question
+from japagen.synthesis.answers import Answer, Asker
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
@@ -81,6 +84,38 @@ def test_sampling_is_ours_and_not_the_model_folders(served: Served) -> None:
 def test_structured_outputs_hold(served: Served) -> None:
     (reply,), _ = asyncio.run(complete(served.endpoint, ask(0, structured_outputs={"choice": ["はい", "いいえ"]}, max_tokens=32)))
     assert {completion.text for completion in reply.completions} <= {"はい", "いいえ"}
+
+
+def test_scores_are_those_of_the_model(served: Served, tiny_model: Path) -> None:
+    """Each label's log-probability, against the model's own in transformers: what follows the question, to the end of the turn."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer, model = AutoTokenizer.from_pretrained(tiny_model), AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+
+    def log_probability(chat: tuple[Message, ...], start: int) -> float:
+        ids = tokenizer.apply_chat_template(list(chat), return_dict=False, return_tensors="pt")
+        with torch.no_grad():
+            logprobs = model(ids).logits[0, :-1].log_softmax(-1)
+        return float(logprobs.gather(1, ids[0, 1:, None])[start - 1 :].sum())
+
+    asked: tuple[Message, ...] = ({"role": "user", "content": "甲か乙か"},)
+    chats = tuple((*asked, {"role": "assistant", "content": word}) for word in ("甲", "乙乙"))
+    other: tuple[Message, ...] = ({"role": "user", "content": "乙か"}, chats[0][-1])
+    start = len(tokenizer.apply_chat_template(list(asked), return_dict=False, add_generation_prompt=True))
+    start_other = len(tokenizer.apply_chat_template(list(other[:1]), return_dict=False, add_generation_prompt=True))
+
+    async def body() -> tuple[Answer, Answer]:
+        async with Client(served.endpoint, "tiny") as client:
+            asker = Asker(client, {}, Sampling())
+            label = await asker.ask(Question("label", chats))
+            return label, await asker.ask(Question("channel", (chats[0], other), shares_prompt=False))
+
+    label, channel = asyncio.run(body())
+    wanted = [log_probability(chat, start) for chat in chats]
+    assert label.logprobs[0] - label.logprobs[1] == pytest.approx(wanted[0] - wanted[1], abs=1e-3), "what both begin with says nothing"
+    assert channel.logprobs == pytest.approx([wanted[0], log_probability(other, start_other)], abs=1e-3)
+    assert channel.num_tokens == [4, 4], "three bytes and the end of the turn"
 
 
 def test_a_prompt_beyond_the_context_fails_alone(served: Served) -> None:
