@@ -79,10 +79,9 @@ def write_page(outcomes: Sequence[Outcome], comparisons: Sequence[Comparison], h
     for group in aggregate(outcomes):
         result = group.results[0]
         beside = [result.baselines.get(name, {}).get(result.metric) for name in ("majority", "overlap", "tfidf")]
-        cells = [
-            f"{result.task}, {result.split}", setting(result), result.protocol, group.seeds_text, str(result.num_train or "–"),
-            result.metric, number(group.mean), number(group.sd), *(number(None if one is None else one["value"]) for one in beside), str(result.num_eval),
-        ]  # fmt: skip
+        scores = [number(value) for value in (group.mean, group.sd, *(None if one is None else one["value"] for one in beside))]
+        cells = [f"{result.task}, {result.split}", setting(result), result.protocol, group.seeds_text, str(result.num_train or "–")]
+        cells += [result.metric, *scores, str(result.num_eval)]
         lines.append("| " + " | ".join(cells) + " |")
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     lines += [f"| {one.task} | {one.name} | failed: {one.cause} |{' |' * 9}" for one in failures]

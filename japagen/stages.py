@@ -95,6 +95,11 @@ async def fill(experiment: Experiment, stage: str, store: Store, client: Client,
     """Asks the LLM for what the stage misses."""
     if stage == "stream":
         await _fill_stream(experiment, store, client, show)
+    elif stage == "attributes":
+        with store.lock(stage, experiment.keys[stage]):  # every shard must draw from the same ones
+            await _fill_answers(experiment, stage, store, client, show, ALONE)
+        path = store.path(stage, experiment.keys[stage]) / "attributes.yaml"
+        write_attributes(auto_attributes(experiment, store), path)
     else:
         await _fill_answers(experiment, stage, store, client, show, shard)
 
@@ -134,8 +139,6 @@ async def _fill_answers(experiment: Experiment, stage: str, store: Store, client
         for progress in latest:
             with store.lock("sessions", key):
                 note_session(rows.folder, progress)
-    if stage == "attributes" and is_complete(experiment, stage, store):
-        write_attributes(auto_attributes(experiment, store), rows.folder / "attributes.yaml")
 
 
 def questions(experiment: Experiment, stage: str, store: Store) -> list[Question]:
@@ -179,13 +182,14 @@ def stream_of(experiment: Experiment, store: Store) -> Stream:
 def auto_attributes(experiment: Experiment, store: Store) -> list[Attribute]:
     """prompt=kadg_auto: those of the first usable reply."""
     answers = read_answers(experiment, "attributes", store)
-    replies = [answers[id_].text for id_ in _asked_ids(experiment, "attributes", store) if id_ in answers]
+    ids = _asked_ids(experiment, "attributes", store)
+    where = f"task {experiment.task.name!r}, prompt=kadg_auto"
+    if any(id_ not in answers for id_ in ids):
+        raise GenerationError(f"{where}: the LLM's attributes are not there yet")
+    replies = [answers[id_].text for id_ in ids]
     for reply in replies:
         if found := read_attributes(experiment.task, reply):
             return found
-    where = f"task {experiment.task.name!r}, prompt=kadg_auto"
-    if not replies:
-        raise GenerationError(f"{where}: the LLM's attributes are not there yet")
     raise GenerationError(
         f"{where}: {experiment.config.llm.name} named no attributes that can be used in {len(replies)} replies (the first begins"
         f" {replies[0][:60]!r}); take another LLM, or write the task's attributes yourself and set prompt=kadg"
