@@ -88,20 +88,22 @@ def stream_identity(
     parser = {"reasoning_parser": llm.reasoning_parser} if llm.reasoning_parser else {}  # absent where none: older keys stay as they were
     return {
         "prompt": prompt,
-        "llm": {
-            "id": llm.id,
-            "revision": llm_revision,
-            "dtype": llm.dtype,
-            "quantization": llm.quantization,
-            "system_role": llm.system_role,
-            "chat_template_args": llm.chat_template_args,
-            "sampling": asdict(llm.sampling),
-            **parser,
-        },
+        "llm": {**_llm_identity(llm, llm_revision), "sampling": asdict(llm.sampling), **parser},
         "exemplars": _exemplars_identity(exemplars),
         "texts_per_request": synthesis.texts_per_request,
         "seed": synthesis.seed,
         **options,
+    }
+
+
+def _llm_identity(llm: LLM, revision: str) -> dict[str, Any]:
+    return {
+        "id": llm.id,
+        "revision": revision,
+        "dtype": llm.dtype,
+        "quantization": llm.quantization,
+        "system_role": llm.system_role,
+        "chat_template_args": llm.chat_template_args,
     }
 
 
@@ -125,14 +127,7 @@ def answers_identity(
     """What an LLM says of texts: the LLM, how it is asked, and the texts: their checksum, or the key of the stream that they stand in."""
     task = config.task
     return {
-        "llm": {
-            "id": llm.id,
-            "revision": llm_revision,
-            "dtype": llm.dtype,
-            "quantization": llm.quantization,
-            "system_role": llm.system_role,
-            "chat_template_args": llm.chat_template_args,
-        },
+        "llm": _llm_identity(llm, llm_revision),
         "prompt": _prompt_identity(task, config.prompt.name),
         "question": [task.question or task.title or task.name, QUESTIONS_VERSION, [[label.word, label.meaning] for label in task.labels]],
         "how": how,

@@ -17,7 +17,7 @@ from typing import Any
 
 from japagen.prompts import Message, Prompting, attributes_of, messages
 from japagen.replies import normalise, strip_wrappers
-from japagen.tasks import Attribute, Example, Label, Task, nearest_level
+from japagen.tasks import PERSONA, PROBABILITY, WORDING, Attribute, Example, Label, Task, nearest_level
 
 Chat = tuple[Message, ...]
 
@@ -199,7 +199,10 @@ def attribute_questions(task: Task, system_role: bool) -> list[Question]:
 
 
 def read_attributes(task: Task, reply: str) -> list[Attribute]:
-    """The attributes that a reply names, without values that name a label or repeat; [] where it can't be used."""
+    """The attributes that a reply names, without values that name a label or repeat; [] where it can't be used.
+
+    Names that rows use for other things (a persona, a wording) are left out.
+    """
     start, end = reply.find("["), reply.rfind("]")
     try:
         named = json.loads(reply[start : end + 1]) if start >= 0 else []
@@ -213,7 +216,7 @@ def read_attributes(task: Task, reply: str) -> list[Attribute]:
         values = [" ".join(value.split()) for value in one["values"] if isinstance(value, str)]
         values = [value for value in dict.fromkeys(values) if value and value not in words and not set(value) & set("{}")]
         name = " ".join(one["name"].split())
-        if name and not set(name) & set("{}") and len(values) >= 2:
+        if name and name not in (PERSONA, WORDING, PROBABILITY) and not set(name) & set("{}") and len(values) >= 2:
             found[name] = Attribute(name, values, f"{name}は「{{value}}」です。")
     return list(found.values())
 
