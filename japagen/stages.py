@@ -239,7 +239,8 @@ def answered(experiment: Experiment, store: Store) -> Answered:
     if config.method.answer in ("choice", "free"):
         read = [None if answers[id_].finish_reason == "error" else read_answer(task, answers[id_].text) for id_ in ids]
         return Answered([_one_hot(task, one) for one in read], read, [None] * len(read))
-    probs = [answers[id_].probabilities(_baseline(answers)) for id_ in ids]
+    baseline = _baseline(answers)
+    probs = [answers[id_].probabilities(baseline) for id_ in ids]
     if task.is_regression:
         levels = task.label_scores()
         values = [None if one is None else math.fsum(p * level for p, level in zip(one, levels, strict=True)) for one in probs]
