@@ -324,11 +324,13 @@ def _write_dataset(experiment: Experiment, store: Store, out: Path) -> dict[str,
     prior = label_prior(experiment, dataset.train)
     if prior is not None:
         dataset = replace(dataset, train=prior_weights(task, dataset.train, prior))
-    write_dataset(task, dataset, out, dataset_card(task, dataset, _made_by(experiment)))
+    changes = {label: dict(counts) for label, counts in rows.changes.items()}
+    made_by = _made_by(experiment) | {f"judged otherwise and kept, {label}": _listed(found) for label, found in changes.items() if found}
+    write_dataset(task, dataset, out, dataset_card(task, dataset, made_by))
     write_task(task, config.data, out)
     return {
         "rejects": dataset.rejects,
-        "changes": {label: dict(counts) for label, counts in rows.changes.items()},
+        "changes": changes,
         "prior": prior,
         "num_train": len(dataset.train),
         "num_valid": len(dataset.valid),
@@ -336,6 +338,10 @@ def _write_dataset(experiment: Experiment, store: Store, out: Path) -> dict[str,
         "replies": len(replies),
         "seconds": time.monotonic() - started,
     }
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in counts.items())
 
 
 def _selector(experiment: Experiment, store: Store) -> tuple[Selector, StreamRows]:
