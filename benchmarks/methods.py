@@ -113,7 +113,7 @@ def setting(result: Result) -> str:
     parts = [result.method, *([f"{result.shots}-shot"] if result.llm else [])]
     parts += [result.prompt] if result.prompt not in (None, "base") else []
     parts += [f"gold {result.gold_per_label}"] if result.gold_per_label else []
-    return ", ".join([*parts, *(f"{name}={value}" for name, value in result.options.items())])
+    return ", ".join([*parts, *([result.options_text] if result.options else [])])
 
 
 def number(value: float | None) -> str:

@@ -85,6 +85,11 @@ class Result:
         return short_name(self.task, self.method, written_by, self.gold_per_label, self.model, self.seeds["seed"], self.options)
 
     @property
+    def options_text(self) -> str:
+        """'curate.judging=drop, train.robust_q=0.7'."""
+        return ", ".join(f"{name}={value}" for name, value in self.options.items())
+
+    @property
     def primary(self) -> dict[str, float] | None:
         """{value, low, high} of the task's metric."""
         return self.metrics.get(self.metric)

@@ -24,7 +24,7 @@ _PLAIN = {
     "gold_source": str, "train_source": str, "demo": bool, "shots": int, "gold_per_label": str, "num_per_label": int,
 }  # fmt: skip
 """Fields of Result that are columns as they are, before the seeds and scores."""
-_COUNTS = ("num_train", "num_valid", "num_eval", "num_contaminated")
+_COUNTS = ("num_train", "num_valid", "num_eval", "num_contaminated", "num_failed")
 _SCORE = ("value", "low", "high")
 _FORMULA = "=+-@\t\r\n＝＋－＠"
 """What a cell begins with when a spreadsheet may take it for a formula (OWASP, CSV injection); the wide forms count in Japanese Excel."""
@@ -140,7 +140,7 @@ def _row(outcome: Outcome) -> Row:
     if isinstance(outcome, Failure):
         return {"name": outcome.name, "state": "failed", "cause": outcome.cause, "task": outcome.task}
     row: Row = {"name": outcome.name, "state": "done"}
-    row |= {name: getattr(outcome, name) for name in _PLAIN}
+    row |= {name: getattr(outcome, name) for name in _PLAIN} | {"options": outcome.options_text or None}
     row |= {name: outcome.seeds.get(name) for name in SEEDS}
     row["metric"] = outcome.metric if outcome.split else None
     row |= dict(zip(("score", "low", "high"), _values(outcome.primary), strict=True))
@@ -177,7 +177,7 @@ def _columns(rows: Sequence[Row]) -> dict[str, type]:
         if part in groups and "." in name:
             groups[part][name] = types.get(part, float)
     scores = dict.fromkeys(("score", "low", "high"), float)
-    columns = dict.fromkeys(_FIRST, str) | _PLAIN | dict.fromkeys(SEEDS, int) | {"metric": str} | scores
+    columns = dict.fromkeys(_FIRST, str) | _PLAIN | {"options": str} | dict.fromkeys(SEEDS, int) | {"metric": str} | scores
     for part in ("metrics", "baselines", "also_scored"):
         columns |= groups[part]
     columns |= dict.fromkeys(_COUNTS, int)

@@ -118,6 +118,9 @@ def _p_text(p: float) -> str:
 def _notes(results: Sequence[Result]) -> list[str]:
     notes = [f"{result.task}: scored on {result.gold_source}" for result in results if result.split]
     notes += [f"{result.task}, {result.protocol}: gold rows from {result.train_source}" for result in results if result.train_source]
+    for result in results:
+        if result.num_failed:
+            notes.append(f"{result.name}: no usable answer to {result.num_failed} of {result.num_eval} rows, which count as wrong")
     if any(not result.split for result in results):
         notes.append("no gold: the task has no gold data, so there is a data set and a student, but no score")
     if any(result.demo for result in results):
@@ -136,7 +139,7 @@ def _result_row(result: Result) -> list[str]:
     return [
         result.task + ("*" if result.demo else ""),
         result.split or "–",
-        result.method,
+        result.method + (escape(f": {result.options_text}") if result.options else ""),
         result.prompt or "–",
         result.protocol,
         result.llm or "–",

@@ -7,8 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launch.folder import LLM, STUDENT, Unit
-from launch.submission import _link, _outside_a_job, _packs, _parameters
+from japagen.store import Store
+from launch.folder import LLM, STUDENT, SweepFolder, Unit
+from launch.inflight import Inflight
+from launch.planning import plan_experiments
+from launch.submission import _link, _outside_a_job, _packs, _parameters, _Submission
+from launch.units import plan_units
 from tests.conftest import Compose
 
 
@@ -62,3 +66,18 @@ def test_signals_reach_python_with_and_without_srun(composed: Compose) -> None:
     assert _parameters(site, site.student, 1, LLM)["additional_parameters"]["signal"] == "B:USR2@30"
     assert "signal" not in _parameters(site, site.llm, 1, LLM)["additional_parameters"]
     assert _parameters(site, site.llm, 1, LLM)["signal_delay_s"] == 30
+
+
+def test_judges_are_submitted_after_those_whose_texts_they_judge(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = ["curate.judging=drop", "+llm@judge=demo", "judge.dtype=bfloat16", "judge.gpus=2", "site.max_array=10"]
+    experiments = plan_experiments([composed("task=jcola", *judged), composed("task=jsts", "site.max_array=10")])
+    units = plan_units(experiments, Store(tmp_path))
+    calls: list[tuple[list[str], int]] = []
+    monkeypatch.setattr(_Submission, "_submit", lambda self, packs, step, gpus: calls.append(([unit.id for (unit,) in packs], gpus)))
+    submission = _Submission(SweepFolder(tmp_path), experiments, Inflight(tmp_path / "inflight.json", {}))
+    submission.submit(units)
+    assert calls == [(["llm-0"], 1), (["judge-1"], 2), (["student-0000", "student-0001"], 1)]
+    keys = [submission._keys(unit) for unit in units]
+    assert len({key for found in keys for key in found}) == sum(map(len, keys)), "no unit is taken for another's job"

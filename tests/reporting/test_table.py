@@ -80,3 +80,13 @@ def test_a_further_split_has_a_column_of_its_own() -> None:
     assert "out_of_domain" in text
     assert "0.250" in text
     assert "out_of_domain" not in printed(RESULT)
+
+
+def test_options_and_unanswered_rows_are_told() -> None:
+    prompted = replace(
+        RESULT, method="prompting", model=None, options={"method.answer": "free", "synthesis.temperatures": [0.7, 1.0]}, num_failed=4
+    )
+    text = printed(prompted)
+    assert all(part in text for part in ("prompting", "method.answer", "[0.7, 1.0]"))
+    assert "no usable answer to 4 of 2434 rows, which count as wrong" in text
+    assert "no usable answer" not in printed(RESULT)
