@@ -182,12 +182,20 @@ def wording_of(config: Config) -> int:
 
 
 def changed_options(config: Config) -> dict[str, Any]:
-    """Dotted name -> value of the options that differ from their defaults (not those that name a thing or say how it is run)."""
-    plain, found = Config(), {}
+    """Dotted name -> value of the options that the method reads and that differ from their defaults."""
+    method, plain, found = config.method.name, Config(), {}
+    asks = method in (*ANNOTATE, "prompting")
+    is_read = {
+        "method": asks or method == "mixed", "prompt": method in WRITE, "synthesis": method in WRITE,
+        "curate": method in (*WRITE, *ANNOTATE), "train": method != "prompting",
+        "method.gold_weight": method == "mixed", "method.num_texts": method in ANNOTATE,
+        **dict.fromkeys(("method.answer", "method.calibrate", "method.max_tokens"), asks),
+    }  # fmt: skip
     for group in ("method", "prompt", "curate", "train", "synthesis"):
         for one in fields(getattr(plain, group)):
             name, value = f"{group}.{one.name}", getattr(getattr(config, group), one.name)
-            if name not in _NO_OPTION and value != getattr(getattr(plain, group), one.name):
+            reads = is_read.get(name, is_read[group]) and name not in _NO_OPTION
+            if reads and value != getattr(getattr(plain, group), one.name):
                 found[name] = value
     if config.judge is not None and config.curate.judging != "off":
         found["judge"] = config.judge.name
@@ -246,7 +254,8 @@ class Planner:
         stage_keys = {stage: keys.stage_key(stage, identity) for stage, identity in identities.items()}
         labelled = train_gold if _shows_gold(config) else None
         experiment = Experiment(config, evaluation, also_scored, labelled, unlabelled, exemplars, encoder_revision, identities, stage_keys)
-        _check_needs(experiment)
+        if not self.unknown:
+            _check_needs(experiment)
         for stage in experiment.llm_stages:
             llm = experiment.llm_of(stage)
             if not (self._tentative and is_on_hub(llm.id)):  # it would fetch the LLM's tokenizer
@@ -261,9 +270,9 @@ class Planner:
         if train is None and not self.unknown:
             why = f"method={config.method.name}" if config.method.name in LEARN_GOLD else f"shots={config.shots}"
             if not _shows_gold(config):
+                asks = f"method={config.method.name}" if config.method.name in ANNOTATE else f"curate.prior={config.curate.prior}"
                 raise DataError(
-                    f"task {config.task.name!r}: method={config.method.name}, curate.prior={config.curate.prior}: unlabelled texts are"
-                    " needed, and there are none; set data.unlabelled_file=FILE"
+                    f"task {config.task.name!r}: {asks} needs unlabelled texts, and there are none; set data.unlabelled_file=FILE"
                 )
             raise DataError(
                 f"task {config.task.name!r}: {why} needs labelled train rows, and there are none; set data=files data.train_file=FILE"

@@ -10,9 +10,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from japagen import gold
+from japagen.config import METHODS
 from japagen.errors import ConfigError, DataError, GenerationError, MissingTextsError
 from japagen.llm.client import Request
-from japagen.methods import Experiment, plan_experiment
+from japagen.methods import Experiment, changed_options, plan_experiment
 from japagen.prompts import Message
 from japagen.results import make_result, settings_key
 from japagen.stages import answered, build_dataset, fill, has_rows, is_complete, questions, read_answers, stream_of, training_rows
@@ -350,3 +351,16 @@ def test_data_that_a_setting_needs_are_asked_for(composed: Compose) -> None:
         plan_experiment(composed("task=jcola", "data=files", "method=prompting"))
     with pytest.raises(DataError, match=r"prior=oracle"):
         plan_experiment(composed("task=jcola", "data=files", "curate.prior=oracle"))
+
+
+def test_options_are_those_that_the_method_reads(composed: Compose) -> None:
+    changed = ["method.answer=channel", "method.gold_weight=2", "train.epochs=1", "synthesis.temperatures=[0.5]", "curate.max_same_first=2"]
+    found = {name: set(changed_options(composed("task=jcola", f"method={name}", *changed))) for name in METHODS}
+    assert found == {
+        "gold": {"train.epochs"},
+        "prompting": {"method.answer"},
+        "annotate": {"method.answer", "train.epochs", "curate.max_same_first"},
+        "japagen": {"train.epochs", "synthesis.temperatures", "curate.max_same_first"},
+        "mixed": {"method.gold_weight", "train.epochs", "synthesis.temperatures", "curate.max_same_first"},
+        "annotate_japagen": {"method.answer", "train.epochs", "synthesis.temperatures", "curate.max_same_first"},
+    }

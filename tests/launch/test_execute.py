@@ -123,7 +123,7 @@ def test_writing_judging_and_annotating_share_a_server(tmp_path: Path) -> None:
     assert len(list((store / "answers").iterdir())) == 3, "judgements, likelihoods and annotations"
     results = {result.method: result for result in map(read_result, (store / "results").iterdir())}
     assert set(results) == {"annotate_japagen", "mixed"}
-    assert results["mixed"].options == {
+    assert results["annotate_japagen"].options == {
         "method.answer": "channel", "method.num_texts": 10, "curate.judging": "soften", "curate.judge_answer": "channel",
         "curate.keep_likeliest": 0.5, "train.epochs": 1,
     }  # fmt: skip
