@@ -37,6 +37,10 @@ REASONS = {
     "copies an exemplar": "a text of the prompt again",
     "duplicate": "accepted before",
     "near duplicate": "nearly the same was accepted before for this label (curate.near_duplicates)",
+    "judged otherwise": "the judge finds its label too improbable (curate.judging=drop)",
+    "not judged": "the judge gave no usable answer",
+    "less probable": "others of its label are more probable (curate.keep_likeliest)",
+    "no answer": "annotation: the LLM's reply names no label",
     "contamination": "matches an evaluation text",
 }
 """Every reason for which a row is dropped, and what it means."""
