@@ -1,6 +1,6 @@
 """What judging, robust training and prior correction recover where the damage is known: gold rows with wrong labels or shifted priors.
 
-    JAPAGEN_DATA_MIRROR=DIR python benchmarks/controlled.py            # some 25 minutes on two cores
+    JAPAGEN_DATA_MIRROR=DIR python benchmarks/controlled.py            # a quarter of an hour on two free cores
     … --quick                                                          # a minute: few rows, one seed; writes nothing
     … --tables                                                         # the Markdown tables of the results at hand
 

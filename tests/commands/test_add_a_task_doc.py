@@ -27,7 +27,7 @@ COMMANDS = [shlex.split(line) for block in blocks("bash") for line in block.spli
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    for name in ("mails.csv", "more.csv"):
+    for name in ("mails.csv", "more.csv", "texts.csv"):
         (tmp_path / name).write_text(blocks("csv")[0], encoding="utf-8")
     assert COMMANDS[0][:2] == ["japagen", "new-task"]
     assert newtask.main(COMMANDS[0][2:]) == 0
@@ -41,7 +41,7 @@ def test_the_yaml_is_what_is_written(folder: Path) -> None:
 
 def test_its_commands_compose(folder: Path) -> None:
     others = COMMANDS[1:]
-    assert len(others) == 5
+    assert len(others) == 7
     for program, script, option, config_dir, *overrides in others:
         assert (program, script) in (("japagen", "preview"), ("python", "run.py"))
         assert option == "--config-dir"
