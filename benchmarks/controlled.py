@@ -1,7 +1,7 @@
 """What judging, robust training and prior correction recover where the damage is known: gold rows with wrong labels or shifted priors.
 
-    JAPAGEN_DATA_MIRROR=DIR python benchmarks/controlled.py            # a quarter of an hour on two free cores
-    … --quick                                                          # a minute: few rows, one seed; writes nothing
+    JAPAGEN_DATA_MIRROR=DIR python benchmarks/controlled.py            # 15 to 45 minutes on two cores
+    … --quick                                                          # some minutes: few rows, one seed; writes nothing
     … --tables                                                         # the Markdown tables of the results at hand
 
 No LLM takes part. Rows of the published train splits are spoilt, students (the demo encoder) learn from them and are scored on the
@@ -317,13 +317,13 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--done", type=Path, help="file of trainings done, one a line: they are not done again, and new ones are added")
-    parser.add_argument("--quick", action="store_true", help="300 rows, 1 epoch, 1 seed, two noise levels; writes no file")
+    parser.add_argument("--quick", action="store_true", help="500 rows, 1 epoch, 1 seed, two noise levels; writes no file")
     parser.add_argument("--tables", action="store_true", help="only print the tables of the results that are there")
     args = parser.parse_args()
     if args.tables:
         print(tables(json.loads(OUT.read_text(encoding="utf-8"))))
         return
-    seeds, noise, num_rows, epochs = (SEEDS[:1], (0.0, 0.4), 300, 1) if args.quick else (SEEDS, NOISE, args.rows, args.epochs)
+    seeds, noise, num_rows, epochs = (SEEDS[:1], (0.0, 0.4), 500, 1) if args.quick else (SEEDS, NOISE, args.rows, args.epochs)
     runs = all_runs(args.tasks, noise, seeds, num_rows, epochs)
     found = train_all(runs, args.processes, args.done)
     report = describe(args.tasks, seeds, num_rows, epochs, args.processes)
