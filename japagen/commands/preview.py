@@ -8,8 +8,7 @@ and gold data only where shots=k shows them.
 import argparse
 import asyncio
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
@@ -20,14 +19,15 @@ from rich.table import Table
 
 from japagen.commands.compose import compose_config
 from japagen.commands.console import make_console
+from japagen.commands.previewanswers import preview_answers
 from japagen.commands.projection import measure, print_projection
-from japagen.config import Config, Data, Encoder
+from japagen.commands.served import served
+from japagen.config import Config, Curate, Data, Encoder, Method
 from japagen.curation.select import Selector
 from japagen.errors import ConfigError
 from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
-from japagen.llm.server import serve
-from japagen.methods import Experiment, llm_location, plan_experiment
+from japagen.methods import WRITE, Experiment, plan_experiment
 from japagen.prompts import Message
 from japagen.replies import REASONS, Reject
 from japagen.stages import auto_attributes, fill, is_complete, make_selector, note_session, stream_of
@@ -35,7 +35,6 @@ from japagen.store import Store
 from japagen.synthesis.claims import Claims
 from japagen.synthesis.generate import Generator, Progress
 from japagen.synthesis.stream import Row, Stream, StreamRows, open_rows
-from launch.planning import Group, check_devices
 
 FIRST_SENTENCE = "(the first sentence, as the LLM wrote it)"
 _ROLES = {"system": "bold magenta", "user": "bold cyan", "assistant": "bold green"}
@@ -61,7 +60,10 @@ def take_number(overrides: list[str], default: int = 5) -> tuple[int, list[str]]
 
 
 def preview(config: Config, num: int, console: Console) -> None:
-    """Prints all of it for one configuration; `num` replies per label."""
+    """Prints all of it for one configuration; `num` replies per label, or answers where the LLM only answers."""
+    if config.method.name in ("annotate", "prompting"):
+        preview_answers(config, num, console)
+        return
     experiment = plan_llm_part(config)
     store = Store(config.store)
     if "attributes" in experiment.keys:
@@ -82,10 +84,11 @@ def preview(config: Config, num: int, console: Console) -> None:
 
 def plan_llm_part(config: Config) -> Experiment:
     """The experiment as far as its LLM goes: with no encoder to look up, and with gold data only for exemplars."""
-    if config.method.name != "japagen":
-        raise ConfigError(
-            f"method={config.method.name}: no LLM writes its rows, so there is nothing to preview; leave it at method=japagen"
-        )
+    if config.method.name not in WRITE:
+        raise ConfigError(f"method={config.method.name}: no LLM takes part, so there is nothing to preview; take another method")
+    config = replace(
+        config, method=Method(), curate=Curate(max_same_first=config.curate.max_same_first, near_duplicates=config.curate.near_duplicates)
+    )
     data = replace(config.data, eval_file=None) if config.shots else Data(source="files")
     return plan_experiment(replace(config, data=data, model=Encoder(name="none", id="package:demo/encoder", demo=True)))
 
@@ -93,7 +96,7 @@ def plan_llm_part(config: Config) -> Experiment:
 def name_attributes(experiment: Experiment, store: Store, console: Console) -> None:
     """prompt=kadg_auto: has the LLM name the attributes, as a run would; starts no server where the store has them."""
     if not is_complete(experiment, "attributes", store):
-        with _served(experiment, store, console) as endpoint:
+        with served(experiment, "stream", store, console) as endpoint:
             asyncio.run(_name(experiment, endpoint, store))
     for one in auto_attributes(experiment, store):
         console.print(f"attribute {one.name}: {', '.join(one.values)}", soft_wrap=True, markup=False)
@@ -102,17 +105,6 @@ def name_attributes(experiment: Experiment, store: Store, console: Console) -> N
 async def _name(experiment: Experiment, endpoint: Endpoint, store: Store) -> None:
     async with Client(endpoint, experiment.config.llm.id, experiment.config.synthesis.concurrency) as client:
         await fill(experiment, "attributes", store, client, lambda progress: None)
-
-
-@contextmanager
-def _served(experiment: Experiment, store: Store, console: Console) -> Iterator[Endpoint]:
-    config = experiment.config
-    check_devices([Group((experiment,))])
-    where = config.llm.base_url or f"starting vLLM; log in {store.root / 'logs'}"
-    console.print(f"{config.llm.name}: {where}", soft_wrap=True, markup=False)
-    location, revision = llm_location(experiment, "stream")
-    with serve(config.llm, location, revision, store.root / "logs", config.device) as endpoint:
-        yield endpoint
 
 
 def print_prompts(experiment: Experiment, stream: Stream, rows: StreamRows, console: Console) -> None:
@@ -185,7 +177,7 @@ def ask_first(experiment: Experiment, stream: Stream, store: Store, num: int, co
     if all(selection.is_full(name) for name in config.task.label_names):
         console.rule("[bold]replies[/] (all in the store already; the LLM was not asked)", align="left")
         return
-    with _served(experiment, store, console) as endpoint, Claims(store, stream) as claims:
+    with served(experiment, "stream", store, console) as endpoint, Claims(store, stream) as claims:
         rows.refresh()
         progress = asyncio.run(_fill(experiment, stream, endpoint, rows, selection, num, claims))
     console.rule(f"[bold]replies[/] ({progress.new_rows} new in {progress.seconds:.1f} s)", align="left")

@@ -104,6 +104,25 @@ def test_attributes_of_the_llms_own_are_named_first(stub_llm: StubLLM, tmp_path:
     assert len(stub_llm.bodies) == asked
 
 
+@pytest.mark.parametrize("method", ["annotate", "prompting"])
+def test_answers_are_previewed_and_kept(stub_llm: StubLLM, tmp_path: Path, method: str) -> None:
+    stub_llm.write = lambda messages, seed: "容認できる" if len(stub_llm.bodies) % 2 else "さあ"
+    settings = ["task=jcola", f"method={method}", "method.answer=free", "data=sample"]
+    said = show(stub_llm, tmp_path, *settings, n=2)
+    assert "文が日本語として容認できるかどうかを答える課題です。" in said
+    assert "容認できる → acceptable" in said
+    assert "さあ → no usable answer" in said
+    asked = len(stub_llm.bodies)
+    assert asked == 2
+    assert "answers (0 new)" in show(stub_llm, tmp_path, *settings, n=2)
+    assert len(stub_llm.bodies) == asked
+
+
+def test_gold_has_nothing_to_preview(stub_llm: StubLLM, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no LLM takes part"):
+        show(stub_llm, tmp_path, "task=jcola", "method=gold")
+
+
 def test_pairs_show_turn_one_once_and_why_a_first_sentence_fell(stub_llm: StubLLM, tmp_path: Path) -> None:
     def write(messages: Messages, seed: int) -> str:
         if messages[-1]["content"].startswith("ある画像") and seed % 2:
