@@ -50,11 +50,11 @@ class Unit:
     """Numbers of experiments: those whose data sets an LLM unit fills, or the one whose student is trained."""
     needs: tuple[str, ...] = ()
     """Units that must have ended before; whether they made what is needed is seen in the store."""
+    gpus: int = 1
     role: str = WRITER
     """An LLM unit's: writer (all that `llm` does), or judge (what `judge` does, another LLM)."""
     shard: tuple[int, int] = (0, 1)
     """An LLM unit's: (number, of how many) that share its work."""
-    gpus: int = 1
 
 
 @dataclass(frozen=True)

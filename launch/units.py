@@ -21,7 +21,7 @@ def plan_units(experiments: Sequence[Experiment], store: Store, shards: int = 1)
         needs = tuple(dict.fromkeys(id_ for experiment in group.experiments for id_ in fills.get(experiment.rows_key, ())))
         gpus = 0 if group.llm.base_url is not None else group.llm.gpus
         name = f"{group.llm.name}, {len(made)} stream(s) or sets of answers"
-        units += [Unit(id_, LLM, name, made_for, needs, group.role, (shard, shards), gpus) for shard, id_ in enumerate(ids)]
+        units += [Unit(id_, LLM, name, made_for, needs, gpus, group.role, (shard, shards)) for shard, id_ in enumerate(ids)]
         for experiment in group.experiments:
             fills[experiment.rows_key] = (*fills.get(experiment.rows_key, ()), *ids)
     seen = set()

@@ -292,7 +292,7 @@ def test_killed_students(sweeps: Sweeps) -> None:
     os.kill(sweeps.state("student-0002").pid, signal.SIGKILL)
     assert client.wait() == 1
     said = {line.split(": ")[1]: line for line in client.printed.splitlines() if line.startswith("failed: ")}
-    running, waiting, killed = (said[f"jcola-gold-gold-8-demo-seed{seed}"] for seed in range(3))
+    running, waiting, killed = (said[f"jcola-gold-gold-8-demo-fixed_steps=100000-seed{seed}"] for seed in range(3))
     assert f"SLURM ended job {jobs[0]}: CANCELLED" in running
     assert f"job {jobs[1]} left SLURM's queue before it began" in waiting
     assert f"SLURM ended job {jobs[2]}: FAILED (srun: error: " in killed
