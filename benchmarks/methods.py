@@ -32,8 +32,9 @@ few-shot in the usual sense. Made by `python benchmarks/methods.py` from the res
 
 Mean and sample standard deviation over the seeds named (prompting: seeds go through the question's three wordings). JNLI's train rows are
 JNLI-Neg's originals (823 pairs), since its own train split was not in the mirror. Few gold rows: {few} a label. Annotated: {texts} train
-texts without their labels. Written: {num} texts a label. `n` gold rows are scored. The majority is the best constant answer, an oracle. The LLM answered {prompted} itself (`--prompting`; on two
-cores that takes most of the time), with three shots where the exemplars of all labels fit the demo LM's context of 1,024 tokens.
+texts without their labels. Written: {num} texts a label. `n` gold rows are scored. The majority is the best constant answer, an oracle.
+The LLM answered {prompted} itself (`--prompting`; on two cores that takes most of the time), with three shots where the exemplars of all
+labels fit the demo LM's context of 1,024 tokens.
 """
 
 
