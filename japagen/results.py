@@ -366,4 +366,5 @@ def _seeds(experiment: Experiment) -> dict[str, int]:
     config = experiment.config
     seeds = {"seed": config.seed, "shots_seed": config.shots_seed}
     seeds |= {"synthesis.seed": config.synthesis.seed} if "stream" in experiment.keys else {}
-    return seeds | ({"template": experiment.wording} if "answers" in experiment.keys else {})
+    is_worded = "answers" in experiment.keys and config.method.answer != "channel"
+    return seeds | ({"template": experiment.wording} if is_worded else {})
