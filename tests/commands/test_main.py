@@ -46,7 +46,7 @@ def test_an_unknown_command_is_named_with_the_nearest() -> None:
         (["preview", "task=jnil"], "error: task='jnil' is not known (did you mean 'jnli'?)"),
         (["preview", "shotz=1"], "shotz"),
         (["preview", "n=0"], "n=0 is not allowed; n is the number of replies per label: a whole number from 1"),
-        (["preview", "method=gold"], "method=gold: no LLM writes its rows"),
+        (["preview", "method=gold"], "method=gold: no LLM takes part"),
         (["preview", "--config-dir", "nowhere", "task=x"], "--config-dir nowhere: there is no such folder"),
         (["doctor", "-m"], ""),
         (["preview", "task=jnli", "num_per_label=0"], "num_per_label=0 is too small"),
