@@ -349,6 +349,12 @@ class Config:
 
 
 METHODS = ("japagen", "gold", "mixed", "annotate", "annotate_japagen", "prompting")
+WRITE = ("japagen", "mixed", "annotate_japagen")
+"""Methods with texts that an LLM writes."""
+LEARN_GOLD = ("gold", "mixed")
+ANNOTATE = ("annotate", "annotate_japagen")
+NUM_WORDINGS = 3
+"""Wordings of the question that an LLM answers (japagen.questions.WORDINGS)."""
 JUDGING = ("off", "drop", "replace", "soften")
 PRIORS = ("as_made", "uniform", "given", "estimated", "oracle")
 ANSWERS = ("label", "channel", "choice", "free")
@@ -399,7 +405,7 @@ def check_config(config: Config) -> None:
 def _check_combinations(config: Config) -> None:
     """Refuses settings that nothing would read."""
     method, curate = config.method, config.curate
-    written = method.name in ("japagen", "mixed", "annotate_japagen")
+    written = method.name in WRITE
     if config.judge is not None and curate.judging == "off":
         raise ConfigError("judge is set, but curate.judging=off, so nothing is judged; set curate.judging=drop, replace or soften")
     for key, is_set in {"curate.judging": curate.judging != "off", "curate.keep_likeliest": curate.keep_likeliest < 1}.items():
@@ -411,8 +417,9 @@ def _check_combinations(config: Config) -> None:
         raise ConfigError(f"prompt=kadg_auto names attributes of texts to be written, and method={method.name} has none written")
     if method.calibrate and method.answer != "label":
         raise ConfigError(f"method.calibrate=true needs method.answer=label, since it divides label probabilities; found {method.answer}")
-    if method.template is not None and method.template > 2:
-        raise ConfigError(f"method.template={method.template} is not known; allowed: 0, 1, 2, or null")
+    if method.template is not None and method.template >= NUM_WORDINGS:
+        allowed = ", ".join(map(str, range(NUM_WORDINGS)))
+        raise ConfigError(f"method.template={method.template} is not known; allowed: {allowed}, or null")
     if config.train.ensemble_momentum > 0 and config.task.is_regression:
         raise ConfigError(
             f"train.ensemble_momentum={config.train.ensemble_momentum} is for classification, and {config.task.name!r} is a regression;"

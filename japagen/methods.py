@@ -10,14 +10,14 @@ from functools import cached_property, partial
 from typing import Any
 
 from japagen import gold, keys
-from japagen.config import LLM, Config
+from japagen.config import ANNOTATE, LEARN_GOLD, LLM, NUM_WORDINGS, WRITE, Config
 from japagen.errors import ConfigError, DataError, JapagenError
 from japagen.evaluation import METRICS_VERSION
 from japagen.hub import is_on_hub, locate, resolve_revision
 from japagen.keys import canonical_json
 from japagen.llm.context import check_context
 from japagen.prompts import Prompting
-from japagen.questions import WORDINGS, attribute_questions, channel_question, label_question
+from japagen.questions import attribute_questions, channel_question, label_question
 from japagen.synthesis.personas import read_personas
 from japagen.synthesis.stream import Stream
 from japagen.tasks import Attribute, Example, Task
@@ -33,9 +33,6 @@ ATTRIBUTE_TOKENS = 512
 """prompt=kadg_auto: longest reply that names attributes."""
 LLM_STAGES = ("attributes", "stream", "likelihoods", "judgements", "answers")
 """What an LLM makes, each after those that it reads."""
-WRITE = ("japagen", "mixed", "annotate_japagen")
-LEARN_GOLD = ("gold", "mixed")
-ANNOTATE = ("annotate", "annotate_japagen")
 HELD_OUT = 0.1
 """Share of gold train that a gold arm selects on; the scored split is never seen before the score."""
 
@@ -178,7 +175,7 @@ class Experiment:
 
 def wording_of(config: Config) -> int:
     """The template of the question: `method.template`, or by the seed."""
-    return config.seed % len(WORDINGS) if config.method.template is None else config.method.template
+    return config.seed % NUM_WORDINGS if config.method.template is None else config.method.template
 
 
 def changed_options(config: Config) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from japagen.curation.dataset import Dataset
 from japagen.evaluation import Predictions, calibration_error, decide, evaluate
 from japagen.keys import KEY_LENGTH, canonical_json
 from japagen.methods import Experiment, Say, encoder_location
-from japagen.stages import answered, llm_seconds, read_answers, training_rows
+from japagen.stages import Answered, answered, llm_seconds, read_answers, training_rows
 from japagen.store import Lock, Store, commit, read_json, versions, write_json
 from japagen.tasks import Example
 
@@ -70,7 +70,8 @@ class Result:
     training: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     also_scored: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Further splits by name, each with `metrics`, `baselines`, `num_eval` and `gold_source` (JCoLA's out-of-domain split)."""
+    """Further splits by name, each with `metrics`, `baselines`, `num_eval`, `gold_source` and, with prompting, `num_failed` (JCoLA's
+    out-of-domain split)."""
     options: dict[str, Any] = field(default_factory=dict)
     """Settings of the method and its options that aren't at their defaults, by dotted name."""
     num_failed: int | None = None
@@ -237,15 +238,17 @@ def _write_result(experiment: Experiment, store: Store, out: Path) -> dict[str, 
     if experiment.evaluation is not None:
         dataset = training_rows(experiment, store)
         rows = [*dataset.train, *dataset.valid]
-        start = 0
+        answers, start = None if experiment.has_student else answered(experiment, store), 0
         for name, split in {PRIMARY: experiment.evaluation, **experiment.also_scored}.items():
             path = out / (f"predictions-{name}.parquet" if name else "predictions.parquet")
-            if experiment.has_student:
+            if answers is None:
                 outputs, predictions = _predict(experiment, store, split)
             else:
-                outputs, predictions = _answers(experiment, store, start, len(split.examples))
+                outputs, predictions = _scored_answers(experiment, answers, start, len(split.examples))
             start += len(split.examples)
             scored[name] = _score(experiment, split, rows, outputs, predictions, path)
+            if answers is not None:
+                scored[name]["num_failed"] = sum(not output for output in outputs)
     result = _describe(experiment, store, scored, time.monotonic() - started)
     write_json(out / "result.json", asdict(result))
     return {"seconds": time.monotonic() - started}
@@ -282,9 +285,9 @@ def _predict(experiment: Experiment, store: Store, split: gold.Split) -> tuple[l
     return outputs.tolist(), decide(experiment.task, outputs)
 
 
-def _answers(experiment: Experiment, store: Store, start: int, num: int) -> tuple[list[list[float]], Predictions]:
+def _scored_answers(experiment: Experiment, found: Answered, start: int, num: int) -> tuple[list[list[float]], Predictions]:
     """The LLM's answers for `num` of the scored rows; those without one count as no label, in regression as the middle of the scale."""
-    found, task = answered(experiment, store), experiment.task
+    task = experiment.task
     outputs, said = found.outputs[start : start + num], found.predictions[start : start + num]
     if task.is_regression:
         middle = (min(task.label_scores()) + max(task.label_scores())) / 2
@@ -319,11 +322,9 @@ def _describe(experiment: Experiment, store: Store, scored: dict[str, dict[str, 
     asked, written = experiment.needs_llm, "stream" in experiment.keys
     checked = bool(dataset) and config.curate.contamination != "off" and evaluation is not None
     tokens = dataset.get("tokens", {})
-    num_failed = None
     if not experiment.has_student:
         answers = read_answers(experiment, "answers", store).values()
         tokens = {"prompt": sum(one.prompt_tokens for one in answers), "completion": sum(one.completion_tokens for one in answers)}
-        num_failed = answered(experiment, store).num_failed
     return Result(
         task=experiment.task.name,
         split=config.data.split if evaluation else None,
@@ -356,7 +357,7 @@ def _describe(experiment: Experiment, store: Store, scored: dict[str, dict[str, 
         training=model.get("training", {}),
         notes=evaluation.notes if evaluation else (),
         options=experiment.options,
-        num_failed=num_failed,
+        num_failed=primary.get("num_failed"),
         settings=settings_key(experiment),
     )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from japagen.curation.contamination import EvaluationTexts
-from japagen.curation.dataset import Dataset, dataset_card, make_dataset, read_examples, selected_examples, write_dataset
+from japagen.curation.dataset import ANNOTATED, Dataset, dataset_card, make_dataset, read_examples, selected_examples, write_dataset
 from japagen.curation.judging import judge_examples
 from japagen.curation.likeliest import keep_likeliest
 from japagen.curation.prior import counts_prior, estimate_prior, prior_weights, uniform
@@ -75,14 +75,15 @@ def is_complete(experiment: Experiment, stage: str, store: Store) -> bool:
         selector = make_selector(experiment)
         selector.advance(StreamRows(store.path("stream", experiment.keys["stream"])))
         return selector.is_complete
-    if stage in ("judgements", "likelihoods") and not is_complete(experiment, "stream", store):
-        return False
     answers = read_answers(experiment, stage, store)
-    return all(id_ in answers for id_ in _asked_ids(experiment, stage, store))
+    try:
+        return all(id_ in answers for id_ in _asked_ids(experiment, stage, store))
+    except MissingTextsError:
+        return False
 
 
 def _asked_ids(experiment: Experiment, stage: str, store: Store) -> list[str]:
-    """The ids of `questions`."""
+    """The ids of `questions`; raises as they do."""
     if stage == "attributes":
         return [question.id for question in questions(experiment, stage, store)]
     if stage != "answers":
@@ -395,7 +396,7 @@ def _take_annotated(experiment: Experiment, store: Store, rows: _Rows) -> list[A
     task, found = experiment.task, answered(experiment, store)
     scores = {label.name: label.score for label in task.labels}
     for place, (texts, said, probs) in enumerate(zip(experiment.asked_texts, found.predictions, found.probs, strict=True)):
-        id_ = f"annotated/{place}"
+        id_ = f"{ANNOTATED}/{place}"
         if said is None:
             rows.drop({"": {"no answer": 1}})
         elif task.is_regression:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from japagen.config import NUM_WORDINGS
 from japagen.prompts import Prompting
 from japagen.questions import (
     WORDINGS,
@@ -47,6 +48,7 @@ def test_the_chats_of_a_question_differ_in_the_answer_only(name: str) -> None:
 
 
 def test_the_three_wordings_differ() -> None:
+    assert len(WORDINGS) == NUM_WORDINGS
     task = load_task("jcola")
     asked = [str(question_messages(task, PLAIN, ("文。",), wording, [])) for wording in range(3)]
     assert len(set(asked)) == 3

@@ -18,7 +18,7 @@ from japagen.prompts import Message
 from japagen.results import make_result, settings_key
 from japagen.stages import answered, build_dataset, fill, has_rows, is_complete, questions, read_answers, stream_of, training_rows
 from japagen.store import Store
-from tests.conftest import Compose
+from tests.conftest import MIRROR, Compose, needs_mirror
 from tests.synthesis.stub_llm_answers import AnsweringClient, Rule
 from tests.synthesis.test_generate import StubClient
 
@@ -67,7 +67,7 @@ def test_annotation_reads_the_train_split_without_its_labels(composed: Compose, 
 
 
 @pytest.mark.parametrize("method", ["japagen", "annotate", "annotate_japagen", "prompting"])
-def test_zero_shot_reads_no_gold_label(composed: Compose, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+def test_zero_shot_reads_no_gold_label(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     """Whatever the labels of gold are, what is asked and made before the score is the same."""
     plain = plan_experiment(composed("task=jcola", f"method={method}"))
     read = gold.read_eval
@@ -78,8 +78,14 @@ def test_zero_shot_reads_no_gold_label(composed: Compose, monkeypatch: pytest.Mo
         return replace(split, examples=tuple(replace(one, label="acceptable") for one in split.examples))
 
     monkeypatch.setattr(gold, "read_eval", flipped)
-    assert plan_experiment(composed("task=jcola", f"method={method}")).keys == plain.keys
+    other = plan_experiment(composed("task=jcola", f"method={method}"))
+    assert other.keys == plain.keys
     assert plain.exemplars == {}
+    for stage in plain.llm_stages:
+        if stage == "stream":
+            assert other.stream.ask("acceptable", 0) == plain.stream.ask("acceptable", 0)
+        else:
+            assert questions(other, stage, Store(tmp_path)) == questions(plain, stage, Store(tmp_path))
 
 
 def test_prompting_scores_the_llms_answers(composed: Compose, tmp_path: Path) -> None:
@@ -113,6 +119,16 @@ def test_what_the_llm_does_not_answer_counts_as_wrong(composed: Compose, tmp_pat
     assert result.metrics["accuracy"] is not None
     assert result.metrics["accuracy"]["value"] == pytest.approx(right / len(found.predictions))
     assert "ece" not in result.metrics
+
+
+@needs_mirror
+def test_unanswered_rows_are_counted_split_by_split(composed: Compose, tmp_path: Path) -> None:
+    overrides = ["task=jcola", "data=published", f"data.mirror={MIRROR}", "method=prompting", "method.answer=free"]
+    store, experiment = Store(tmp_path), plan_experiment(composed(*overrides))
+    make(experiment, store, client=AnsweringClient(write=lambda request: "さあ"))
+    result = make_result(experiment, store)
+    assert (result.num_failed, result.num_eval) == (865, 865)
+    assert result.also_scored["out_of_domain_valid"]["num_failed"] == 685
 
 
 def test_a_regression_is_answered_by_expectation(composed: Compose, tmp_path: Path) -> None:

@@ -22,12 +22,12 @@ from japagen.commands.console import make_console
 from japagen.commands.previewanswers import preview_answers
 from japagen.commands.projection import measure, print_projection
 from japagen.commands.served import served
-from japagen.config import Config, Curate, Data, Encoder, Method
+from japagen.config import WRITE, Config, Curate, Data, Encoder, Method
 from japagen.curation.select import Selector
 from japagen.errors import ConfigError
 from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
-from japagen.methods import WRITE, Experiment, plan_experiment
+from japagen.methods import Experiment, plan_experiment
 from japagen.prompts import Message
 from japagen.replies import REASONS, Reject
 from japagen.stages import auto_attributes, fill, is_complete, make_selector, note_session, stream_of

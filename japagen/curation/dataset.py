@@ -17,6 +17,8 @@ from japagen.curation.select import Rejected, Selector
 from japagen.replies import normalise
 from japagen.tasks import Example, Task, nearest_level
 
+ANNOTATED = "annotated"
+"""Ids of rows whose texts an LLM labelled and didn't write begin so, with a slash behind; a written row's with its label."""
 PROBS, WEIGHT = "label_probs", "weight"
 """Columns of soft labels and row weights."""
 VALID_SHARE = 10

@@ -14,7 +14,7 @@ from typing import Any
 
 from japagen import gold, keys
 from japagen.config import Data
-from japagen.curation.dataset import read_examples
+from japagen.curation.dataset import ANNOTATED, read_examples
 from japagen.errors import ConfigError, TrainingError
 from japagen.quality.artefacts import one_text_only, overlap_by_label
 from japagen.quality.diversity import diversity
@@ -31,9 +31,6 @@ NUM_REJECTED = 2
 """Rejected replies shown for each reason."""
 GOLD_REASONS = ("contamination", "copies an exemplar")
 """Replies rejected for these are, or hold, gold texts, and aren't shown."""
-
-GIVEN = "annotated/"
-"""Ids of rows whose texts an LLM labelled and didn't write begin so: gold texts, or the user's own, and not shown either."""
 
 
 @dataclass(frozen=True)
@@ -150,13 +147,16 @@ def measure(store: Store, dataset: str, task: Task, split: gold.Split | None, st
         overlap=_of_both(task, rows, references, overlap_by_label),
         one_text_only=_of_both(task, rows, references, one_text_only),
         agreement=agreed,
-        examples={
-            name: _examples([row for row in rows if row.label == name and not row.id.startswith(GIVEN)]) for name in task.label_names
-        },
+        examples={name: _examples([row for row in rows if row.label == name and not _is_given(row)]) for name in task.label_names},
         rejected_examples=_rejected(folder / "rejects.jsonl"),
         missing=missing,
         seconds=time.monotonic() - started,
     )
+
+
+def _is_given(row: Example) -> bool:
+    """Whether an LLM labelled the row's texts and didn't write them: gold texts, or the user's own, which are not shown either."""
+    return row.id.startswith(f"{ANNOTATED}/")
 
 
 def _missing(task: Task, rows: Sequence[Example], split: gold.Split | None, student: Result | None) -> dict[str, str]:
@@ -168,7 +168,7 @@ def _missing(task: Task, rows: Sequence[Example], split: gold.Split | None, stud
         missing["agreement"] = f"the store holds no student of task {task.name!r} trained on its gold rows; {made_by} makes one"
     if not task.is_pair:
         missing["overlap"] = missing["one_text_only"] = "the task's texts are single"
-    if any(row.id.startswith(GIVEN) for row in rows):
+    if any(_is_given(row) for row in rows):
         missing["examples"] = "texts that an LLM labelled and didn't write are not shown"
     if not rows:
         missing["rows"] = missing["neighbours"] = "the data set has no rows"
