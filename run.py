@@ -16,8 +16,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from japagen.cli import explain
-from japagen.config import register_schema, to_config
+from japagen.config import register_schema
 from japagen.errors import ConfigError, JapagenError
+from japagen.validation import to_config
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")

@@ -10,8 +10,8 @@ import uuid
 from collections.abc import Sequence
 
 from japagen.errors import StoreError
+from japagen.experiment import Experiment
 from japagen.keys import canonical_json
-from japagen.methods import Experiment
 from japagen.store import Store, explain_os_errors
 
 

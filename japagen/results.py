@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from japagen import gold
+from japagen.asking import Answered, answered, read_answers
 from japagen.baselines import baselines
 from japagen.curation.dataset import Dataset
 from japagen.evaluation import Predictions, calibration_error, decide, evaluate
+from japagen.experiment import Experiment, Say, encoder_location
 from japagen.keys import KEY_LENGTH, canonical_json
-from japagen.methods import Experiment, Say, encoder_location
-from japagen.stages import Answered, answered, llm_seconds, read_answers, training_rows
+from japagen.rows import training_rows
+from japagen.stages import llm_seconds
 from japagen.store import Lock, Store, commit, read_json, versions, write_json
 from japagen.tasks import Example
 

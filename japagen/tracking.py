@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from japagen.methods import Experiment
+from japagen.experiment import Experiment
 from japagen.results import OnMetrics, Result, short_name
 
 _HOST = "api.wandb.ai"

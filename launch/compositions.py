@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import DictConfig, open_dict
 
-from japagen.config import Config, to_config
+from japagen.config import Config
 from japagen.errors import ConfigError
+from japagen.validation import to_config
 
 
 class Compositions:

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from japagen.config import Config
 from japagen.errors import ConfigError
-from japagen.methods import Experiment, Planner
+from japagen.experiment import Experiment
+from japagen.methods import Planner
 from japagen.reporting.comparisons import compare_settings, write_comparisons
 from japagen.reporting.sweep import write_sweep_results
 from japagen.reporting.table import Failure, print_results

@@ -19,9 +19,10 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from japagen.config import Config, to_config
+from japagen.config import Config
 from japagen.errors import StoreError
 from japagen.store import Store, commit, explain_os_errors, read_json, write_json
+from japagen.validation import to_config
 
 LLM, STUDENT = "llm", "student"
 WRITER, JUDGE = "writer", "judge"

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from japagen.errors import StoreError
+from japagen.experiment import Experiment
 from japagen.keep import family, prune_models
-from japagen.methods import Experiment
 from japagen.store import Store
 from launch.folder import STUDENT, Unit
 from launch.work import say

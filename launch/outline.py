@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from japagen.config import LLM as LLMConfig
-from japagen.methods import Experiment
+from japagen.experiment import Experiment
 from japagen.results import read_result
 from japagen.stages import SESSIONS
 from japagen.store import Store, read_json

@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, replace
 
 from japagen.config import LLM, Config
 from japagen.errors import ConfigError, JapagenError
+from japagen.experiment import Experiment
 from japagen.hub import is_on_hub
 from japagen.keys import canonical_json
 from japagen.llm.build import choose_device
-from japagen.methods import Experiment, Planner
+from japagen.methods import Planner
 from japagen.stages import is_complete
 from japagen.store import Store
 from launch.folder import JUDGE, WRITER

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from japagen.errors import ConfigError
-from japagen.methods import Experiment
+from japagen.experiment import Experiment
 from japagen.store import Store
 from japagen.tracking import sync_command
 from launch.folder import SweepFolder, Unit

@@ -16,7 +16,7 @@ from typing import Any
 
 from japagen.config import Config, Site, Step
 from japagen.errors import ConfigError
-from japagen.methods import Experiment
+from japagen.experiment import Experiment
 from japagen.store import Store
 from launch.folder import JUDGE, LLM, WRITER, SweepFolder, Unit
 from launch.inflight import Inflight, inflight

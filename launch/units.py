@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from japagen.methods import Experiment
+from japagen.experiment import Experiment
 from japagen.store import Store
 from japagen.tracking import run_name
 from launch.folder import JUDGE, LLM, STUDENT, Planned, Unit

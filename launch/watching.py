@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from japagen.config import Site
-from japagen.methods import Experiment
+from japagen.experiment import Experiment
 from japagen.stages import is_complete
 from japagen.store import Store
 from launch.folder import DONE, FAILED, LLM, RUNNING, STUDENT, UNFINISHED, WAITING, SweepFolder, Unit

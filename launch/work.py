@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from japagen.errors import ConfigError, JapagenError, MissingTextsError
+from japagen.experiment import Experiment, llm_location
 from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.server import serve
-from japagen.methods import Experiment, llm_location
 from japagen.results import find_result, make_result
 from japagen.stages import fill, is_complete
 from japagen.store import Store

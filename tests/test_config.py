@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from japagen.commands.compose import compose_sweep
-from japagen.config import to_config
 from japagen.errors import ConfigError
+from japagen.validation import to_config
 from tests.conftest import ROOT, Compose
 
 GROUPS = ["task", "llm", "model", "method", "prompt", "curate", "train", "data", "logger", "site"]

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from japagen.experiment import Experiment
 from japagen.keep import prune_models
-from japagen.methods import Experiment, plan_experiment
+from japagen.methods import plan_experiment
 from japagen.results import settings_key
 from japagen.store import Store, write_json
 from tests.conftest import Compose

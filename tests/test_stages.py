@@ -10,14 +10,17 @@ import pytest
 from omegaconf import OmegaConf
 
 from japagen import gold
-from japagen.config import METHODS
+from japagen.asking import answered, questions, read_answers, stream_of
 from japagen.errors import ConfigError, DataError, GenerationError, MissingTextsError
+from japagen.experiment import Experiment, changed_options
 from japagen.llm.client import Request
-from japagen.methods import Experiment, changed_options, plan_experiment
+from japagen.methods import plan_experiment
 from japagen.prompts import Message
 from japagen.results import make_result, settings_key
-from japagen.stages import answered, build_dataset, fill, has_rows, is_complete, questions, read_answers, stream_of, training_rows
+from japagen.rows import build_dataset, training_rows
+from japagen.stages import fill, is_complete
 from japagen.store import Store
+from japagen.validation import METHODS
 from tests.conftest import MIRROR, Compose, needs_mirror
 from tests.synthesis.stub_llm_answers import AnsweringClient, Rule
 from tests.synthesis.test_generate import StubClient
@@ -268,7 +271,7 @@ def test_judgements_follow_a_stream_that_grows(composed: Compose, tmp_path: Path
     client = AnsweringClient()
     for stage in large.llm_stages:
         asyncio.run(fill(large, stage, store, StubClient() if stage == "stream" else client, lambda progress: None))  # type: ignore[arg-type]
-    assert has_rows(large, store)
+    assert all(is_complete(large, stage, store) for stage in large.llm_stages)
     assert len(client.requests) == 2 * 20, "only the new texts were judged, once a label"
 
 

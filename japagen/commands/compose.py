@@ -10,8 +10,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
-from japagen.config import Config, register_schema, to_config
+from japagen.config import Config, register_schema
 from japagen.errors import ConfigError
+from japagen.validation import to_config
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""

@@ -18,10 +18,10 @@ from japagen.commands.checks import Check
 from japagen.commands.preview import plan_llm_part
 from japagen.config import LLM, Config
 from japagen.errors import JapagenError
+from japagen.experiment import Experiment, llm_location
 from japagen.llm.client import Client, Reply, Request
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.server import serve
-from japagen.methods import Experiment, llm_location
 from japagen.prompts import Message
 from japagen.store import Store
 

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from japagen.asking import auto_attributes, stream_of
 from japagen.commands.compose import compose_config
 from japagen.commands.console import make_console
 from japagen.commands.previewanswers import preview_answers
@@ -25,12 +26,14 @@ from japagen.commands.served import served
 from japagen.config import WRITE, Config, Curate, Data, Encoder, Method
 from japagen.curation.select import Selector
 from japagen.errors import ConfigError
+from japagen.experiment import Experiment
 from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
-from japagen.methods import Experiment, plan_experiment
+from japagen.methods import plan_experiment
 from japagen.prompts import Message
 from japagen.replies import REASONS, Reject
-from japagen.stages import auto_attributes, fill, is_complete, make_selector, note_session, stream_of
+from japagen.selection import make_selector
+from japagen.stages import fill, is_complete, note_session
 from japagen.store import Store
 from japagen.synthesis.claims import Claims
 from japagen.synthesis.generate import Generator, Progress

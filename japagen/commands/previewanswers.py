@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from japagen.asking import questions
 from japagen.commands.served import served
 from japagen.config import Config, Encoder
+from japagen.experiment import Experiment
 from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
-from japagen.methods import Experiment, plan_experiment
+from japagen.methods import plan_experiment
 from japagen.questions import Question, read_answer
-from japagen.stages import questions
 from japagen.store import Store
 from japagen.synthesis.answers import Answer, answer_all
 from japagen.synthesis.stream import StreamRows, open_folder

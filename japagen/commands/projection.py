@@ -14,7 +14,7 @@ from rich.table import Table
 
 from japagen.config import Config
 from japagen.curation.select import Selector
-from japagen.methods import Experiment
+from japagen.experiment import Experiment
 from japagen.stages import SESSIONS
 from japagen.store import Store
 from japagen.synthesis.generate import LEAST_BUDGET

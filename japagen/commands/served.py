@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from japagen.experiment import Experiment, llm_location
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.server import serve
-from japagen.methods import Experiment, llm_location
 from japagen.store import Store
 from launch.planning import Group, check_devices
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from japagen.errors import ConfigError
-from japagen.methods import Experiment, plan_experiment
-from japagen.stages import is_complete, make_selector
+from japagen.experiment import Experiment
+from japagen.methods import plan_experiment
+from japagen.selection import make_selector
+from japagen.stages import is_complete
 from japagen.store import Store
 from japagen.synthesis.generate import Generator
 from japagen.synthesis.stream import open_rows

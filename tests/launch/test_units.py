@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from japagen.methods import Experiment
+from japagen.experiment import Experiment
 from japagen.store import Store
 from launch.folder import JUDGE, LLM, STUDENT, WRITER, Unit
 from launch.planning import plan_experiments

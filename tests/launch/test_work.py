@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from japagen.errors import ConfigError, ServerError, TrainingError
+from japagen.experiment import Experiment
 from japagen.llm.client import Completion, Reply, Request
 from japagen.llm.endpoint import Endpoint
-from japagen.methods import Experiment
-from japagen.stages import build_dataset, is_complete
+from japagen.rows import build_dataset
+from japagen.stages import is_complete
 from japagen.store import Store, read_json, write_json
 from launch import work
 from launch.folder import DONE, FAILED, RUNNING, UNFINISHED, State, SweepFolder, Unit

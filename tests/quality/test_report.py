@@ -13,7 +13,7 @@ from japagen.errors import ConfigError, DataError, StoreError
 from japagen.methods import plan_experiment
 from japagen.quality.report import make_quality
 from japagen.quality.students import find_gold_student
-from japagen.stages import build_dataset
+from japagen.rows import build_dataset
 from japagen.store import Store, write_json
 from japagen.synthesis.stream import Row, open_rows
 from japagen.tasks import Task

@@ -20,9 +20,10 @@ from japagen.commands.compose import compose_config
 from japagen.config import Config
 from japagen.curation.select import Selector
 from japagen.errors import GenerationError, ServerError
+from japagen.experiment import Experiment
 from japagen.llm.client import Client, Completion, Reply, Request
 from japagen.llm.endpoint import Endpoint
-from japagen.methods import Experiment, plan_experiment
+from japagen.methods import plan_experiment
 from japagen.stages import fill as fill_stage
 from japagen.stages import is_complete, llm_seconds
 from japagen.store import Store

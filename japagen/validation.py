@@ -1,0 +1,206 @@
+"""From a composed configuration to plain, checked dataclasses: what can be told without reading a file is refused here."""
+
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from japagen.config import NUM_WORDINGS, WRITE, Config
+from japagen.errors import ConfigError, check_at_least, check_choice, nearest
+from japagen.tasks import check_task, check_variants
+
+METHODS = ("japagen", "gold", "mixed", "annotate", "annotate_japagen", "prompting")
+JUDGING = ("off", "drop", "replace", "soften")
+PRIORS = ("as_made", "uniform", "given", "estimated", "oracle")
+ANSWERS = ("label", "channel", "choice", "free")
+KEEP = ("all", "best_seed", "none")
+PROMPTS = ("base", "kadg", "kadg_auto")
+
+
+def to_config(composed: DictConfig) -> Config:
+    """The composed configuration as plain, checked dataclasses; ConfigError names the key at fault."""
+    try:
+        config = OmegaConf.to_object(composed)
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{getattr(error, 'full_key', None) or 'a setting'} is not set, and has no default") from error
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{getattr(error, 'full_key', None) or 'configuration'}: {str(error).splitlines()[0]}") from error
+    if not isinstance(config, Config):
+        raise ConfigError("the configuration is not japagen's: conf/config.yaml must name `japagen_schema` first in its defaults")
+    _check_no_additions(config, "")
+    check_config(config)
+    return config
+
+
+def _check_no_additions(node: Any, where: str) -> None:
+    """Refuses keys that `+key=value` put beside a dataclass's own; nobody would read them."""
+    names = [one.name for one in fields(node)]
+    for name, value in vars(node).items():
+        if name not in names:
+            allowed = f"{nearest(name, names)}; allowed: {', '.join(names)}"
+            raise ConfigError(f"{where or 'the configuration'} has no setting {name!r}{allowed}")
+        if is_dataclass(value):
+            _check_no_additions(value, f"{where}.{name}".strip("."))
+
+
+def check_config(config: Config) -> None:
+    """Raises ConfigError for values and combinations that can't be run; reads no file."""
+    check_task(config.task)
+    _check_choices(config)
+    _check_numbers(config)
+    if config.gold_per_label != "all" and not (config.gold_per_label.isdigit() and int(config.gold_per_label) > 0):
+        raise ConfigError(f"gold_per_label={config.gold_per_label!r} is not known; allowed: all, or a whole number from 1")
+    _check_combinations(config)
+    if config.data.train_source is not None:
+        if config.data.source != "published":
+            raise ConfigError(f"data.train_source={config.data.train_source!r} needs data.source=published")
+        check_choice("data.train_source", config.data.train_source, config.task.published.train_sources)
+
+
+def _check_combinations(config: Config) -> None:
+    """Refuses settings that nothing would read."""
+    method, curate = config.method, config.curate
+    written = method.name in WRITE
+    if config.judge is not None and curate.judging == "off":
+        raise ConfigError("judge is set, but curate.judging=off, so nothing is judged; set curate.judging=drop, replace or soften")
+    for key, is_set in {"curate.judging": curate.judging != "off", "curate.keep_likeliest": curate.keep_likeliest < 1}.items():
+        if is_set and not written:
+            raise ConfigError(f"{key} is set, but method={method.name} has no texts written, so it would do nothing; leave it out")
+    if curate.prior != "as_made" and method.name in ("gold", "prompting"):
+        raise ConfigError(f"curate.prior={curate.prior} weighs the rows of a data set, and method={method.name} makes none; leave it out")
+    if config.prompt.name == "kadg_auto" and not written:
+        raise ConfigError(f"prompt=kadg_auto names attributes of texts to be written, and method={method.name} has none written")
+    if method.calibrate and method.answer != "label":
+        raise ConfigError(f"method.calibrate=true needs method.answer=label, since it divides label probabilities; found {method.answer}")
+    if method.template is not None and method.template >= NUM_WORDINGS:
+        allowed = ", ".join(map(str, range(NUM_WORDINGS)))
+        raise ConfigError(f"method.template={method.template} is not known; allowed: {allowed}, or null")
+    if config.train.ensemble_momentum > 0 and config.task.is_regression:
+        raise ConfigError(
+            f"train.ensemble_momentum={config.train.ensemble_momentum} is for classification, and {config.task.name!r} is a regression;"
+            " set train.ensemble_momentum=0"
+        )
+
+
+def _check_choices(config: Config) -> None:
+    check_choice("method.name", config.method.name, METHODS)
+    check_choice("prompt.name", config.prompt.name, PROMPTS)
+    if config.prompt.name == "kadg" and not config.task.has_knowledge:
+        raise ConfigError(
+            f"prompt=kadg needs the task's knowledge, and task {config.task.name!r} names none: give it `attributes`,"
+            " or labels with `described`"
+        )
+    if config.prompt.variants:
+        check_variants(config.task)
+    check_choice("data.source", config.data.source, ["sample", "published", "files"])
+    check_choice("curate.judging", config.curate.judging, JUDGING)
+    check_choice("curate.judge_answer", config.curate.judge_answer, ["label", "channel"])
+    check_choice("curate.prior", config.curate.prior, PRIORS)
+    check_choice("method.answer", config.method.answer, ANSWERS)
+    check_choice("curate.contamination", config.curate.contamination, ["off", "exact", "ngram"])
+    check_choice("device", config.device, ["auto", "cpu", "cuda"])
+    if config.train.keep is not None:
+        check_choice("train.keep", config.train.keep, KEEP)
+    if config.model.word_splitter:
+        check_choice("model.word_splitter", config.model.word_splitter, ["jumanpp"])
+    check_choice("logger.wandb", config.logger.wandb, ["auto", "online", "offline", "off"])
+
+
+def _check_numbers(config: Config) -> None:
+    for key, least in _LEAST.items():
+        value: Any = config
+        for part in key.split("."):
+            value = getattr(value, part)
+        if value is not None:
+            check_at_least(key, value, least)
+    if not 0 <= config.train.label_smoothing < 1:
+        raise ConfigError(f"train.label_smoothing={config.train.label_smoothing} is not allowed; allowed: 0 up to, not including, 1")
+    if not 0 < config.llm.sampling.top_p <= 1:
+        raise ConfigError(f"llm.sampling.top_p={config.llm.sampling.top_p} is not allowed; allowed: above 0, up to 1")
+    near = config.curate.near_duplicates
+    if near is not None and not 0 < near <= 1:
+        raise ConfigError(f"curate.near_duplicates={near} is not allowed; allowed: above 0, up to 1, or null")
+    for key, (value, allowed, is_allowed) in _ranges(config).items():
+        if not is_allowed:
+            raise ConfigError(f"{key}={value} is not allowed; allowed: {allowed}")
+    _check_prior(config)
+    for temperature in config.synthesis.temperatures:
+        check_at_least("synthesis.temperatures", temperature, 0)
+    if config.synthesis.verbalized and config.synthesis.texts_per_request < 2:
+        raise ConfigError(
+            f"synthesis.verbalized lists several texts in one reply, and synthesis.texts_per_request={config.synthesis.texts_per_request};"
+            " allowed: 2 or more"
+        )
+    if config.train.learning_rate <= 0:
+        raise ConfigError(f"train.learning_rate={config.train.learning_rate} is not allowed; allowed: above 0")
+
+
+def _ranges(config: Config) -> dict[str, tuple[float, str, bool]]:
+    """Setting -> its value, what is allowed in words, and whether it is."""
+    train, curate, method = config.train, config.curate, config.method
+    return {
+        "train.ensemble_momentum": (train.ensemble_momentum, "0 (off) up to, not including, 1", 0 <= train.ensemble_momentum < 1),
+        "train.ensemble_threshold": (train.ensemble_threshold, "0 up to, not including, 1", 0 <= train.ensemble_threshold < 1),
+        "train.robust_q": (train.robust_q, "0 (cross entropy) up to 1", 0 <= train.robust_q <= 1),
+        "curate.judge_threshold": (curate.judge_threshold, "above 0, up to 1", 0 < curate.judge_threshold <= 1),
+        "curate.keep_likeliest": (curate.keep_likeliest, "above 0, up to 1", 0 < curate.keep_likeliest <= 1),
+        "method.gold_weight": (method.gold_weight, "above 0", method.gold_weight > 0),
+    }
+
+
+def _check_prior(config: Config) -> None:
+    curate, names = config.curate, config.task.label_names
+    if curate.prior != "given":
+        if curate.prior_values:
+            raise ConfigError(f"curate.prior_values is set, but curate.prior={curate.prior} doesn't read it; set curate.prior=given")
+        return
+    values = curate.prior_values or {}
+    if not isinstance(values, dict) or not all(isinstance(value, int | float) for value in values.values()):
+        raise ConfigError(
+            f"curate.prior_values={values!r} must give each label a number: {{{', '.join(f'{name}: 0.5' for name in names)}}}"
+        )
+    if sorted(values) != sorted(names):
+        raise ConfigError(f"curate.prior_values names {', '.join(values) or 'no label'}; it must name each label once: {', '.join(names)}")
+    if any(value <= 0 for value in values.values()) or abs(sum(values.values()) - 1) > 1e-3:
+        raise ConfigError(
+            f"curate.prior_values={dict(values)} must be numbers above 0 that sum to 1; their sum is {sum(values.values()):g}"
+        )
+
+
+_LEAST: dict[str, float] = {
+    "shots": 0,
+    "shots_seed": 0,
+    "seed": 0,
+    "num_per_label": 1,
+    "synthesis.seed": 0,
+    "synthesis.texts_per_request": 1,
+    "synthesis.max_rows_factor": 1,
+    "method.num_texts": 1,
+    "method.max_tokens": 1,
+    "method.template": 0,
+    "synthesis.concurrency": 1,
+    "curate.max_same_first": 1,
+    "train.epochs": 1,
+    "train.batch_size": 1,
+    "train.warmup_ratio": 0,
+    "train.weight_decay": 0,
+    "train.patience": 1,
+    "train.validations_per_epoch": 1,
+    "train.fixed_steps": 1,
+    "workers": 1,
+    "shards": 1,
+    "pack": 1,
+    "site.max_array": 1,
+    "site.poll_s": 1,
+    **{f"site.{step}.{name}": 1 for step in ("llm", "student") for name in ("cpus", "time_min", "signal_s", "throttle", "side_by_side")},
+    "site.student.gpus": 0,
+    "model.max_length": 8,
+    "llm.gpus": 1,
+    "llm.max_model_len": 16,
+    "llm.sampling.temperature": 0,
+    "llm.sampling.max_tokens": 1,
+    "llm.server.port": 1,
+    "llm.server.start_timeout_s": 1,
+    "llm.server.max_restarts": 0,
+}
