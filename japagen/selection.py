@@ -27,4 +27,5 @@ def select(experiment: Experiment, store: Store) -> tuple[Selector, StreamRows]:
 
 
 def selected(experiment: Experiment, store: Store) -> list[Example]:
+    """The rows that became texts, as examples; raises as `select` does."""
     return selected_examples(experiment.task, select(experiment, store)[0])

@@ -13,7 +13,7 @@ from japagen.errors import MissingTextsError
 from japagen.experiment import Experiment
 from japagen.llm.client import Client
 from japagen.methods import ATTRIBUTE_TOKENS
-from japagen.selection import make_selector
+from japagen.selection import make_selector, select
 from japagen.store import Store, explain_os_errors
 from japagen.synthesis.answers import Answer, answer_all
 from japagen.synthesis.claims import Claims
@@ -35,12 +35,11 @@ def is_complete(experiment: Experiment, stage: str, store: Store) -> bool:
         return True
     if not store.find(stage, experiment.keys[stage]):
         return False
-    if stage == "stream":
-        selector = make_selector(experiment)
-        selector.advance(StreamRows(store.path("stream", experiment.keys["stream"])))
-        return selector.is_complete
-    answers = read_answers(experiment, stage, store)
     try:
+        if stage == "stream":
+            select(experiment, store)
+            return True
+        answers = read_answers(experiment, stage, store)
         return all(id_ in answers for id_ in asked_ids(experiment, stage, store))
     except MissingTextsError:
         return False
