@@ -12,12 +12,17 @@ from japagen.errors import ConfigError, StoreError
 from japagen.tasks import METRICS, Attribute, Label, Task
 
 
+_LIKE_A_NUMBER = re.compile(r"[-+.]*\d")
+"""Quoted, since OmegaConf reads more as numbers than YAML 1.1 does ('1e3')."""
+
+
 class _Dumper(yaml.SafeDumper):
     pass
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    style = "|" if "\n" in text else "'" if _LIKE_A_NUMBER.match(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _represent_text)
