@@ -39,10 +39,14 @@ MAX_INTERNAL_ERRORS = 10
 """The same for answers 500, of which only those count between which the server served other rows."""
 NUM_HOPELESS_ROWS = 20
 """Rows that fail for good in a row, alike and with no success before: then it isn't the rows."""
-WRITE, SCORE, COUNT = "write", "score", "count"
+WRITE, SCORE, NEXT, TOKENS, COUNT = "write", "score", "next", "tokens", "count"
+MAX_NEXT_TOKENS = 128
+"""Token ids that one request of kind NEXT may name (vLLM's MAX_LOGPROB_TOKEN_IDS)."""
 _RETRIED = frozenset({408, 409, 429})
 _OVERLOADED = frozenset({429, 503})
-_WITHOUT_LOGPROBS = "method.answer=choice or free, and no judging or keep_likeliest"
+_NO_LOGPROBS = (
+    "gives no log-probabilities of a prompt, as vLLM 0.32 does; take method.answer=choice or free, and no judging or keep_likeliest"
+)
 _REFUSES_ALL = {
     401: "the key is refused (llm.api_key_env names the variable that holds it)",
     403: "the key is refused (llm.api_key_env names the variable that holds it)",
@@ -62,8 +66,13 @@ class Request:
     structured_outputs: dict[str, Any] | None = None
     """vLLM's {choice | regex | json | grammar}; others aren't sent it, so check the text too."""
     kind: str = WRITE
-    """write: texts. score: no text, but the log-probabilities of the chat as it stands, its last turn included (vLLM only).
-    count: only how many tokens the chat has, with the opening of the reply's turn (vLLM only)."""
+    """write: texts. All others are vLLM's only. score: the log-probabilities of the chat as it stands, its last turn included.
+    next: how likely each of `token_ids` is to follow each of `prompts`. tokens: the chat's token ids, as it stands. count: how many
+    tokens the chat has with the opening of the reply's turn."""
+    prompts: tuple[tuple[int, ...], ...] = ()
+    """kind=next: token ids."""
+    token_ids: tuple[int, ...] = ()
+    """kind=next: MAX_NEXT_TOKENS at most."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,10 @@ class Reply:
     """Why the row failed for good; its completions are empty then."""
     scored_tokens: tuple[tuple[int, float], ...] = ()
     """kind=score: (token id, log-probability given all before it) of the chat's tokens, from the second one on."""
+    next_logprobs: tuple[dict[int, float], ...] = ()
+    """kind=next: for each prompt, token id -> log-probability."""
+    token_ids: tuple[int, ...] = ()
+    """kind=tokens."""
 
 
 @dataclass(frozen=True)
@@ -220,15 +233,17 @@ class Client:
                     return self._read_measure(content, request)
                 if response.status == 200:
                     return _read_reply(content, request.n)
-                return self._read_refusal(response.status, content, response.headers.get("Retry-After"))
+                return self._read_refusal(request, response.status, content, response.headers.get("Retry-After"))
         except aiohttp.ClientPayloadError as error:
             return _Fault("malformed", f"the answer broke off: {error}")
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return _Fault("passing", f"{type(error).__name__}: {error}")
 
     def _url(self, request: Request) -> str:
-        if request.kind == COUNT:
+        if request.kind in (COUNT, TOKENS):
             return f"{self._endpoint.base_url.removesuffix('/v1')}/tokenize"
+        if request.kind == NEXT:
+            return f"{self._endpoint.base_url}/completions"
         return f"{self._endpoint.base_url}/chat/completions"
 
     def _body(self, request: Request) -> bytes:
@@ -256,9 +271,15 @@ class Client:
         return json.dumps(body).encode()
 
     def _measure_body(self, request: Request) -> bytes:
-        body: dict[str, Any] = {"model": self._model, "messages": request.messages}
+        if request.kind == NEXT:
+            asked = {"logprobs": 1, "logprob_token_ids": request.token_ids, "return_tokens_as_token_ids": True}
+            body = {"model": self._model, "prompt": request.prompts, "max_tokens": 1, "temperature": 0.0, "ignore_eos": True} | asked
+            return json.dumps(body).encode()
+        body = {"model": self._model, "messages": request.messages}
+        if request.kind in (SCORE, TOKENS):
+            body["add_generation_prompt"] = False
         if request.kind == SCORE:
-            body |= {"add_generation_prompt": False, "prompt_logprobs": 0, "temperature": 0.0, self._length_key: 1}
+            body |= {"prompt_logprobs": 0, "temperature": 0.0, self._length_key: 1}
         if request.chat_template_args:
             body["chat_template_kwargs"] = request.chat_template_args
         return json.dumps(body).encode()
@@ -269,20 +290,26 @@ class Client:
             answer = json.loads(content)
             if request.kind == COUNT:
                 return Reply((), int(answer["count"]), 0)
+            if request.kind == TOKENS:
+                return Reply((), 0, 0, token_ids=tuple(answer["tokens"]))
+            if request.kind == NEXT:
+                return Reply((), int(answer["usage"]["prompt_tokens"]), 0, next_logprobs=_read_next(answer, request))
             tokens = [next(iter(place.items())) for place in answer["prompt_logprobs"] if place]
             scored = tuple((int(token), float(found["logprob"])) for token, found in tokens)
             return Reply((), int(answer["usage"]["prompt_tokens"]), 0, scored_tokens=scored)
         except (KeyError, TypeError):
-            raise self._lose(f"gives no log-probabilities of a prompt, as vLLM does; take {_WITHOUT_LOGPROBS}") from None
+            raise self._lose(_NO_LOGPROBS) from None
         except (ValueError, AttributeError):
             return _Fault("malformed", f"no log-probabilities: {content.decode('utf-8', 'replace')[:300]}")
 
-    def _read_refusal(self, status: int, content: bytes, retry_after: str | None) -> "_Fault":
+    def _read_refusal(self, request: Request, status: int, content: bytes, retry_after: str | None) -> "_Fault":
         text = f"status {status}: {content.decode('utf-8', 'replace')[:300]}"
         if status in _OVERLOADED:
             self._pace.overloaded()
         if status in _RETRIED or status >= 500:
             return _Fault("internal" if status == 500 else "passing", text, _read_retry_after(retry_after))
+        if status == 404 and request.kind != WRITE:
+            raise self._lose(f"{_NO_LOGPROBS}; or it has no such model (llm.id): {text}")
         if status in _REFUSES_ALL:
             raise self._lose(f"refuses every request: {_REFUSES_ALL[status]}: {text}")
         if status == 400 and self._length_key == "max_tokens" and b"max_completion_tokens" in content:
@@ -320,6 +347,15 @@ def _read_reply(content: bytes, n: int) -> Reply | _Fault:
         advice = "; for a server that can't give several, set synthesis.texts_per_request=1" if n > 1 else ""
         return _Fault("malformed", f"{len(completions)} texts where n={n} were asked for{advice}")
     return Reply(completions, *tokens)
+
+
+def _read_next(answer: dict[str, Any], request: Request) -> tuple[dict[int, float], ...]:
+    """Log-probabilities of `request.token_ids` after each prompt, from keys such as 'token_id:42'; KeyError where one is missing."""
+    choices = sorted(answer["choices"], key=lambda choice: int(choice["index"]))
+    places = [choice["logprobs"]["top_logprobs"][0] for choice in choices]
+    if len(places) != len(request.prompts):
+        raise ValueError(len(places))
+    return tuple({token: float(place[f"token_id:{token}"]) for token in request.token_ids} for place in places)
 
 
 def _read_retry_after(value: str | None) -> float:

@@ -8,13 +8,13 @@ row too.
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
 from japagen.config import Sampling
-from japagen.llm.client import COUNT, SCORE, Client, Reply, Request
+from japagen.llm.client import COUNT, MAX_NEXT_TOKENS, NEXT, SCORE, TOKENS, Client, Reply, Request
 from japagen.prompts import Message
 from japagen.questions import Question
 from japagen.synthesis.generate import Progress
@@ -37,6 +37,7 @@ class Answer:
     num_tokens: list[int] = field(default_factory=list)
     """Of each candidate, with what closes its turn."""
     prompt_tokens: int = 0
+    """Of all chats; what labels share of a chat counts once."""
     completion_tokens: int = 0
     error: str = ""
 
@@ -105,7 +106,7 @@ class Asker:
     async def ask(self, question: Question) -> Answer:
         """The answer; of a request that failed for good one that says why."""
         if question.is_scored:
-            return await self._score(question)
+            return await (self._score_labels(question) if question.shares_prompt else self._score_texts(question))
         request = Request(list(question.chats[0]), 1, None, self._sampling, self._args, question.structure)
         reply = await self._client.complete(request)
         written = reply.completions[0]
@@ -114,21 +115,51 @@ class Asker:
             prompt_tokens=reply.prompt_tokens, completion_tokens=reply.completion_tokens, error=reply.error,
         )  # fmt: skip
 
-    async def _score(self, question: Question) -> Answer:
-        replies = await asyncio.gather(*(self._client.complete(self._measure(SCORE, chat)) for chat in question.chats))
-        if fault := next((reply.error for reply in replies if reply.error), ""):
+    async def _score_labels(self, question: Question) -> Answer:
+        """Of chats that differ in their end only: the LLM reads what they share once, then says how likely each next token is.
+
+        A chat's log-probability sums over its tokens from the first on that not all chats have.
+        """
+        replies = await self._ask_all([self._measure(TOKENS, chat) for chat in question.chats])
+        if fault := _fault(replies):
             return Answer(question.id, finish_reason="error", error=fault)
-        tokens = [reply.scored_tokens for reply in replies]
-        if question.shares_prompt:
-            starts = [_common_prefix([[token for token, _ in found] for found in tokens])] * len(tokens)
-        else:
-            counted = await asyncio.gather(*(self._length(chat[:-1]) for chat in question.chats))
-            if fault := next((reply.error for reply in counted if reply.error), ""):
-                return Answer(question.id, finish_reason="error", error=fault)
-            starts = [max(0, reply.prompt_tokens - 1) for reply in counted]  # the first token of all has no log-probability
-        logprobs = [sum(logprob for _, logprob in found[start:]) for found, start in zip(tokens, starts, strict=True)]
-        counts = [len(found) - start for found, start in zip(tokens, starts, strict=True)]
+        chats = [reply.token_ids for reply in replies]
+        start = max(1, _common_prefix(chats))  # the first token of all has no log-probability
+        shared, ends = chats[0][:start], [chat[start:] for chat in chats]
+        wanted: dict[tuple[int, ...], set[int]] = {}
+        for end in ends:
+            for place, token in enumerate(end):
+                wanted.setdefault(end[:place], set()).add(token)
+        requests = [
+            Request([], 0, None, GREEDY, kind=NEXT, prompts=tuple(shared + path for path in paths), token_ids=tokens)
+            for paths, tokens in _packed(wanted)
+        ]
+        replies = await self._ask_all(requests)
+        if fault := _fault(replies):
+            return Answer(question.id, finish_reason="error", error=fault)
+        found = {
+            (prompt[start:], token): logprob
+            for request, reply in zip(requests, replies, strict=True)
+            for prompt, nexts in zip(request.prompts, reply.next_logprobs, strict=True)
+            for token, logprob in nexts.items()
+        }
+        logprobs = [sum(found[end[:place], token] for place, token in enumerate(end)) for end in ends]
+        return Answer(question.id, logprobs=logprobs, num_tokens=[len(end) for end in ends], prompt_tokens=start + sum(map(len, ends)))
+
+    async def _score_texts(self, question: Question) -> Answer:
+        """Of chats that differ before their end: each is read whole, and its last turn counts."""
+        replies = await self._ask_all([self._measure(SCORE, chat) for chat in question.chats])
+        counted = await asyncio.gather(*(self._length(chat[:-1]) for chat in question.chats))
+        if fault := _fault([*replies, *counted]):
+            return Answer(question.id, finish_reason="error", error=fault)
+        starts = [max(0, reply.prompt_tokens - 1) for reply in counted]  # the first token of all has no log-probability
+        said = [reply.scored_tokens[start:] for reply, start in zip(replies, starts, strict=True)]
+        logprobs = [sum(logprob for _, logprob in tokens) for tokens in said]
+        counts = [len(tokens) for tokens in said]
         return Answer(question.id, logprobs=logprobs, num_tokens=counts, prompt_tokens=sum(reply.prompt_tokens for reply in replies))
+
+    async def _ask_all(self, requests: Sequence[Request]) -> list[Reply]:
+        return await asyncio.gather(*map(self._client.complete, requests))
 
     async def _length(self, prompt: Sequence[Message]) -> Reply:
         """Tokens of a chat with the opening of the reply's turn, asked for once."""
@@ -139,6 +170,31 @@ class Asker:
 
     def _measure(self, kind: str, chat: Sequence[Message]) -> Request:
         return Request(list(chat), 0, None, GREEDY, self._args, kind=kind)
+
+
+def _fault(replies: Sequence[Reply]) -> str:
+    return next((reply.error for reply in replies if reply.error), "")
+
+
+def _packed(wanted: Mapping[tuple[int, ...], set[int]]) -> Iterator[tuple[list[tuple[int, ...]], tuple[int, ...]]]:
+    """Paths that are asked for in one request, and the tokens to name in it, MAX_NEXT_TOKENS at most.
+
+    Each token named costs time at each path, so paths of one length go together: labels mostly end alike.
+    """
+    for length in range(max(map(len, wanted), default=-1) + 1):
+        paths: list[tuple[int, ...]] = []
+        tokens: set[int] = set()
+        for path, nexts in wanted.items():
+            ordered = sorted(nexts) if len(path) == length else []
+            for first in range(0, len(ordered), MAX_NEXT_TOKENS):
+                some = ordered[first : first + MAX_NEXT_TOKENS]
+                if len(tokens.union(some)) > MAX_NEXT_TOKENS:
+                    yield paths, tuple(sorted(tokens))
+                    paths, tokens = [], set()
+                paths.append(path)
+                tokens.update(some)
+        if paths:
+            yield paths, tuple(sorted(tokens))
 
 
 def _common_prefix(sequences: Sequence[Sequence[int]]) -> int:

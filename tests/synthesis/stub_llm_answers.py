@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from japagen.llm.client import COUNT, SCORE, Completion, Reply, Request
+from japagen.llm.client import COUNT, NEXT, SCORE, TOKENS, Completion, Reply, Request
 from japagen.prompts import Message
 
 Rule = Callable[[list[Message], str], float]
@@ -18,6 +18,7 @@ class AnsweringClient:
         self.rule, self.write, self.limit = rule, write, limit
         self.requests: list[Request] = []
         self.broken: set[int] = set()
+        self._chats: dict[str, list[Message]] = {}
 
     async def complete(self, request: Request) -> Reply:
         self.requests.append(request)
@@ -25,6 +26,12 @@ class AnsweringClient:
             return Reply((Completion("", "error"),) * request.n, 0, 0, "status 400: no")
         if request.kind == COUNT:
             return Reply((), len(_rendered(request.messages)) + len("<assistant>"), 0)
+        if request.kind == TOKENS:
+            text = _rendered(request.messages)
+            self._chats[text] = request.messages
+            return Reply((), 0, 0, token_ids=tuple(map(ord, text)))
+        if request.kind == NEXT:
+            return Reply((), 0, 0, next_logprobs=tuple(self._next(prompt, request.token_ids) for prompt in request.prompts))
         if request.kind == SCORE:
             *prompt, last = request.messages
             text = _rendered(request.messages)
@@ -33,6 +40,14 @@ class AnsweringClient:
             scored = tuple((ord(character), value) for character, value in zip(text, values, strict=True))[1:]
             return Reply((), len(text), 0, scored_tokens=scored)
         return Reply((Completion(self.write(request), "stop"),), 10, 5)
+
+    def _next(self, prompt: tuple[int, ...], tokens: tuple[int, ...]) -> dict[int, float]:
+        """What the rule says of the chats, seen before, that begin so; of what continues none of them a large negative number."""
+        begun, found = "".join(map(chr, prompt)), dict.fromkeys(tokens, -1000.0)
+        for text, (*before, last) in self._chats.items():
+            if text.startswith(begun) and len(text) > len(begun) and ord(text[len(begun)]) in found:
+                found[ord(text[len(begun)])] = self.rule(before, last["content"])
+        return found
 
 
 def _rendered(messages: list[Message]) -> str:

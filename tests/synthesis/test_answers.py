@@ -44,6 +44,18 @@ def test_the_probability_of_a_label_is_that_of_its_whole_word(tmp_path: Path) ->
     assert acceptable + unacceptable == pytest.approx(1)
 
 
+def test_many_labels_take_several_requests(tmp_path: Path) -> None:
+    """A request names 128 tokens at most; here 300 labels begin with a token of their own, and all have one more."""
+    asked: Message = {"role": "user", "content": "?"}
+    chats = tuple((asked, Message(role="assistant", content=f"{chr(0x4E00 + place)}{chr(0x5E00 + place)}")) for place in range(300))
+    client = AnsweringClient(lambda prompt, said: -ord(said[0]) / 1e4)
+    (answer,) = ask(tmp_path, client, Question("0", chats)).values()
+    assert answer.logprobs == pytest.approx([-3 * (0x4E00 + place) / 1e4 for place in range(300)])
+    asked_next = [request for request in client.requests if request.kind == "next"]
+    assert len(asked_next) == 5
+    assert max(len(request.token_ids) for request in asked_next) <= 128
+
+
 def test_channel_scores_the_text_alone(tmp_path: Path) -> None:
     def rule(prompt: list[Message], said: str) -> float:
         return -0.2 if "誤って" in prompt[-1]["content"] else -0.7
@@ -76,7 +88,7 @@ def test_only_what_is_missing_is_asked(tmp_path: Path) -> None:
     ask(tmp_path, AnsweringClient(), *questions[:3])
     client = AnsweringClient()
     assert len(ask(tmp_path, client, *questions)) == 5
-    assert len(client.requests) == 2 * len(TASK.labels)
+    assert len(client.requests) == 2 * (len(TASK.labels) + 1), "each chat's tokens, and what follows what they share"
 
 
 def test_a_failed_question_is_a_row_without_an_answer(tmp_path: Path) -> None:
