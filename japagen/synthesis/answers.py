@@ -177,24 +177,20 @@ def _fault(replies: Sequence[Reply]) -> str:
 
 
 def _packed(wanted: Mapping[tuple[int, ...], set[int]]) -> Iterator[tuple[list[tuple[int, ...]], tuple[int, ...]]]:
-    """Paths that are asked for in one request, and the tokens to name in it, MAX_NEXT_TOKENS at most.
-
-    Each token named costs time at each path, so paths of one length go together: labels mostly end alike.
-    """
-    for length in range(max(map(len, wanted), default=-1) + 1):
-        paths: list[tuple[int, ...]] = []
-        tokens: set[int] = set()
-        for path, nexts in wanted.items():
-            ordered = sorted(nexts) if len(path) == length else []
-            for first in range(0, len(ordered), MAX_NEXT_TOKENS):
-                some = ordered[first : first + MAX_NEXT_TOKENS]
-                if len(tokens.union(some)) > MAX_NEXT_TOKENS:
-                    yield paths, tuple(sorted(tokens))
-                    paths, tokens = [], set()
-                paths.append(path)
-                tokens.update(some)
-        if paths:
-            yield paths, tuple(sorted(tokens))
+    """Paths that are asked for in one request, and the tokens to name in it: few requests, MAX_NEXT_TOKENS tokens each at most."""
+    paths: list[tuple[int, ...]] = []
+    tokens: set[int] = set()
+    for path, nexts in wanted.items():
+        ordered = sorted(nexts)
+        for first in range(0, len(ordered), MAX_NEXT_TOKENS):
+            some = ordered[first : first + MAX_NEXT_TOKENS]
+            if len(tokens.union(some)) > MAX_NEXT_TOKENS:
+                yield paths, tuple(sorted(tokens))
+                paths, tokens = [], set()
+            paths.append(path)
+            tokens.update(some)
+    if paths:
+        yield paths, tuple(sorted(tokens))
 
 
 def _common_prefix(sequences: Sequence[Sequence[int]]) -> int:
