@@ -248,6 +248,18 @@ def test_what_would_refuse_every_row_ends_the_run(status: str, hint: str) -> Non
     run(body())
 
 
+@pytest.mark.parametrize("kind", ["tokens", "next", "count"])
+def test_a_server_that_is_no_vllm_gives_no_log_probabilities(kind: str) -> None:
+    """An answer 404: it knows no such address."""
+
+    async def body() -> None:
+        async with StubServer() as server, Client(server.endpoint(), "m", 1) as client:
+            with pytest.raises(ServerError, match=r"gives no log-probabilities of a prompt, .*method\.answer=choice or free"):
+                await client.complete(Request([], 0, None, Sampling(), kind=kind, prompts=((1,),), token_ids=(2,)))
+
+    run(body())
+
+
 @pytest.mark.parametrize("fault", ["400", "choices"])
 def test_rows_that_all_fail_alike_end_the_run(fault: str, fast: None) -> None:
     async def body() -> None:
