@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -38,11 +39,28 @@ STAGES = {
 HEARTBEAT_S = 20.0
 STALE_S = 180.0
 """A lock whose content hasn't changed for so long, by the observer's own clock, has lost its owner."""
+SILENT_S = 86400.0
+"""A lock whose file is so old has lost its owner also for those who look once: no two machines' clocks differ by a day."""
 SQUEUE_EVERY_S = 15.0
 """How often one who waits for a job of another host asks SLURM about it; the controller is everybody's."""
 SQUEUE_TIMEOUT_S = 10.0
 _AT_WORK = frozenset({"RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "SIGNALING", "RESIZING", "STAGE_OUT"})
 """States of a SLURM job whose processes are there, or may be."""
+
+
+class HeldError(StoreError):
+    """Somebody else works on the key now."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A file in the store's locks/, as one look at it tells."""
+
+    path: Path
+    owner: str
+    """'process 12 on node3'."""
+    is_living: bool
+    """Whether its owner may be there still."""
 
 
 class Store:
@@ -110,6 +128,39 @@ class Store:
             yield lock
         finally:
             lock.release()
+
+    @contextmanager
+    def lock_now(self, stage: str, key: str) -> Iterator["Lock"]:
+        """`lock` without waiting: HeldError where somebody holds any lock on the key, as writers of a stream each have one."""
+
+        def refuse(waiting: str) -> None:
+            raise HeldError(waiting)
+
+        with self.lock(stage, key, refuse) as lock:
+            for held in self.locks(key):
+                if held.is_living and held.path != lock.path:
+                    raise HeldError(f"{held.owner} holds {held.path.name}")
+            yield lock
+
+    def locks(self, key: str = "") -> list[Held]:
+        """All locks, or those on one key, by name; nothing is changed."""
+        found = [(path, LockWatch(path)) for path in sorted((self.root / "locks").glob(f"*-{key}*.lock"))]
+        return [Held(path, watch.owner, not is_lost) for path, watch in found if (is_lost := watch.is_lost()) is not None]
+
+    def remove(self, stage: str, key: str) -> bool:
+        """Whether the artifact was there and is gone now, whole or not; HeldError where somebody works on it.
+
+        It leaves its place in one step, so nobody reads half of it, and killed midway we leave what `remove_leftovers` knows.
+        """
+        path = self.path(stage, key)
+        with self.lock_now(stage, key):
+            if path.is_symlink() or not path.is_dir():
+                return False
+            aside = path.with_name(f".{key}.{uuid.uuid4().hex[:8]}.tmp")
+            with explain_os_errors(path):
+                path.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+        return True
 
 
 def _replace(temporary: Path, final: Path) -> None:
@@ -222,6 +273,27 @@ class LockWatch:
         if not content and not self.path.exists():
             return True
         if time.monotonic() - self._since <= STALE_S and not self._owner_is_gone():
+            return False
+        self._take_away()
+        return True
+
+    @property
+    def owner(self) -> str:
+        """Who held it when it was last looked at, in words."""
+        return _describe_owner(self.content)
+
+    def is_lost(self) -> bool | None:
+        """Whether its owner is gone as far as one look tells, which leaves the file as it is; None where there is no file."""
+        try:
+            age_s = time.time() - self.path.stat().st_mtime
+        except FileNotFoundError:
+            return None
+        self.content = _read_text(self.path)
+        return age_s > SILENT_S or self._owner_is_gone()
+
+    def remove_lost(self) -> bool:
+        """Takes the file away where `is_lost`, and says whether it did."""
+        if not self.is_lost():
             return False
         self._take_away()
         return True

@@ -13,7 +13,7 @@ import pytest
 
 from japagen import store as store_module
 from japagen.errors import StoreError
-from japagen.store import LockWatch, Store, explain_os_errors, read_json
+from japagen.store import SILENT_S, HeldError, LockWatch, Store, explain_os_errors, read_json
 
 
 def build(folder: Path) -> dict[str, Any]:
@@ -258,3 +258,60 @@ def test_a_store_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(StoreError, match="choose another store"), Store(tmp_path / "file" / "store").lock("model", "k"):
         pass
+
+
+def test_an_artifact_is_removed_whole_and_can_be_made_again(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for _ in range(2):
+        with store.lock("model", "k") as lock:
+            store.publish("model", "k", build, {}, lock)
+        assert store.remove("model", "k")
+        assert not list((tmp_path / "models").iterdir())
+    assert not store.remove("model", "k")
+    assert not list((tmp_path / "locks").iterdir())
+
+
+def test_a_link_is_not_removed(tmp_path: Path) -> None:
+    store, elsewhere = Store(tmp_path / "store"), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    store.path("model", "k").parent.mkdir(parents=True)
+    store.path("model", "k").symlink_to(elsewhere)
+    assert not store.remove("model", "k")
+    assert store.path("model", "k").is_dir()
+
+
+@pytest.mark.parametrize("lock", ["model-k", "writer-k-t", "sessions-k"])
+def test_what_somebody_works_on_is_not_removed(tmp_path: Path, lock: str) -> None:
+    store = Store(tmp_path)
+    store.path("model", "k").mkdir(parents=True)
+    path = foreign_lock(tmp_path)
+    path = path.rename(path.with_name(f"{lock}.lock"))
+    with pytest.raises(HeldError, match=f"{lock}.lock"):
+        store.remove("model", "k")
+    assert store.path("model", "k").is_dir()
+    assert [path.name for path in (tmp_path / "locks").iterdir()] == [f"{lock}.lock"]
+
+
+def test_locks_are_listed_and_left_as_they_are(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.locks() == []
+    path = foreign_lock(tmp_path)
+    with store.lock("dataset", "d") as own:
+        held = {one.path: one for one in store.locks()}
+        assert held[own.path].is_living
+        assert held[own.path].owner == f"process {os.getpid()} on {socket.gethostname()}"
+        assert held[path].is_living
+        assert [one.path for one in store.locks("d")] == [own.path]
+    os.utime(path, (path.stat().st_mtime - SILENT_S - 1,) * 2)
+    assert [one.is_living for one in store.locks()] == [False]
+    assert path.exists()
+
+
+def test_a_lost_lock_is_taken_away(tmp_path: Path) -> None:
+    path = foreign_lock(tmp_path)
+    assert not LockWatch(path).remove_lost()
+    os.utime(path, (0, 0))
+    assert LockWatch(path).remove_lost()
+    assert not list(path.parent.iterdir())
+    assert LockWatch(path).is_lost() is None
+    assert not LockWatch(path).remove_lost()

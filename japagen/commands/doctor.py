@@ -3,7 +3,6 @@
 Exit code 1 where there is a fault (something that would stop a run), 0 with warnings.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from japagen.commands.arguments import make_parser
 from japagen.commands.checks import Check, check_installation
 from japagen.commands.compose import compose_config
 from japagen.commands.console import make_console
@@ -20,7 +20,7 @@ _STYLES = {"ok": "green", "warning": "yellow", "fault": "bold red"}
 
 def main(arguments: list[str]) -> int:
     """Prints the table; 1 where there is a fault."""
-    parser = argparse.ArgumentParser("japagen doctor", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser("doctor", __doc__, "llm=qwen3-swallow-8b")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="llm=NAME to start it and ask it; any other setting of run.py")
     parser.add_argument("--config-dir", type=Path, metavar="DIR", help="folder with groups of your own")
     parsed = parser.parse_intermixed_args(arguments)

@@ -5,7 +5,6 @@ Takes what `python run.py` takes, sweeps and --config-dir included. Models come 
 brought again, so the same command goes on after an interruption; a failure stays with its own line, and the exit code is 1.
 """
 
-import argparse
 import errno
 import shutil
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from japagen.commands.arguments import make_parser
 from japagen.commands.compose import compose_sweep
 from japagen.commands.console import make_console
 from japagen.errors import ConfigError, FetchError, JapagenError
@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 def main(arguments: list[str]) -> int:
     """Brings what is missing, a line for each thing; 1 where something could not be had."""
-    parser = argparse.ArgumentParser("japagen fetch", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser("fetch", __doc__, "-m +experiment=paper")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings and sweeps of run.py: task=jnli,jsts +experiment=paper")
     parser.add_argument("-m", "--multirun", action="store_true", help="taken as run.py takes it; sweeps are read without it too")
     parser.add_argument("--config-dir", "-cd", type=Path, metavar="DIR", help="folder with groups of your own")

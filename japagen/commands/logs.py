@@ -1,12 +1,12 @@
 """`japagen logs`: what a unit of a sweep wrote, found by its id, its SLURM job, or the beginning of its experiment's name."""
 
-import argparse
 import sys
 import time
 from codecs import getincrementaldecoder
 from collections.abc import Callable
 from pathlib import Path
 
+from japagen.commands.arguments import make_parser
 from japagen.commands.status import QueueReader
 from japagen.commands.stored import add_store_option, open_store
 from japagen.errors import StoreError, nearest
@@ -22,7 +22,7 @@ _BLOCK = 1 << 16
 
 def main(arguments: list[str]) -> int:
     """Prints the log's path and its end; with -f also what comes, until the unit ends."""
-    parser = argparse.ArgumentParser("japagen logs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser("logs", __doc__, "student-0007", "jnli-japagen-0-shot -f")
     parser.add_argument("job", metavar="JOB", help="student-0007, a SLURM job such as 123_4, or the beginning of an experiment's name")
     parser.add_argument("--sweep", metavar="SWEEP", help="a sweep's name or its beginning; the latest, if none is given")
     parser.add_argument(

@@ -19,6 +19,12 @@ COMMANDS = {
     "status": ("japagen.commands.status", "show how far a sweep is, what failed and why, and what is still to come"),
     "logs": ("japagen.commands.logs", "show the log of a sweep's unit or job"),
     "show": ("japagen.commands.show", "show what an artifact of the store is; for a data set its quality"),
+    "report": ("japagen.commands.report", "what sweeps found out: tables for the terminal, papers and spreadsheets, or one HTML page"),
+    "predict": ("japagen.commands.predict", "label the texts of a file with a student"),
+    "sample-to-label": ("japagen.commands.sampletolabel", "draw texts from a file into a CSV to be labelled by hand, for an honest score"),
+    "export": ("japagen.commands.export", "copy a data set or a student out of the store, with its card and licence"),
+    "ls": ("japagen.commands.ls", "list what the store holds: sizes, age, which sweeps use it"),
+    "gc": ("japagen.commands.gc", "remove what no kept result needs; shows only, unless told to"),
     "doctor": ("japagen.commands.doctor", "check this installation, and an LLM with llm=…"),
 }
 """Name -> module, and what it is for in one line."""
@@ -38,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    listed = "\n".join(f"  {name:10} {summary}" for name, (_, summary) in COMMANDS.items())
+    listed = "\n".join(f"  {name:16} {summary}" for name, (_, summary) in COMMANDS.items())
     parser = argparse.ArgumentParser(
         "japagen",
         description="A text classifier without labelled data. Experiments are run by `python run.py`; these commands stand around them:",

@@ -18,6 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from japagen.commands.arguments import make_parser
 from japagen.commands.compose import CONF
 from japagen.commands.console import make_console
 from japagen.commands.draft import Answers, LabelAnswer, draft_task
@@ -55,7 +56,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("japagen new-task", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(
+        "new-task",
+        __doc__,
+        "--out my",
+        "--file mails.csv --yes --name mail --about 窓口に届くメール --description 注文の話 --description 在庫の話",
+    )
     add = parser.add_argument
     add("--out", default="my", metavar="DIR", help="folder for task/NAME.yaml, to be named by --config-dir (default: my)")
     add("--from", dest="from_file", type=Path, metavar="FILE", help="prompts in the form of JapaGen's authors (config/*.json)")

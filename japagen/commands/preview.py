@@ -5,7 +5,6 @@ later begins with them, and a second preview of the same prompts asks for nothin
 and gold data only where shots=k shows them.
 """
 
-import argparse
 import asyncio
 import re
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from japagen.asking import auto_attributes, stream_of
+from japagen.commands.arguments import make_parser
 from japagen.commands.compose import compose_config
 from japagen.commands.console import make_console
 from japagen.commands.previewanswers import preview_answers
@@ -45,7 +45,9 @@ _ROLES = {"system": "bold magenta", "user": "bold cyan", "assistant": "bold gree
 
 def main(arguments: list[str]) -> int:
     """Shows prompts, replies and projection; 0 also where every reply was rejected, since showing that is the purpose."""
-    parser = argparse.ArgumentParser("japagen preview", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(
+        "preview", __doc__, "task=jnli llm=qwen3-swallow-8b n=5", "--config-dir my task=mail llm=qwen3-swallow-8b prompt=kadg"
+    )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="n=5 (replies per label), and all settings that run.py takes")
     parser.add_argument("--config-dir", type=Path, metavar="DIR", help="folder with groups of your own: DIR/task/NAME.yaml")
     parsed = parser.parse_intermixed_args(arguments)

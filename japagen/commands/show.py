@@ -4,12 +4,12 @@ A data set's quality is measured once for what it is compared with (gold rows, a
 kept in the store. Data sets know their task; settings given here (task=…, data=…) come before what they know.
 """
 
-import argparse
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
 
+from japagen.commands.arguments import make_parser
 from japagen.commands.artifacts import FEWEST_DIGITS, Artifact, find_artifact
 from japagen.commands.compose import compose_config
 from japagen.commands.console import make_console
@@ -25,7 +25,7 @@ from japagen.tasks import Task
 
 def main(arguments: list[str]) -> int:
     """Prints one artifact."""
-    parser = argparse.ArgumentParser("japagen show", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser("show", __doc__, "877001d0", "outputs/store/models/877001d0c0ffee00877001d0c0ffee00")
     parser.add_argument("what", metavar="WHAT", help=f"a key of the store, its first digits ({FEWEST_DIGITS} or more), or a folder in it")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="data sets: task=…, data=…, device=…, as run.py takes them")
     parser.add_argument("--config-dir", type=Path, metavar="DIR", help="folder with groups of your own: DIR/task/NAME.yaml")

@@ -3,7 +3,6 @@
 Exit code 0: all done; 1: over, and something failed, was stopped or was lost; 2: still going on.
 """
 
-import argparse
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from japagen.commands.arguments import make_parser
 from japagen.commands.console import make_console
 from japagen.commands.stored import add_store_option, open_store
 from japagen.store import Store
@@ -48,7 +48,7 @@ _STYLES = {FAILED: "bold red", LOST: "bold red", UNFINISHED: "yellow", RUNNING: 
 
 def main(arguments: list[str]) -> int:
     """Prints one sweep's state, or a line for each sweep."""
-    parser = argparse.ArgumentParser("japagen status", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser("status", __doc__, "--watch", "paper --all")
     parser.add_argument("sweep", nargs="?", metavar="SWEEP", help="a sweep's name or its beginning; the latest, if none is given")
     parser.add_argument("--list", action="store_true", help="all sweeps, a line each")
     parser.add_argument("--watch", action="store_true", help=f"redraw every {REDRAW_S:.0f} s until all is over")

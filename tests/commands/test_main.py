@@ -33,7 +33,9 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(name, "--help") == (0, "")
-    assert f"usage: japagen {name}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"usage: japagen {name}" in said
+    assert f"\n  japagen {name}" in said.rpartition("example")[2]
 
 
 def test_an_unknown_command_is_named_with_the_nearest() -> None:
