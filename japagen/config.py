@@ -73,6 +73,8 @@ class LLM:
     license: str = "unknown"
     license_note: str = ""
     """What the licence asks of models trained on the LLM's output."""
+    license_name_prefix: str = ""
+    """What the licence asks the name of such a model to begin with, where it is handed on: `japagen export` says so."""
     price_per_gpu_hour: Optional[float] = None
     price_per_million_tokens: Optional[float] = None
     seen: list[str] = field(default_factory=list)
@@ -247,6 +249,11 @@ class Logger:
     """auto (online when logged in, else offline), online, offline or off."""
     project: str = "japagen"
     entity: Optional[str] = None
+    """User or team; none: the account's own."""
+    upload: str = "none"
+    """Artifacts: none, data (the data set) or all (also the student)."""
+    upload_texts: bool = False
+    """Whether a data set with texts that no LLM wrote (users', gold) may be one of them."""
 
 
 @dataclass

@@ -16,6 +16,7 @@ import numpy as np
 from japagen import gold
 from japagen.asking import Answered, answered, read_answers
 from japagen.baselines import baselines
+from japagen.cards import model_card, model_sources
 from japagen.curation.dataset import Dataset
 from japagen.evaluation import Predictions, calibration_error, decide, evaluate
 from japagen.experiment import Experiment, Say, encoder_location
@@ -205,33 +206,9 @@ def _train(experiment: Experiment, store: Store, rows: Dataset, out: Path, on_me
     )  # fmt: skip
     (out / "README.md").write_text(model_card(experiment, len(rows.train)), encoding="utf-8")
     training = asdict(fit)
-    return {"training": training, "seconds": training.pop("seconds"), "num_train": len(rows.train), "num_valid": len(rows.valid)}
-
-
-def model_card(experiment: Experiment, num_rows: int) -> str:
-    """The student's README.md: what it is, what it learned from, and what the licences ask."""
-    config, task = experiment.config, experiment.task
-    lines = ["---", f"language: {task.language or 'multilingual'}", "library_name: transformers", "pipeline_tag: text-classification"]
-    lines += ["tags: [japagen]", "---", "", f"# {config.model.name} for {task.title or task.name}", ""]
-    lines += [
-        f"- labels: {', '.join(task.label_names)}" if not task.is_regression else f"- output: a number, {_range(task.label_scores())}"
-    ]
-    lines += [f"- encoder: {config.model.id} at {experiment.encoder_revision}, licence {config.model.license}"]
-    lines += [f"- method: {config.method.name}; {experiment.protocol}; {num_rows} training rows; seed {config.seed}"]
-    if experiment.needs_llm:
-        did = " and ".join((["written"] if "stream" in experiment.keys else []) + (["labelled"] if experiment.annotates else []))
-        lines += [f"- training texts {did} by {config.llm.id}, licence {config.llm.license}. {config.llm.license_note}".rstrip()]
-    if experiment.learns_gold and experiment.train_gold is not None:
-        lines += [f"- training texts: {experiment.train_gold.source}, licence {experiment.train_gold.license}"]
-    if experiment.is_demo:
-        lines += ["", "**Demo: made with demo models or smoke data, so that the pipeline runs anywhere. Its predictions mean nothing.**"]
-    split = " It reads texts split into words by Juman++ v2, one space between them." if config.model.word_splitter else ""
-    lines += ["", f"Load it with `transformers.pipeline('text-classification', model=FOLDER)`.{split}", ""]
-    return "\n".join(lines)
-
-
-def _range(scores: Sequence[float]) -> str:
-    return f"{min(scores)} to {max(scores)}"
+    num_rows = {"num_train": len(rows.train), "num_valid": len(rows.valid)}
+    sources = [asdict(one) for one in model_sources(experiment)]
+    return {"training": training, "seconds": training.pop("seconds"), **num_rows, "sources": sources}
 
 
 def _write_result(experiment: Experiment, store: Store, out: Path) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from japagen.asking import answered, read_answers
+from japagen.cards import dataset_sources, making
 from japagen.curation.contamination import EvaluationTexts
 from japagen.curation.dataset import ANNOTATED, Dataset, dataset_card, make_dataset, read_examples, selected_examples, write_dataset
 from japagen.curation.judging import judge_examples
@@ -68,10 +69,12 @@ def _write_dataset(experiment: Experiment, store: Store, out: Path) -> dict[str,
     if prior is not None:
         dataset = replace(dataset, train=prior_weights(task, dataset.train, prior))
     changes = {label: dict(counts) for label, counts in rows.changes.items()}
-    made_by = _made_by(experiment) | {f"judged otherwise and kept, {label}": _listed(found) for label, found in changes.items() if found}
-    write_dataset(task, dataset, out, dataset_card(task, dataset, made_by))
+    made_by = making(experiment) | {f"judged otherwise and kept, {label}": _listed(found) for label, found in changes.items() if found}
+    sources = dataset_sources(experiment)
+    write_dataset(task, dataset, out, dataset_card(task, dataset, made_by, sources, experiment.is_demo))
     write_task(task, config.data, out)
     return {
+        "sources": [asdict(one) for one in sources],
         "rejects": dataset.rejects,
         "changes": changes,
         "prior": prior,
@@ -154,23 +157,6 @@ def label_prior(experiment: Experiment, rows: Sequence[Example]) -> dict[str, fl
             raise DataError(f"task {task.name!r}: curate.prior=oracle counts the scored split's labels, and there is none")
         return counts_prior(task, experiment.evaluation.examples)
     return estimate_prior(task, rows, experiment.unlabelled)
-
-
-def _made_by(experiment: Experiment) -> dict[str, str]:
-    config = experiment.config
-    llm, options = config.llm, experiment.options
-    made_by = {"method": f"{config.method.name}, prompt {config.prompt.name}", "protocol": experiment.protocol}
-    if options:
-        made_by["options"] = ", ".join(f"{name}={value}" for name, value in options.items())
-    made_by |= {"language model": f"{llm.id} at {experiment.llm_revision}", "its licence": llm.license}
-    if llm.license_note:
-        made_by["what that asks"] = llm.license_note
-    if config.judge is not None and "judgements" in experiment.keys:
-        made_by["judge"] = f"{config.judge.id}, licence {config.judge.license}. {config.judge.license_note}".rstrip()
-    if experiment.is_demo:
-        made_by["demo"] = "made with demo models or smoke data; good for trying the pipeline only"
-    made_by |= {stage: experiment.keys[stage] for stage in experiment.llm_stages}
-    return made_by | ({"texts per label asked for": str(config.num_per_label)} if "stream" in experiment.keys else {})
 
 
 def training_rows(experiment: Experiment, store: Store, say: Say = print) -> Dataset:

@@ -105,6 +105,7 @@ def _check_choices(config: Config) -> None:
     if config.model.word_splitter:
         check_choice("model.word_splitter", config.model.word_splitter, ["jumanpp"])
     check_choice("logger.wandb", config.logger.wandb, ["auto", "online", "offline", "off"])
+    check_choice("logger.upload", config.logger.upload, ["none", "data", "all"])
 
 
 def _check_numbers(config: Config) -> None:

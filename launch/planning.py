@@ -116,6 +116,16 @@ def _largest_first(experiment: Experiment) -> tuple[str, int]:
 def _server_setup(experiment: Experiment, stage: str) -> str:
     """Stages with the same text here can be served by one server."""
     llm = asdict(experiment.llm_of(stage))
-    for per_request in ("name", "sampling", "chat_template_args", "system_role", "seen", "verified", "license", "license_note"):
+    for per_request in (
+        "name",
+        "sampling",
+        "chat_template_args",
+        "system_role",
+        "seen",
+        "verified",
+        "license",
+        "license_note",
+        "license_name_prefix",
+    ):
         del llm[per_request]
     return canonical_json([llm, experiment.revision_of(stage), experiment.config.device])

@@ -140,11 +140,14 @@ def _fill(
 
 
 def train_and_score(experiment: Experiment, store: Store, group: str) -> None:
-    """The student and its result, unless the store has them; curves and scores go to W&B under the sweep's name."""
+    """The student and its result, unless the store has them; W&B gets curves, scores and what it may have, under the sweep's name."""
     if find_result(experiment, store) is not None:
         return
-    with track(experiment, group, store.root.parent / "wandb") as tracker:
-        tracker.log_result(make_result(experiment, store, tracker.on_metrics, say))
+    with track(experiment, group, store.root.parent / "wandb", say) as tracker:
+        result = make_result(experiment, store, tracker.on_metrics, say)
+        tracker.log_result(result)
+        tracker.log_tables(experiment.task, result, store)
+        tracker.log_artifacts(experiment, store)
 
 
 def why_missing(folder: SweepFolder, unit: Unit, rows_key: str) -> str:

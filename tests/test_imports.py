@@ -21,7 +21,7 @@ LAYERS = [
     ["japagen.experiment"],
     ["japagen.methods"],
     ["japagen.selection"],
-    ["japagen.asking"],
+    ["japagen.asking", "japagen.cards"],
     ["japagen.rows", "japagen.stages"],
     ["japagen.results"],
     ["japagen.keep", "japagen.tracking", "japagen.reporting", "japagen.quality"],

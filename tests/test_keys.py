@@ -43,6 +43,7 @@ CHANGES: dict[str, set[str]] = {
     # names for people
     **dict.fromkeys(["task.name", "task.title", "llm.name", "model.name", "method.name", "curate.name"], NONE),
     **dict.fromkeys(["llm.license", "llm.license_note", "llm.price_per_gpu_hour", "llm.price_per_million_tokens", "llm.seen"], NONE),
+    "llm.license_name_prefix": NONE,
     **dict.fromkeys(["llm.verified", "llm.demo", "model.license", "model.verified", "model.demo", "model.seen"], NONE),
     # enter by what they lead to: the revision found, the exemplars drawn, the gold rows read
     **dict.fromkeys(["llm.revision", "model.revision", "model.learning_rate", "shots", "shots_seed", "gold_per_label"], NONE),
@@ -67,7 +68,7 @@ CHANGES: dict[str, set[str]] = {
     **dict.fromkeys(["store", "device", "llm.base_url", "llm.api_key_env", "llm.gpus", "llm.max_model_len"], NONE),
     **dict.fromkeys(["llm.trust_remote_code", "model.trust_remote_code"], NONE),
     **dict.fromkeys(["synthesis.max_rows_factor", "synthesis.concurrency", "data.cache", "data.mirror"], NONE),
-    **dict.fromkeys(["logger.wandb", "logger.project", "logger.entity"], NONE),
+    **dict.fromkeys(["logger.wandb", "logger.project", "logger.entity", "logger.upload", "logger.upload_texts"], NONE),
     **dict.fromkeys(["plan", "workers", "shards", "pack", "wait"], NONE),
     **{f"site.{name}": NONE for name in ("name", "max_array", "poll_s", "store", "environment", "scratch", "offline")},
     **{f"site.{step}.{name}": NONE for step in ("llm", "student") for name in (

@@ -272,7 +272,10 @@ def test_judgements_follow_a_stream_that_grows(composed: Compose, tmp_path: Path
     for stage in large.llm_stages:
         asyncio.run(fill(large, stage, store, StubClient() if stage == "stream" else client, lambda progress: None))  # type: ignore[arg-type]
     assert all(is_complete(large, stage, store) for stage in large.llm_stages)
-    assert len(client.requests) == 2 * 20, "only the new texts were judged, once a label"
+    asked = 2 * 10 * (2 + 1)
+    assert len(client.requests) == asked, (
+        "only the new texts were judged: the tokens of each label's chat, and what follows what they share"
+    )
 
 
 REPLY = '[{"name": "話題", "values": ["旅", "料理", "仕事"]}]'

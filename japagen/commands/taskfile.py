@@ -11,7 +11,6 @@ from japagen.commands.compose import compose_config
 from japagen.errors import ConfigError, StoreError
 from japagen.tasks import METRICS, Attribute, Label, Task
 
-
 _LIKE_A_NUMBER = re.compile(r"[-+.]*\d")
 """Quoted, since OmegaConf reads more as numbers than YAML 1.1 does ('1e3')."""
 

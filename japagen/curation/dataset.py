@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from japagen.curation.contamination import EvaluationTexts
+from japagen.curation.licences import DEMO, Source, cell, hub_license, license_lines, quoted
 from japagen.curation.select import Rejected, Selector
 from japagen.replies import normalise
 from japagen.tasks import Example, Task, nearest_level
@@ -114,22 +115,42 @@ def write_dataset(task: Task, dataset: Dataset, folder: Path, card: str) -> None
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
-def dataset_card(task: Task, dataset: Dataset, made_by: Mapping[str, str]) -> str:
-    """The data set's README.md: its front matter tells `datasets` the files; `made_by` is what made it, line by line."""
-    rows = Counter(example.label for example in (*dataset.train, *dataset.valid))
-    lines = ["---", f"language: {task.language or 'multilingual'}", "tags: [synthetic, japagen]", "configs:", "- config_name: default"]
+def dataset_card(task: Task, dataset: Dataset, made_by: Mapping[str, Any], sources: Sequence[Source] = (), demo: bool = False) -> str:
+    """A data set's README.md: its front matter tells `datasets` the files; `made_by` is what made it, line by line."""
+    lines = ["---", f"language: {task.language or 'multilingual'}", *hub_license(sources), f"pretty_name: {quoted(_title(task))}"]
+    lines += ["task_categories: [text-classification]", "tags: [synthetic, japagen]", "configs:", "- config_name: default"]
     lines += ["  data_files:", "  - {split: train, path: train.parquet}", "  - {split: validation, path: valid.parquet}", "---", ""]
-    lines += [f"# Synthetic data for {task.title or task.name}", ""]
+    lines += [f"# {_title(task)}", ""]
+    texts = next((one for one in sources if one.role == "texts"), None)
     lines += ["Made with a language model; no person checked these labels, nor any text that it wrote.", ""]
-    lines += [f"- {name}: {value}" for name, value in made_by.items()]
-    lines += [
-        "",
-        f"{len(dataset.train)} rows to train on, {len(dataset.valid)} to validate on.",
-        "",
-        "| label | rows | rejected |",
-        "|---|---|---|",
-    ]
+    if texts is not None:
+        lines += [f"**Rows whose id begins with `annotated/` hold texts that no model wrote: {texts.name}, licence {texts.license}.**", ""]
+    lines += [DEMO.format("Its texts and labels"), ""] if demo else []
+    lines += ["## How it was made", "", *(f"- {name}: {value}" for name, value in made_by.items()), ""]
+    return "\n".join([*lines, *license_lines(sources), *_row_lines(task, dataset)]) + "\n"
+
+
+def _title(task: Task) -> str:
+    return f"Synthetic data for {task.title or task.name}"
+
+
+def _row_lines(task: Task, dataset: Dataset) -> list[str]:
+    """The columns, and how many rows each label has."""
+    examples = (*dataset.train, *dataset.valid)
+    rows = Counter(example.label for example in examples)
+    what = f"a number, {task_range(task)}" if task.is_regression else "a label's name"
+    columns = [f"`{name}`" for name in ("id", *task.fields)] + [f"`{task.label_field}` ({what})"]
+    columns += [f"`{PROBS}` (of {', '.join(task.label_names)})"] if any(one.probs is not None for one in examples) else []
+    columns += [f"`{WEIGHT}`"] if any(one.weight != 1.0 for one in examples) else []
+    lines = ["## Rows", "", f"{len(dataset.train)} rows to train on, {len(dataset.valid)} to validate on. Columns: {', '.join(columns)}."]
+    lines += ["", "| label | rows | rejected |", "|---|---|---|"]
     for label in [*task.label_names, *(label for label in dataset.rejects if label not in task.label_names)]:
         reasons = ", ".join(f"{reason} {count}" for reason, count in dataset.rejects.get(label, {}).items())
-        lines.append(f"| {label or 'none'} | {rows[label]} | {reasons or 'none'} |")
-    return "\n".join(lines) + "\n"
+        lines.append(f"| {cell(label) or 'none'} | {rows[label]} | {reasons or 'none'} |")
+    return [*lines, "", "Load it with `datasets.load_dataset(FOLDER)`."]
+
+
+def task_range(task: Task) -> str:
+    """'0.0 to 5.0' (regression only)."""
+    scores = task.label_scores()
+    return f"{min(scores)} to {max(scores)}"

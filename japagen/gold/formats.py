@@ -8,7 +8,7 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,14 +59,26 @@ def read_rows(path: Path) -> tuple[list[Row], tuple[str, ...]]:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise DataError(f"{path}: a file of type {suffix!r} can't be read{nearest(suffix, SUFFIXES)}; allowed: {', '.join(SUFFIXES)}")
-    _check_exists(path)
+    check_exists(path)
     if suffix == ".parquet":
         return _parquet_rows(path), ()
     text, notes = _decode(path)
     return list(_TEXT_READERS[suffix](path, text)), notes
 
 
-def _check_exists(path: Path) -> None:
+def read_lines(path: Path, column: str) -> tuple[list[Row], tuple[str, ...]]:
+    """A row for each line of a plain text file, blank ones too, with the line as its `column`; notes as `read_rows` has them.
+
+    Raises DataError where the file is missing or is neither UTF-8 nor CP932.
+    """
+    check_exists(path)
+    text, notes = _decode(path)
+    lines = text.removesuffix("\n").split("\n")
+    return [Row(path, number, {column: line.removesuffix("\r")}) for number, line in enumerate(lines, start=1)], notes
+
+
+def check_exists(path: Path) -> None:
+    """Raises DataError, with what is there, unless `path` is a file."""
     if path.is_file():
         return
     if path.is_dir():
@@ -79,13 +91,12 @@ def _check_exists(path: Path) -> None:
 
 def _decode(path: Path) -> tuple[str, tuple[str, ...]]:
     raw = path.read_bytes()
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise DataError(f"{path} is UTF-16 (Excel's 'Unicode text'); save it as UTF-8, e.g. 'CSV UTF-8'")
+    check_not_utf16(path, raw)
     try:
         return raw.decode("utf-8").removeprefix("\ufeff"), ()
     except UnicodeDecodeError as error:
         utf8_fault = error
-    if _is_mostly_utf8(raw):
+    if is_mostly_utf8(raw):
         place = _fault_place(path, raw, utf8_fault)
         raise DataError(f"{place}: not UTF-8, though most of the file is (so not read as CP932); mend that byte") from utf8_fault
     try:
@@ -96,8 +107,14 @@ def _decode(path: Path) -> tuple[str, tuple[str, ...]]:
         raise DataError(f"{_fault_place(path, raw, fault)}: neither UTF-8 nor CP932 (both tried); save the file as UTF-8") from fault
 
 
-def _is_mostly_utf8(raw: bytes) -> bool:
-    """Whether a file that is not UTF-8 holds more whole UTF-8 characters than broken ones.
+def check_not_utf16(path: Path, raw: bytes) -> None:
+    """Raises DataError where `raw`, the beginning of `path`, says that it is UTF-16."""
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"{path} is UTF-16 (Excel's 'Unicode text'); save it as UTF-8, e.g. 'CSV UTF-8'")
+
+
+def is_mostly_utf8(raw: bytes) -> bool:
+    """Whether a file (or a line) that is not UTF-8 holds more whole UTF-8 characters than broken ones.
 
     Needed because nearly all UTF-8 Japanese decodes as CP932 too, to nonsense, so one bad byte would spoil the file in
     silence. CP932 Japanese read as UTF-8 is broken at almost every character.
@@ -117,8 +134,13 @@ def _json_rows(path: Path, text: str) -> Iterator[Row]:
     """JSON lines, or one array of objects where the text begins with '['."""
     if text.lstrip().startswith("["):
         yield from _json_array_rows(path, text)
-        return
-    for line, content in enumerate(text.split("\n"), start=1):  # not splitlines: U+2028 and U+0085 may stand inside strings
+    else:
+        yield from json_line_rows(path, text.split("\n"))  # not splitlines: U+2028 and U+0085 may stand inside strings
+
+
+def json_line_rows(path: Path, lines: Iterable[str]) -> Iterator[Row]:
+    """A row for each line that isn't blank, while `lines` are read. Raises DataError at the first that holds no JSON object."""
+    for line, content in enumerate(lines, start=1):
         if not content.strip():
             continue
         try:
@@ -150,16 +172,19 @@ def _json_row(path: Path, line: int, values: Any) -> Row:
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[Row]:
-    return _delimited_rows(path, text, ",")
+    return delimited_rows(path, io.StringIO(text, newline=""), ",")
 
 
 def _tsv_rows(path: Path, text: str) -> Iterator[Row]:
-    return _delimited_rows(path, text, "\t")
+    return delimited_rows(path, io.StringIO(text, newline=""), "\t")
 
 
-def _delimited_rows(path: Path, text: str, delimiter: str) -> Iterator[Row]:
-    """Rows under a header line; cells may be quoted with \" and then hold line breaks."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+def delimited_rows(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[Row]:
+    """Rows under a header line, while `lines` (with their ends) are read; cells may be quoted with \" and then hold line breaks.
+
+    Raises DataError at the first row that is not well-formed.
+    """
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header: list[str] = []
     line = 1
     try:

@@ -1,7 +1,8 @@
 """Task and data settings in, a Split of checked examples out.
 
 Which file is read depends on `data.source`; how its rows become examples does not. A row that can't be used is an error
-with its file:line and never dropped, since a gold split with fewer rows would give scores that compare with nobody's.
+with its file:line and never dropped, since a gold split with fewer rows would give scores that compare with nobody's. Only in
+a CSV or TSV file of the user's own are rows without a label left out, with a note: a sheet may be labelled in part.
 """
 
 import hashlib
@@ -22,6 +23,8 @@ from japagen.tasks import Example, SplitFile, Task, nearest_level
 
 SAMPLE_FOLDER = Path(__file__).parent.parent / "data" / "sample"
 SAMPLE_SPLITS = ("train", "valid")
+SHEETS = (".csv", ".tsv")
+"""Files that people fill in by hand; in others a missing label is a fault."""
 ID_COLUMNS = ("id", "sentence_pair_id", "uid")
 
 
@@ -125,7 +128,9 @@ def _read_user_file(task: Task, name: str, file: str | None) -> Split | None:
     if file is None:
         return None
     path = Path(file).expanduser()
-    return _read_split(task, Split(name, (), "", f"files: {path.name}", "the user's own"), path)
+    return _read_split(
+        task, Split(name, (), "", f"files: {path.name}", "the user's own"), path, needs_labels=path.suffix.lower() not in SHEETS
+    )
 
 
 def _read_published(task: Task, data: Data, name: str) -> Split:
@@ -180,8 +185,13 @@ def _check_split_name(name: str, splits: Iterable[str], owner: str, hint: str = 
     raise DataError(f"data.split={name!r} is no split of {owner}{nearest(name, scored)}; allowed: {', '.join(scored)}")
 
 
-def _read_split(task: Task, empty: Split, path: Path, file: SplitFile | None = None, data: Data | None = None) -> Split:
-    """`empty` filled with the rows of `path`; `file`: the publisher's columns, filter and number of rows."""
+def _read_split(
+    task: Task, empty: Split, path: Path, file: SplitFile | None = None, data: Data | None = None, needs_labels: bool = True
+) -> Split:
+    """`empty` filled with the rows of `path`; `file`: the publisher's columns, filter and number of rows.
+
+    `needs_labels=False`: rows without a label are left out, with a note.
+    """
     if file is not None and file.archive and data is not None:
         check_choice(f"task.published.splits.{empty.name}.archive", file.archive, ["livedoor"])
         rows, notes = livedoor.read_split_rows(path, empty.name, data.strip_source)
@@ -195,8 +205,20 @@ def _read_split(task: Task, empty: Split, path: Path, file: SplitFile | None = N
             raise DataError(f"{path}: {len(rows)} rows{kept}, but there must be {file.rows}; get the file anew from {file.url}")
     if not rows:
         raise DataError(f"{path}: no rows, but split {empty.name!r} needs at least one")
+    if not needs_labels:
+        rows, left_out = _labelled(task, rows, path)
+        notes += left_out
     examples = tuple(_example(task, row, columns) for row in rows)
     return replace(empty, examples=examples, checksum=_checksum(examples), notes=notes)
+
+
+def _labelled(task: Task, rows: list[Row], path: Path) -> tuple[list[Row], tuple[str, ...]]:
+    """The rows that have a label, and a note where some have none; all rows where none has one, so that the first is refused."""
+    labelled = [row for row in rows if _as_text(row.value(task.label_field)) or "" in task.label_map]
+    num = len(rows) - len(labelled)
+    if num in (0, len(rows)):
+        return rows, ()
+    return labelled, (f"{path.name}: {num} rows without a label left out",)
 
 
 def _checksum(examples: tuple[Example, ...]) -> str:

@@ -55,6 +55,10 @@ class Comparison:
     """Corrected for all comparisons of the sweep."""
     note: str = ""
     """Why there is no difference."""
+    first_keys: tuple[str, ...] = ()
+    """Keys of the setting's results."""
+    second_keys: tuple[str, ...] = ()
+    """Keys of the reference's results."""
 
     @property
     def is_significant(self) -> bool:
@@ -114,7 +118,7 @@ def _settings(outcomes: Sequence[Outcome], configs: Sequence[Config]) -> Iterato
 
 
 def _against_reference(settings: Sequence[_Setting], names: Sequence[str], store: Store) -> Iterator[Comparison]:
-    reference = _reference([setting.result for setting in settings])
+    reference = find_reference([setting.result for setting in settings])
     read = [_resampled(setting, store) for setting in settings]
     for number, setting in enumerate(settings):
         if number == reference:
@@ -133,11 +137,18 @@ def _against_reference(settings: Sequence[_Setting], names: Sequence[str], store
             demo=setting.result.demo or settings[reference].result.demo,
             difference=difference,
             note=note,
+            first_keys=result_keys(setting.group.results),
+            second_keys=result_keys(settings[reference].group.results),
         )
 
 
-def _reference(results: Sequence[Result]) -> int:
-    """The place of the plain arm, else 0."""
+def result_keys(results: Sequence[Result]) -> tuple[str, ...]:
+    """What tells a setting's runs from all others; '' for results without keys."""
+    return tuple(result.keys.get("result", "") for result in results)
+
+
+def find_reference(results: Sequence[Result]) -> int:
+    """The place of the plain arm, else 0; a result a setting, in the sweep's order."""
     plain = [number for number, result in enumerate(results) if (result.method, result.prompt) == ("japagen", "base")]
     return min(plain, key=lambda number: results[number].shots, default=0)
 
@@ -175,7 +186,7 @@ def _names(places: Sequence[Sequence[_Setting]]) -> list[list[str]]:
         further = [(*known, values.get(name)) for known, (_, values) in zip(told, described, strict=True)]
         if len(set(further)) > len(set(told)):
             told, kept = further, [*kept, name]
-    defaults = {name: _text(value) for name, value in _leaves(Config(), "") if name not in _FIRST_NAMES}
+    defaults = {name: value_text(value) for name, value in leaves(Config()) if name not in _FIRST_NAMES}
     names = [_name(values, kept, defaults) for _, values in described]
     alike = [known for known in told if told.count(known) > 1]
     numbered = [
@@ -203,24 +214,27 @@ def _described(setting: _Setting) -> dict[str, str]:
         *(["num_per_label"] if result.num_per_label is None else []),
         *(["data.train_"] if result.train_source is None else []),
     ]
-    named = {
-        name: _text(value)
-        for name, value in _leaves(setting.config, "")
-        if name not in _NEVER_NAMED and not name.startswith((*_NEVER_NAMED_PARTS, *unused))
-    }
+    named = {name: value for name, value in named_settings(setting.config).items() if not name.startswith(tuple(unused))}
     return {"method.name": result.method} | named
 
 
-def _text(value: Any) -> str:
+def named_settings(config: Config) -> dict[str, str]:
+    """Dotted name -> value in words, of what may tell settings apart: no seeds, nothing that only says where and how fast it ran."""
+    found = {name: value_text(value) for name, value in leaves(config)}
+    return {name: value for name, value in found.items() if name not in _NEVER_NAMED and not name.startswith(_NEVER_NAMED_PARTS)}
+
+
+def value_text(value: Any) -> str:
+    """A setting's value as the command line has it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=asdict)
 
 
-def _leaves(node: Any, where: str) -> Iterator[tuple[str, Any]]:
-    """(key, value) of each setting below, in the order of the schema."""
+def leaves(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted name, value) of each setting of a configuration, in the order of the schema."""
     for one in fields(node):
         value, name = getattr(node, one.name), f"{where}{one.name}"
         if is_dataclass(value):
-            yield from _leaves(value, f"{name}.")
+            yield from leaves(value, f"{name}.")
         else:
             yield name, value
 

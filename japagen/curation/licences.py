@@ -1,0 +1,74 @@
+"""What an artifact was made of, and what the licences of that ask: lines of cards, and what `japagen export` holds a name against.
+
+In: `Source`s, which meta.json keeps. Out: front matter as the Hugging Face hub reads it, and Markdown. A note is the YAML's
+`license_note`; nothing is added to it.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+HUB_LICENSES = {
+    "CC0-1.0": "cc0-1.0",
+    "Apache-2.0": "apache-2.0",
+    "MIT": "mit",
+    "CC BY-SA 4.0": "cc-by-sa-4.0",
+    "Gemma Terms of Use": "gemma",
+    "Llama 3.1 Community License": "llama3.1",
+    "unknown": "unknown",
+}
+"""Our words -> the hub's identifiers; any other licence is `other` there."""
+PERMISSIVE = ("cc0-1.0", "apache-2.0", "mit")
+"""These give way to a licence that asks more."""
+DEMO = "**Demo: made with demo models or smoke data, so that the pipeline runs anywhere. {} mean nothing.**"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One thing that an artifact was made of, and what its licence asks."""
+
+    role: str
+    """encoder, language model, judge, texts, gold rows or exemplars."""
+    name: str
+    license: str
+    note: str = ""
+    name_prefix: str = ""
+    """Name of a student begins so, if it is handed on (LLM.license_name_prefix)."""
+
+
+def hub_license(sources: Iterable[Source]) -> list[str]:
+    """The front matter's lines: the one licence that asks most, the first of several permissive ones, or `other` for several that ask."""
+    named = [name for one in sources if one.role != "exemplars" for name in one.license.split(" + ")]
+    found = list(dict.fromkeys(HUB_LICENSES.get(name, name) for name in named)) or ["unknown"]
+    asking = [name for name in found if name not in PERMISSIVE]
+    if not asking:
+        return [f"license: {found[0]}"]
+    if len(asking) == 1 and asking[0] in HUB_LICENSES.values():
+        return [f"license: {asking[0]}"]
+    words = [name for name in dict.fromkeys(named) if HUB_LICENSES.get(name) not in PERMISSIVE]
+    return ["license: other", f"license_name: {quoted(' + '.join(words))}"]
+
+
+def name_prefixes(sources: Iterable[Source]) -> list[str]:
+    """What a student's name must begin with, if it is handed on."""
+    return list(dict.fromkeys(one.name_prefix for one in sources if one.name_prefix))
+
+
+def license_lines(sources: Sequence[Source]) -> list[str]:
+    """The card's section: a line a source, then the notes; nothing without sources."""
+    if not sources:
+        return []
+    lines = ["## Licences", "", "| made with | what | licence |", "|---|---|---|"]
+    lines += [f"| {one.role} | {cell(one.name)} | {cell(one.license)} |" for one in sources]
+    notes = list(dict.fromkeys(f"- {one.role}: {one.note.strip()}" for one in sources if one.note.strip()))
+    return [*lines, "", *notes, *([""] if notes else [])]
+
+
+def cell(text: str) -> str:
+    """Text for a cell of a Markdown table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def quoted(text: str) -> str:
+    """A YAML string."""
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,45 @@
+"""The whole report as one JSON document: sweeps, tables, comparisons, and every run with the fields of its result.json."""
+
+import json
+import math
+from dataclasses import asdict
+from typing import Any
+
+from japagen.reporting.comparisons import named_settings
+from japagen.reporting.formats.notes import notes
+from japagen.reporting.report import Report, Run, pivots
+from japagen.results import Result
+
+
+def render(report: Report) -> str:
+    """Strict JSON: a number that is none (NaN, infinity) is null."""
+    tables = pivots(report)
+    named = [named_settings(run.config) for run in report.runs]
+    varied = [name for name in dict.fromkeys(name for one in named for name in one) if len({one.get(name) for one in named}) > 1]
+    content = {
+        "sweeps": [asdict(sweep) for sweep in report.sweeps],
+        "notes": notes(report, tables),
+        "tables": [asdict(pivot) for pivot in tables],
+        "comparisons": [asdict(one) for one in report.comparisons],
+        "runs": [
+            _run(run) | {"varied": {name: values[name] for name in varied if name in values}}
+            for run, values in zip(report.runs, named, strict=True)
+        ],
+    }
+    return json.dumps(_finite(content), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def _run(run: Run) -> dict[str, Any]:
+    """The result's fields under `result`, or the cause; `varied` are the settings in which the report's runs differ, seeds apart."""
+    if isinstance(run.outcome, Result):
+        return {"sweep": run.sweep, "name": run.outcome.name, "state": "done", "result": asdict(run.outcome)}
+    return {"sweep": run.sweep, "name": run.outcome.name, "state": "pending" if run.is_pending else "failed", "cause": run.outcome.cause}
+
+
+def _finite(value: Any) -> Any:
+    """The value with null in place of numbers that JSON doesn't have."""
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,74 @@
+"""What an experiment is called in W&B: name, tags and configuration, without anything of this machine."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from japagen.experiment import Experiment
+from japagen.results import short_name
+
+MAX_TAG = 64
+"""Characters that W&B takes."""
+_RUNNING = ("store", "logger", "site", "plan", "workers", "shards", "pack", "wait")
+_RUNNING_OF_LLM = ("base_url", "api_key_env", "server")
+_FILES_OF_DATA = ("cache", "mirror", "train_file", "eval_file", "unlabelled_file")
+
+
+def run_name(experiment: Experiment) -> str:
+    """Short and readable, as `short_name` has it."""
+    config = experiment.config
+    written_by = (config.llm.name, config.shots, config.prompt.name) if experiment.needs_llm else None
+    gold_per_label = config.gold_per_label if experiment.learns_gold else None
+    model = config.model.name if experiment.has_student else None
+    return short_name(config.task.name, config.method.name, written_by, gold_per_label, model, config.seed, experiment.options)
+
+
+def tags_of(experiment: Experiment) -> list[str]:
+    """Task, method, LLM, encoder, and whether it is a demo."""
+    config = experiment.config
+    tags = [config.task.name, config.method.name]
+    tags += [config.llm.name] if experiment.needs_llm else []
+    tags += [config.model.name] if experiment.has_student else []
+    tags += ["demo"] if experiment.is_demo else []
+    return [tag[:MAX_TAG] for tag in dict.fromkeys(tags) if tag]
+
+
+def tracked_config(experiment: Experiment) -> dict[str, Any]:
+    """The configuration without what belongs to this machine, and all keys."""
+    config = asdict(experiment.config)
+    for running in _RUNNING:
+        del config[running]
+    for llm in ("llm", "judge"):
+        for running in _RUNNING_OF_LLM if config[llm] is not None else ():
+            del config[llm][running]
+    for file in _FILES_OF_DATA:
+        del config["data"][file]
+    del config["prompt"]["personas"]
+    described = config | {"keys": experiment.keys, "protocol": experiment.protocol}
+    return {name: _rename_paths(value, experiment) for name, value in described.items()}
+
+
+def without_paths(text: str, experiment: Experiment) -> str:
+    """The text with names of folders and files in place of the local paths that settings may hold."""
+    for path in _local_paths(experiment):
+        text = text.replace(path, Path(path).name)
+    return text
+
+
+def _rename_paths(value: Any, experiment: Experiment) -> Any:
+    """The same for all strings of a value of JSON."""
+    if isinstance(value, str):
+        return without_paths(value, experiment)
+    if isinstance(value, dict):
+        return {name: _rename_paths(one, experiment) for name, one in value.items()}
+    return [_rename_paths(one, experiment) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _local_paths(experiment: Experiment) -> list[str]:
+    """Settings that are paths: models in folders of the user's, the file of personas, data; the longest first."""
+    config = experiment.config
+    models = [config.llm.id, config.model.id, *([config.judge.id] if config.judge else [])]
+    files = [config.prompt.personas, *(getattr(config.data, name) for name in _FILES_OF_DATA)]
+    named = {one: Path(one).expanduser() for one in (*models, *files) if one}
+    local = {one: path for one, path in named.items() if path.is_absolute() or path.exists()}
+    return sorted({*local, *(str(path.absolute()) for path in local.values())}, key=len, reverse=True)

@@ -1,0 +1,102 @@
+"""A result as W&B's tables: scores, scores of each label, the confusion matrix, predictions by id, the training curve. No texts."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from japagen.results import Result, Scores
+from japagen.tasks import Task
+
+NO_ANSWER = "(no answer)"
+"""The class of gold rows to which an LLM gave no usable answer."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A table."""
+
+    columns: list[Any]
+    rows: list[list[Any]]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The predictions of one gold split, in its rows' order."""
+
+    split: str
+    ids: list[str]
+    gold: list[Any]
+    predictions: list[Any]
+    outputs: list[list[float]]
+
+
+def read_predictions(result: Result, folder: Path) -> list[Predicted]:
+    """Of all splits scored; none for a task without gold data. `folder`: the result's."""
+    import pyarrow.parquet as pq
+
+    files = {result.split: "predictions.parquet"} | {name: f"predictions-{name}.parquet" for name in result.also_scored}
+    found = []
+    for split, file in files.items():
+        if split is not None and (folder / file).is_file():
+            table = pq.read_table(folder / file).to_pydict()
+            found.append(Predicted(split, table["id"], table["gold"], table["prediction"], table["outputs"]))
+    return found
+
+
+def score_table(result: Result) -> Rows:
+    """Every metric of the student (or LLM) and of the baselines, with its interval, on every split."""
+    primary: dict[str, Any] = {"metrics": result.metrics, "baselines": result.baselines}
+    splits = {result.split: primary} | result.also_scored
+    rows = []
+    for split, found in splits.items():
+        scored: dict[str, Scores] = {"result": found["metrics"]} | found["baselines"]
+        for whose, scores in scored.items():
+            for metric, score in scores.items():
+                if score is not None:
+                    rows.append([split, whose, metric, score["value"], score["low"], score["high"]])
+    return Rows(["split", "of", "metric", "value", "low", "high"], rows)
+
+
+def label_table(task: Task, predicted: Sequence[Predicted]) -> Rows:
+    """Precision, recall and F1 of each label on each split; None where nothing was predicted, or nothing is there to be found."""
+    rows = []
+    for one in predicted:
+        gold, said = Counter(one.gold), Counter(one.predictions)
+        hits = Counter(right for right, told in zip(one.gold, one.predictions, strict=True) if right == told)
+        for label in task.label_names:
+            precision = hits[label] / said[label] if said[label] else None
+            recall = hits[label] / gold[label] if gold[label] else None
+            f1 = 2 * hits[label] / (gold[label] + said[label]) if gold[label] + said[label] else None
+            rows.append([one.split, label, gold[label], said[label], precision, recall, f1])
+    return Rows(["split", "label", "gold", "predicted", "precision", "recall", "f1"], rows)
+
+
+def prediction_table(task: Task, predicted: Sequence[Predicted]) -> Rows:
+    """One row a gold row: its id, the gold label, the prediction, and the outputs (probabilities; regression: the number)."""
+    names = ["output"] if task.is_regression else [f"output/{label}" for label in task.label_names]
+    rows = []
+    for one in predicted:
+        for id_, gold, said, outputs in zip(one.ids, one.gold, one.predictions, one.outputs, strict=True):
+            rows.append([one.split, id_, gold, said, *(outputs if len(outputs) == len(names) else [None] * len(names))])
+    return Rows(["split", "id", "gold", "prediction", *names], rows)
+
+
+def curve_table(result: Result) -> Rows:
+    """The training's validations, also those before an interruption."""
+    history = result.training.get("history", [])
+    columns: list[Any] = list(dict.fromkeys(name for entry in history for name in entry))
+    return Rows(columns, [[entry.get(name) for name in columns] for entry in history])
+
+
+def confusion(task: Task, predicted: Predicted) -> dict[str, Any]:
+    """Arguments of `wandb.plot.confusion_matrix`: gold and predicted labels as numbers, and the labels' names."""
+    names = [*task.label_names, *([NO_ANSWER] if "" in predicted.predictions else [])]
+    number = {name: place for place, name in enumerate(names)} | {"": len(names) - 1}
+    return {
+        "y_true": [number[label] for label in predicted.gold],
+        "preds": [number[label] for label in predicted.predictions],
+        "class_names": names,
+        "title": f"{task.name}, {predicted.split}",
+    }
