@@ -2,16 +2,82 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from japagen.errors import TrainingError
 from japagen.training.batches import by_length
 from japagen.training.classifier import probabilities
 from japagen.training.encoding import encode, padding_of
 from japagen.training.pretrained import choose_device, quiet
+
+
+class Student:
+    """A student on its device, loaded once for as many texts as come."""
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: str, max_length: int) -> None:
+        self._model, self._tokenizer = model.eval().to(device), tokenizer
+        config: Any = model.config
+        self.device = device
+        """cpu or cuda."""
+        self.is_regression = config.problem_type == "regression"
+        self.labels: list[str] = [config.id2label[place] for place in range(config.num_labels)]
+        """Their names in the order of the outputs."""
+        self.max_length = max_length
+        """Tokens a text is cut to."""
+        self.num_truncated = 0
+        """Texts that were longer, of all predicted so far."""
+
+    def predict(self, texts: Sequence[tuple[str, ...]], batch_size: int = 64) -> np.ndarray:
+        """Probabilities (N, C) float32 in the labels' order, or values (N, 1) float32 for regression, in the texts' order.
+
+        Values are clipped to the range of the task's levels. Raises TrainingError where a GPU's memory is too small.
+        """
+        with quiet(), torch.inference_mode():
+            encoded = encode(self._tokenizer, texts, self.max_length)
+            self.num_truncated += encoded.truncated
+            padding, batches = padding_of(self._tokenizer), by_length(encoded.lengths, batch_size)
+            try:
+                found = [self._logits(padding([encoded.rows[place] for place in places])) for places in batches]
+            except torch.OutOfMemoryError as error:
+                said = str(error).split(". ")[0]
+                raise TrainingError(f"the GPU's memory is too small: {said}; free some of it, or take the CPU (device=cpu)") from error
+        logits = np.zeros((len(texts), self._model.config.num_labels), dtype=np.float32)
+        for places, part in zip(batches, found, strict=True):
+            logits[places] = part.cpu().numpy()
+        return self._outputs(logits)
+
+    def _logits(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Stays on the device: a GPU then has work queued while the next batch is padded."""
+        return self._model(**{name: ids.to(self.device) for name, ids in inputs.items()}).logits.float()
+
+    def _outputs(self, logits: np.ndarray) -> np.ndarray:
+        if not self.is_regression:
+            return probabilities(logits)
+        low, high = getattr(self._model.config, "score_range", (-np.inf, np.inf))
+        return logits.clip(low, high)
+
+
+def load_student(folder: Path, device: str = "auto", max_length: int | None = None, trust_remote_code: bool = False) -> Student:
+    """What `train_student` wrote, or any Hugging Face classifier with one label a text.
+
+    max_length: tokens a text is cut to; none: as in training. Raises TrainingError where the folder can't be loaded, holds no
+    trained classifier of that kind, or the device can't be had.
+    """
+    device = choose_device(device)
+    with quiet():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+            model, info = AutoModelForSequenceClassification.from_pretrained(
+                folder, dtype=torch.float32, trust_remote_code=trust_remote_code, output_loading_info=True
+            )
+        except (ImportError, OSError, ValueError, KeyError) as error:
+            raise TrainingError(f"the student in {folder} can't be loaded: {' '.join(str(error).split())[:500]}") from error
+    _check_classifier(folder, model, sorted(info["missing_keys"]))
+    return Student(model, tokenizer, device, _max_length(model, tokenizer) if max_length is None else max_length)
 
 
 def predict(
@@ -22,31 +88,27 @@ def predict(
     max_length: int | None = None,
     trust_remote_code: bool = False,
 ) -> np.ndarray:
-    """Probabilities (N, C) float32 in the folder's label order, or values (N, 1) float32 for regression, in the texts' order.
-
-    folder: what `train_student` wrote, or any Hugging Face classifier. max_length: tokens a text is cut to; none: as in
-    training. Values are clipped to the range of the task's levels. Raises TrainingError where the folder can't be loaded or
-    the device can't be had.
-    """
-    device = choose_device(device)
-    with quiet(), torch.inference_mode():
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
-            model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, trust_remote_code=trust_remote_code)
-        except (ImportError, OSError, ValueError, KeyError) as error:
-            raise TrainingError(f"the student in {folder} can't be loaded: {' '.join(str(error).split())[:500]}") from error
-        model = model.eval().to(device)
-        encoded = encode(tokenizer, texts, tokenizer.model_max_length if max_length is None else max_length)
-        padding = padding_of(tokenizer)
-        logits = np.zeros((len(texts), model.config.num_labels), dtype=np.float32)
-        for places in by_length(encoded.lengths, batch_size):
-            inputs = {name: ids.to(device) for name, ids in padding([encoded.rows[place] for place in places]).items()}
-            logits[places] = model(**inputs).logits.float().cpu().numpy()
-    return _outputs(model, logits)
+    """`Student.predict` of a student that is needed once; what is raised: see there and `load_student`."""
+    return load_student(folder, device, max_length, trust_remote_code).predict(texts, batch_size)
 
 
-def _outputs(model: PreTrainedModel, logits: np.ndarray) -> np.ndarray:
-    if model.config.problem_type != "regression":
-        return probabilities(logits)
-    low, high = getattr(model.config, "score_range", (-np.inf, np.inf))
-    return logits.clip(low, high)
+def _check_classifier(folder: Path, model: PreTrainedModel, missing: Sequence[str]) -> None:
+    config = model.config
+    if missing:  # transformers would fill them with random numbers
+        raise TrainingError(
+            f"{folder} holds no trained classifier: its weights lack {', '.join(missing[:3])}; give the folder of a student or of a"
+            " model trained for sequence classification, not of an encoder"
+        )
+    if config.problem_type == "multi_label_classification":
+        raise TrainingError(f"{folder} gives a text several labels (problem_type in its config.json), and here it is one or a number")
+    if config.num_labels == 1 and config.problem_type != "regression":
+        raise TrainingError(
+            f'{folder} has one output and doesn\'t say what it means: where it is a number, write "problem_type": "regression" into'
+            " its config.json"
+        )
+
+
+def _max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokenizers that state no limit give a huge number; then the encoder's own counts."""
+    positions = getattr(model.config, "max_position_embeddings", None)
+    return min(tokenizer.model_max_length, positions) if isinstance(positions, int) else tokenizer.model_max_length

@@ -101,11 +101,13 @@ def _check_length(encoder: Encoder, model: PreTrainedModel, tokenizer: PreTraine
 
 
 def _head(task: Task) -> dict[str, Any]:
+    """For config.json; `japagen` says what the texts are called and how they were cut, for those who predict."""
+    texts = {"japagen": {"fields": list(task.fields), "gold_chars": task.gold_chars}}
     if task.is_regression:
         levels = task.label_scores()
-        return {"num_labels": 1, "problem_type": "regression", "score_range": [min(levels), max(levels)]}
+        return texts | {"num_labels": 1, "problem_type": "regression", "score_range": [min(levels), max(levels)]}
     names = dict(enumerate(task.label_names))
-    return {
+    return texts | {
         "num_labels": len(names),
         "id2label": names,
         "label2id": {name: place for place, name in names.items()},

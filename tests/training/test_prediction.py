@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from transformers import AutoTokenizer, pipeline
 
 from japagen.config import Encoder, Train
 from japagen.errors import TrainingError
 from japagen.tasks import Example, Task
+from japagen.training.prediction import load_student
 from japagen.training.student import predict, train_student
 
 Student = tuple[Path, list[tuple[str, ...]]]
@@ -73,6 +75,22 @@ def test_neither_order_nor_batches_change_a_prediction(classifier: Student) -> N
     np.testing.assert_allclose(predict(folder, texts[5:6], "cpu"), together[5:6], atol=1e-5)
 
 
+def test_a_student_loaded_once_predicts_again_and_again(classifier: Student) -> None:
+    folder, texts = classifier
+    student = load_student(folder, "cpu")
+    parts = [student.predict(texts[:30]), student.predict([("か" * 30,)]), student.predict([]), student.predict(texts[30:])]
+    np.testing.assert_allclose(np.concatenate([parts[0], parts[3]]), predict(folder, texts, "cpu"), atol=1e-5)
+    assert (student.labels, student.is_regression, student.device) == (["with", "without", "other"], False, "cpu")
+    assert (student.max_length, student.num_truncated) == (16, 1 + sum(len(text) > 14 for (text,) in texts))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_says_what_the_cpu_says(classifier: Student) -> None:
+    folder, texts = classifier
+    np.testing.assert_allclose(predict(folder, texts, "cuda"), predict(folder, texts, "cpu"), atol=1e-3)
+
+
 def test_no_texts_give_no_rows(classifier: Student, regressor: Student) -> None:
     assert predict(classifier[0], [], "cpu").shape == (0, 3)
     assert predict(regressor[0], [], "cpu").shape == (0, 1)
@@ -81,3 +99,34 @@ def test_no_texts_give_no_rows(classifier: Student, regressor: Student) -> None:
 def test_a_folder_without_a_student_is_told(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"the student in .* can't be loaded"):
         predict(tmp_path, [("あ",)], "cpu")
+
+
+def test_an_encoder_is_no_student(encoder_path: str) -> None:
+    with pytest.raises(TrainingError, match=r"no trained classifier: its weights lack .*classifier.bias"):
+        load_student(Path(encoder_path), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("student", "problem_type", "said"),
+    [("classifier", "multi_label_classification", "several labels"), ("regressor", None, "one output and doesn't say what it means")],
+)
+def test_other_kinds_of_classifiers_are_refused(
+    student: str, problem_type: str | None, said: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    folder = tmp_path / "other"
+    shutil.copytree(request.getfixturevalue(student)[0], folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | {"problem_type": problem_type}), encoding="utf-8")
+    with pytest.raises(TrainingError, match=said):
+        load_student(folder, "cpu")
+
+
+def test_where_the_tokenizer_states_no_limit_the_encoders_counts(classifier: Student, tmp_path: Path) -> None:
+    folder = tmp_path / "unlimited"
+    shutil.copytree(classifier[0], folder)
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    del settings["model_max_length"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    student = load_student(folder, "cpu")
+    assert student.predict([("か" * 200,)]).shape == (1, 3)
+    assert (student.max_length, student.num_truncated) == (64, 1)

@@ -50,6 +50,7 @@ def test_learns_a_keyword_and_writes_a_folder_that_says_its_labels(
     config = json.loads((tmp_path / "out" / "config.json").read_text(encoding="utf-8"))
     assert config["id2label"] == {"0": "with", "1": "without", "2": "other"}
     assert config["dtype"] == "float32"
+    assert config["japagen"] == {"fields": list(keyword_task.fields), "gold_chars": None}
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"model.safetensors", "tokenizer.json", "config.json"}
     assert done.num_steps == 5 * 17
     assert done.samples == 5 * 270
