@@ -44,6 +44,8 @@ REASONS = {
     "contamination": "matches an evaluation text",
 }
 """Every reason for which a row is dropped, and what it means."""
+QUOTES_GOLD = ("contamination", "copies an exemplar", "first sentence")
+"""Those whose rejected text is, or may be, a gold text: it is shown to nobody."""
 
 _QUOTES = {"「": "」", "『": "』", '"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "【": "】"}
 _MARKER = re.compile(r"^\s*(?:[-*・●○•–]\s*|[(（]?\d{1,2}[.)）．、:：]\s*)")

@@ -17,13 +17,12 @@ from japagen.commands.artifacts import Artifact, artifacts
 from japagen.curation.licences import Source, cell
 from japagen.curation.stored_task import TASK_FILE
 from japagen.errors import StoreError
+from japagen.replies import QUOTES_GOLD
 from japagen.reporting.table import format_score
 from japagen.results import Result, read_result
 from japagen.store import STAGES, Store, explain_os_errors, read_json, write_json
 
 CARD, REJECTS, PROVENANCE = "README.md", "rejects.jsonl", "provenance.json"
-QUOTES_GOLD = ("contamination", "copies an exemplar")
-"""Reasons for which a row was rejected whose text is gold data's."""
 NOT_KEPT = ("checksums",)
 """Of meta.json: it speaks of the store's files, and the card is another here."""
 

@@ -10,9 +10,9 @@ from rich.table import Table
 
 from japagen.commands.descriptions import print_facts
 from japagen.quality.likeness import THRESHOLDS
-from japagen.quality.report import GOLD_REASONS, Quality
+from japagen.quality.report import Quality
 from japagen.quality.samples import SEED
-from japagen.replies import REASONS
+from japagen.replies import QUOTES_GOLD, REASONS
 
 NOTHING = "–"
 
@@ -203,9 +203,9 @@ def _print_examples(quality: Quality, console: Console) -> None:
         for reply in replies:
             table.add_row(f"  {reply['label'] or NOTHING}", escape(reply["text"] or "(nothing)"))
         console.print(table)
-    hidden = [reason for reason in GOLD_REASONS if reason in quality.rejects]
+    hidden = [reason for reason in QUOTES_GOLD if reason in quality.rejects]
     if hidden:
-        console.print(f"  not shown, since they hold gold texts: {', '.join(hidden)}")
+        console.print(f"  not shown, since they may hold gold texts: {', '.join(hidden)}")
 
 
 def _joined(texts: Sequence[str]) -> str:

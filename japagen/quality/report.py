@@ -21,6 +21,7 @@ from japagen.quality.diversity import diversity
 from japagen.quality.likeness import balance, lengths, neighbours
 from japagen.quality.samples import draw
 from japagen.quality.students import agreement, find_gold_student
+from japagen.replies import QUOTES_GOLD
 from japagen.results import Result
 from japagen.store import Store, read_json, write_json
 from japagen.tasks import Example, Task
@@ -29,8 +30,6 @@ NUM_EXAMPLES = 3
 """Texts shown of each label."""
 NUM_REJECTED = 2
 """Rejected replies shown for each reason."""
-GOLD_REASONS = ("contamination", "copies an exemplar")
-"""Replies rejected for these are, or hold, gold texts, and aren't shown."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +226,7 @@ def _rejected(path: Path) -> dict[str, list[dict[str, Any]]]:
         found.setdefault(row.pop("reason"), []).append(row)
     shown = {}
     for reason, rows in sorted(found.items()):
-        if reason not in GOLD_REASONS:
+        if reason not in QUOTES_GOLD:
             first_of_label = list({row["label"]: row for row in reversed(rows)}.values())[::-1]
             shown[reason] = [*first_of_label, *(row for row in rows if row not in first_of_label)][:NUM_REJECTED]
     return shown

@@ -1,0 +1,100 @@
+"""Where predictions and gold labels part: confusion matrices, and for regression the mean prediction of each level.
+
+Read from predictions.parquet: ids, gold labels and predictions; there are no texts in it.
+"""
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from japagen.reporting.html.names import setting_names
+from japagen.reporting.html.places import Place, places_of
+from japagen.reporting.report import Report
+from japagen.results import PRIMARY
+from japagen.store import Store
+from japagen.tasks import Task, nearest_level
+
+NO_ANSWER = "no answer"
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One setting's counts over all its runs: gold labels down, predictions across."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, int, tuple[int, ...]], ...]
+    """(gold label, its rows, counts in the columns' order)."""
+    num_runs: int
+
+
+@dataclass(frozen=True)
+class Levels:
+    """One regression setting: (rows, mean prediction, standard deviation) of each level; the mean is None for a level without rows."""
+
+    name: str
+    levels: tuple[tuple[int, float | None, float | None], ...]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """All settings of one place."""
+
+    place: Place
+    matrices: tuple[Matrix, ...]
+    names: tuple[str, ...]
+    """Regression: the levels."""
+    levels: tuple[Levels, ...]
+    missing: tuple[str, ...]
+    """Settings whose predictions the store doesn't have."""
+
+
+def confusions(report: Report, store: Store) -> list[Confusion]:
+    """One a place, in the runs' order."""
+    return [_confusion(report, place, store) for place in places_of(report)]
+
+
+def _confusion(report: Report, place: Place, store: Store) -> Confusion:
+    task = report.config_of(place.groups[0].results[0]).task
+    matrices, levels, missing = [], [], []
+    for group, name in zip(place.groups, setting_names(place.groups), strict=True):
+        read = [_read(store.path("result", result.keys.get("result", "-")), place.part) for result in group.results]
+        pairs = [pair for found in read if found is not None for pair in found]
+        if not pairs:
+            missing.append(name)
+        elif task.is_regression:
+            levels.append(Levels(name, _levels(task, pairs)))
+        else:
+            matrices.append(_matrix(task, name, pairs, sum(found is not None for found in read)))
+    return Confusion(place, tuple(matrices), tuple(task.label_names), tuple(levels), tuple(missing))
+
+
+def _read(folder: Path, part: str) -> list[tuple[Any, Any]] | None:
+    """(gold, prediction) of each row; None where there is no such file."""
+    import pyarrow.parquet as pq
+
+    path = folder / (f"predictions-{part}.parquet" if part != PRIMARY else "predictions.parquet")
+    if not path.is_file():
+        return None
+    table = pq.read_table(path, columns=["gold", "prediction"])
+    return list(zip(table["gold"].to_pylist(), table["prediction"].to_pylist(), strict=True))
+
+
+def _matrix(task: Task, name: str, pairs: Sequence[tuple[str, str]], num_runs: int) -> Matrix:
+    counts = Counter((gold, said or NO_ANSWER) for gold, said in pairs)
+    others = sorted({label for pair in counts for label in pair} - set(task.label_names) - {NO_ANSWER})
+    columns = [*task.label_names, *others, *([NO_ANSWER] if any(said == NO_ANSWER for _, said in counts) else [])]
+    rows = [(gold, tuple(counts[gold, said] for said in columns)) for gold in columns if gold != NO_ANSWER]
+    return Matrix(name, tuple(columns), tuple((gold, sum(found), found) for gold, found in rows if sum(found)), num_runs)
+
+
+def _levels(task: Task, pairs: Sequence[tuple[float, float]]) -> tuple[tuple[int, float | None, float | None], ...]:
+    found: dict[str, list[float]] = {name: [] for name in task.label_names}
+    for gold, said in pairs:
+        if math.isfinite(said):
+            found[nearest_level(task, gold).name].append(said)
+    return tuple((len(said), *((statistics.fmean(said), statistics.pstdev(said)) if said else (None, None))) for said in found.values())

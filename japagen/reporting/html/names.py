@@ -1,0 +1,59 @@
+"""What a setting is called beside others: its method, and of the rest only what differs among them."""
+
+from collections.abc import Mapping, Sequence, Set
+
+from japagen.reporting.sweep import Aggregate
+from japagen.results import Result
+
+TITLES = {"sample": "Smoke data (mean nothing)", "published": "Published gold data", "files": "Your gold data", None: "Without gold data"}
+"""Sources of gold data."""
+
+
+def setting_names(groups: Sequence[Aggregate], without: Sequence[str] = ()) -> list[str]:
+    """One name a group, in their order, all different; `without` names parts of `_parts` that are left out."""
+    results = [group.results[0] for group in groups]
+    told = {name for one in results for name in one.options if len({repr(other.options.get(name)) for other in results}) > 1}
+    described = [_parts(result, told) for result in results]
+    kept = [name for name in (described[0] if described else ()) if name not in without and _tells_apart(name, described)]
+    names = [", ".join(parts[name] for name in kept if parts[name]) for parts in described]
+    earlier = [names[:place].count(name) for place, name in enumerate(names)]
+    return [f"{name} ({before + 1})" if before else name for name, before in zip(names, earlier, strict=True)]
+
+
+def _size(result: Result) -> str:
+    """As `size_of`, in a list of other things."""
+    if result.num_per_label is not None:
+        return f"n={size_of(result)}"
+    return "" if result.gold_per_label is None else f"{result.gold_per_label} rows{'' if result.gold_per_label == 'all' else ' a label'}"
+
+
+def _tells_apart(name: str, described: Sequence[Mapping[str, str]]) -> bool:
+    """Whether settings are named by it: where it differs among those that have it; of prompt and options also having none counts."""
+    values = {parts[name] for parts in described}
+    return name == "method" or len(values if name in ("prompt", "options") else values - {""}) > 1
+
+
+def full_name(result: Result) -> str:
+    """The task, and all that a setting is called."""
+    parts = _parts(result, set(result.options))
+    return ", ".join([result.task, *(part for name, part in parts.items() if part and name != "train_source")])
+
+
+def size_of(result: Result) -> str:
+    """'2000', 'gold all', '2000 + gold 30': texts a label and gold rows; '' for neither."""
+    sizes = [] if result.num_per_label is None else [str(result.num_per_label)]
+    return " + ".join(sizes + ([] if result.gold_per_label is None else [f"gold {result.gold_per_label}"]))
+
+
+def _parts(result: Result, options: Set[str]) -> dict[str, str]:
+    """What settings can differ in, the method first, of the options these; '' where it says nothing."""
+    return {
+        "method": result.method,
+        "prompt": "" if result.prompt in (None, "base") else str(result.prompt),
+        "shots": "" if result.llm is None else f"{result.shots} shots",
+        "llm": result.llm or "",
+        "model": result.model or "",
+        "size": _size(result),
+        "train_source": "" if result.train_source is None else f"gold rows from {result.train_source}",
+        "options": ", ".join(f"{name}={value}" for name, value in result.options.items() if name in options),
+    }

@@ -1,0 +1,210 @@
+"""The page's tables: the paper's layout, the runs, costs and break-even, as cells that the template writes.
+
+A cell has what is shown and what it is sorted by.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from japagen.reporting.costs import MONEY, BreakEven, Cost, break_evens
+from japagen.reporting.html.grids import NOTHING, number
+from japagen.reporting.html.names import TITLES, setting_names, size_of
+from japagen.reporting.html.plots import Spent
+from japagen.reporting.report import Cell, Pivot, Report, Run, pivots
+from japagen.reporting.table import format_score
+from japagen.results import Result
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One cell."""
+
+    text: str
+    sort: float | str | None = None
+    """None: the text itself."""
+    note: str = ""
+    """Small, behind it."""
+    marks: str = ""
+    title: str = ""
+    link: str = ""
+    """A place in the page."""
+    is_best: bool = False
+
+
+@dataclass(frozen=True)
+class Heading:
+    """One column."""
+
+    text: str
+    note: str = ""
+    is_number: bool = False
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One table that can be sorted and filtered."""
+
+    id: str
+    caption: str
+    headings: tuple[Heading, ...]
+    rows: tuple[tuple[Shown, ...], ...]
+    quiet: frozenset[int] = field(default_factory=frozenset)
+    """Rows that are set back: baselines."""
+
+
+def pivot_listings(report: Report) -> list[Listing]:
+    """One for each source of gold data."""
+    return [_pivot(pivot, f"results{place}") for place, pivot in enumerate(pivots(report))]
+
+
+def _pivot(pivot: Pivot, id_: str) -> Listing:
+    names = ("method", "prompt", "shots", "llm", "model", "size", "options")
+    used = [name for name in names if name == "method" or any(getattr(row, name) not in ("", NOTHING, None) for row in pivot.rows)]
+    headings = [Heading(name) for name in used]
+    headings += [Heading(f"{column.task} ({column.split})", f"{column.metric}, n={column.num_eval:,}", True) for column in pivot.columns]
+    best = [_best(pivot, place) for place in range(len(pivot.columns))]
+    rows = [
+        (
+            *(Shown(getattr(row, name) or NOTHING) for name in used),
+            *(_score_cell(cell, highest) for cell, highest in zip(row.cells, best, strict=True)),
+        )
+        for row in pivot.rows
+    ]
+    quiet = frozenset(place for place, row in enumerate(pivot.rows) if row.is_baseline)
+    return Listing(id_, TITLES.get(pivot.data, str(pivot.data)), tuple(headings), tuple(rows), quiet)
+
+
+def _best(pivot: Pivot, place: int) -> float | None:
+    means = [cell.mean for row in pivot.rows if not row.is_baseline and (cell := row.cells[place]) is not None and cell.mean is not None]
+    return max(means, default=None)
+
+
+def _score_cell(cell: Cell | None, best: float | None) -> Shown:
+    if cell is None:
+        return Shown(NOTHING, "")
+    marks = ("*" if cell.demo else "") + ("†" if cell.is_significant else "") + ("‡" if cell.is_reference else "")
+    spread = "" if cell.sd is None else f" ± {cell.sd:.3f}"
+    runs = f"×{cell.num_runs}" if cell.num_runs > 1 else ""
+    failed = f" {cell.num_failed} failed" if cell.num_failed else ""
+    failed += f" {cell.num_pending} to come" if cell.num_pending else ""
+    p = "" if cell.p_holm is None else f"; p (Holm) = {cell.p_holm:.3g}"
+    title = "; ".join(part for part in (cell.protocol, cell.seeds) if part) + p
+    sort = "" if cell.mean is None else cell.mean
+    is_best = cell.mean is not None and cell.mean == best
+    return Shown(number(cell.mean), sort, f"{spread} {runs}{failed}".strip(), marks, title, is_best=is_best)
+
+
+def runs_listing(report: Report) -> Listing:
+    """A row a run, failures too, each with a link to what made it."""
+    headings = [Heading(name) for name in ("run", "task", "method", "llm", "model", "size")]
+    headings += [Heading("seed", is_number=True), Heading("score", "95% interval", True)]
+    headings += [*(Heading(name, is_number=True) for name in ("n", "rows", "tokens", "seconds")), Heading("key")]
+    rows = tuple(_run_row(place, run) for place, run in enumerate(report.runs))
+    return Listing("runs", "Runs", tuple(headings), rows)
+
+
+def _run_row(place: int, run: Run) -> tuple[Shown, ...]:
+    outcome, nothing = run.outcome, Shown(NOTHING, "")
+    name = Shown(outcome.name, link=f"run-{place}", marks="*" if isinstance(outcome, Result) and outcome.demo else "")
+    if not isinstance(outcome, Result):
+        state = Shown("to come" if run.is_pending else "failed", "", title=outcome.cause)
+        return name, Shown(outcome.task), *[Shown(NOTHING)] * 4, nothing, state, *[nothing] * 4, Shown(NOTHING)
+    score, seed = outcome.primary, outcome.seeds.get("seed")
+    further = [f"{split} {format_score(scored['metrics'].get(outcome.metric))}" for split, scored in outcome.also_scored.items()]
+    said = format_score(score) if outcome.split else "no gold"
+    counts = (outcome.num_eval, outcome.num_train, sum(outcome.tokens.values()), sum(outcome.seconds.values()))
+    return (
+        name,
+        Shown(f"{outcome.task} ({outcome.split})" if outcome.split else outcome.task),
+        *(Shown(text or NOTHING) for text in (outcome.method, outcome.llm, outcome.model, size_of(outcome))),
+        nothing if seed is None else Shown(str(seed), seed),
+        Shown(said, "" if score is None else score["value"], "; ".join(further), title=outcome.metric),
+        *(Shown(f"{count:,.0f}", count) for count in counts),
+        Shown(outcome.keys.get("result", NOTHING)[:8]),
+    )
+
+
+def cost_listing(id_: str, caption: str, metric: str, spent: Sequence[Spent]) -> Listing:
+    """What the settings of one task took, means over their runs."""
+    headings = [Heading("#", is_number=True), Heading("setting"), Heading(metric, is_number=True)]
+    headings += [Heading("tokens", is_number=True), Heading("LLM", "GPU s", True), Heading("training", "s", True)]
+    headings += [Heading("money", is_number=True), Heading("1,000 texts", "s", True)]
+    return Listing(id_, caption, tuple(headings), tuple(_cost_row(one) for one in spent))
+
+
+def _cost_row(spent: Spent) -> tuple[Shown, ...]:
+    cost = spent.cost
+    return (
+        Shown(NOTHING if spent.number is None else str(spent.number), "" if spent.number is None else spent.number),
+        Shown(spent.name),
+        Shown(number(spent.score), "" if spent.score is None else spent.score),
+        *_cost_cells(cost),
+    )
+
+
+def _cost_cells(cost: Cost) -> tuple[Shown, ...]:
+    money = Shown(NOTHING, "") if cost.money is None else Shown(amount(cost.money), cost.money)
+    return (
+        Shown(f"{cost.tokens:,}", cost.tokens),
+        Shown(amount(cost.llm_s), cost.llm_s),
+        Shown(amount(cost.training_s), cost.training_s),
+        money,
+        Shown(amount(1000 * cost.latency_s), cost.latency_s),
+    )
+
+
+def break_even_listing(report: Report) -> Listing | None:
+    """Students against prompting; None where no task has both."""
+    found = break_evens(report)
+    if not found:
+        return None
+    headings = [Heading("task"), Heading("LLM"), Heading("student's setting"), Heading("score", is_number=True)]
+    headings += [Heading("prompting", "its best setting"), Heading("score", is_number=True), Heading("break-even", "texts", True)]
+    headings += [Heading("writing and training", "once", True), Heading("student", "1,000 texts", True)]
+    headings += [Heading("prompting", "1,000 texts", True)]
+    headings += [Heading(f"latency, {side}", "s, 1,000 texts", True) for side in ("student", "prompting")]
+    students = setting_names([one.student for one in found])
+    prompting = setting_names([one.prompting for one in found])
+    rows = tuple(_break_even_row(*row) for row in zip(found, students, prompting, strict=True))
+    return Listing("breakeven", "Break-even", tuple(headings), rows)
+
+
+def _break_even_row(one: BreakEven, student: str, prompting: str) -> tuple[Shown, ...]:
+    result, num = one.student.results[0], one.num_texts
+    unit = "" if one.unit == MONEY else " s"
+    scores = [Shown(number(group.mean), "" if group.mean is None else group.mean) for group in (one.student, one.prompting)]
+    spent = [Shown(f"{amount(value)}{unit}", value) for value in (one.making, 1000 * one.student_use, 1000 * one.prompting_use)]
+    latencies = [Shown(amount(1000 * value), value) for value in (one.student_latency_s, one.prompting_latency_s)]
+    return (
+        Shown(result.task, marks="*" if result.demo else ""),
+        Shown(result.llm or NOTHING),
+        *(Shown(student), scores[0], Shown(prompting), scores[1]),
+        Shown("never", float("inf")) if num is None else Shown(f"{num:,.0f}", num),
+        *spent,
+        *latencies,
+    )
+
+
+def comparisons_listing(report: Report) -> Listing | None:
+    """Differences from each task's reference; None where nothing was compared."""
+    if not report.comparisons:
+        return None
+    headings = [Heading("task"), Heading("split"), Heading("setting"), Heading("reference"), Heading("metric")]
+    headings += [Heading("difference", "95% interval", True), Heading("p (Holm)", is_number=True), Heading("significant")]
+    rows = []
+    for one in report.comparisons:
+        found = one.difference
+        value, p = Shown(one.note or NOTHING, ""), Shown(NOTHING, "")
+        if found is not None and one.p_holm is not None:
+            value = Shown(f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]", found.value)
+            p = Shown("< 0.001" if one.p_holm < 0.001 else f"{one.p_holm:.3f}", one.p_holm)
+        names = [Shown(one.task, marks="*" if one.demo else ""), *map(Shown, (one.split, one.first, one.second, one.metric))]
+        rows.append((*names, value, p, Shown("yes" if one.is_significant else "no")))
+    return Listing("differences", "Differences from each task's reference", tuple(headings), tuple(rows))
+
+
+def amount(value: float) -> str:
+    """Seconds or money, to three digits that count: '1,234', '12.3', '0.00123'."""
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return "0" if value == 0 else f"{value:.3g}" if value >= 0.001 else f"{value:.2e}"
