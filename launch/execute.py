@@ -5,16 +5,18 @@ A failure stays with the experiments that need what failed; all others are finis
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from japagen.config import Config
 from japagen.errors import ConfigError
 from japagen.experiment import Experiment
 from japagen.methods import Planner
-from japagen.reporting.comparisons import compare_settings, write_comparisons
+from japagen.reporting.comparisons import Comparison, compare_settings, write_comparisons
+from japagen.reporting.report import Report, Run
 from japagen.reporting.sweep import write_sweep_results
 from japagen.reporting.table import Failure, print_results
 from japagen.results import Result, find_result, settings_key
-from japagen.store import Store
+from japagen.store import Store, explain_os_errors
 from japagen.tracking import log_found, run_name
 from launch.folder import FAILED, LLM, STUDENT, State, SweepFolder, Unit, folder_name, unused_name
 from launch.keeping import Pruner
@@ -96,10 +98,28 @@ def finish(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Exp
     outcomes = [outcome_of(folder, students.get(experiment.keys["result"]), experiment, store) for experiment in experiments]
     comparisons = compare_settings(outcomes, [experiment.config for experiment in experiments], store)
     print_results(outcomes, comparisons=comparisons)
-    files = [*write_sweep_results(outcomes, folder.root), *write_comparisons(comparisons, folder.root)] if len(outcomes) > 1 else []
+    files = []
+    if len(outcomes) > 1:
+        files = [*write_sweep_results(outcomes, folder.root), *write_comparisons(comparisons, folder.root)]
+        files.append(_write_page(folder, experiments, outcomes, comparisons, store))
     for line in [*_places(outcomes, store), *(f"results: {path}" for path in files)]:
         say(line)
     return outcomes
+
+
+def _write_page(
+    folder: SweepFolder, experiments: Sequence[Experiment], outcomes: Sequence[Outcome], comparisons: Sequence[Comparison], store: Store
+) -> Path:
+    """The sweep's report; experiments that come to the same stand in it once."""
+    from japagen.reporting.html.page import write_page
+
+    runs = {
+        experiment.keys["result"]: Run(folder.name, experiment.config, outcome)
+        for experiment, outcome in zip(experiments, outcomes, strict=True)
+    }
+    with explain_os_errors(folder.page):
+        write_page(Report((folder.sweep(),), tuple(runs.values()), tuple(comparisons)), store, folder.page)
+    return folder.page
 
 
 def outcome_of(folder: SweepFolder, unit: Unit | None, experiment: Experiment, store: Store) -> Outcome:

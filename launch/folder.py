@@ -2,7 +2,8 @@
 
 `<store>/sweeps/<name>/`: `plan.json` (units, experiments), `configs/<number>.json` (one experiment each, as composed on the client),
 `units/<id>.json` (state, written by the unit's own process), `submitted.json` (SLURM job of each unit), `logs/`, and in the end
-`results.csv` and `results.parquet`. A node needs nothing else to do a unit's work: no Hydra, no YAML that may have changed since.
+`results.csv`, `results.parquet` and `report.html`. A node needs nothing else to do a unit's work: no Hydra, no YAML that may have changed
+since.
 """
 
 import itertools
@@ -21,6 +22,7 @@ from omegaconf import OmegaConf
 
 from japagen.config import Config
 from japagen.errors import StoreError
+from japagen.reporting.report import Sweep
 from japagen.store import Store, commit, explain_os_errors, read_json, write_json
 from japagen.validation import to_config
 
@@ -110,6 +112,16 @@ class SweepFolder:
     @property
     def name(self) -> str:
         return self.root.name
+
+    @property
+    def page(self) -> Path:
+        """Where its report stands."""
+        return self.root / "report.html"
+
+    def sweep(self) -> Sweep:
+        """What its plan tells of it; KeyError or TypeError where the plan is of another version."""
+        plan = self.plan()
+        return Sweep(self.name, plan["created"], tuple(plan["command"]), plan.get("commit"), len(plan["experiments"]))
 
     def plan(self) -> dict[str, Any]:
         """plan.json as it is; StoreError when it can't be read."""

@@ -13,7 +13,6 @@ from japagen.errors import ConfigError
 from launch.folder import SweepFolder
 
 FORMATS = ("terminal", "markdown", "csv", "json", "latex", "html")
-PAGE = "report.html"
 _EXAMPLES = (
     "                                            # the latest sweep",
     "monday tuesday --where task=jnli,jsts      # two sweeps, two of their tasks",
@@ -29,7 +28,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("sweeps", nargs="*", metavar="SWEEP", help="sweeps' names or their beginnings; the latest, if none is given")
     parser.add_argument("--format", choices=FORMATS, default="terminal", help="csv has a row a cell, json all runs; default: terminal")
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help=f"write there; default: standard output, html: {PAGE} in the sweep's folder"
+        "--out", type=Path, metavar="FILE", help="write there; default: standard output, html: report.html in the sweep's folder"
     )
     parser.add_argument(
         "--where", action="append", default=[], metavar="KEY=VALUE[,VALUE]",
@@ -63,4 +62,4 @@ def main(arguments: list[str]) -> int:
 def _page_path(folders: Sequence[SweepFolder]) -> Path:
     if len(folders) > 1:
         raise ConfigError(f"a page of {len(folders)} sweeps has no place of its own; name one: --out FILE")
-    return folders[0].root / PAGE
+    return folders[0].page

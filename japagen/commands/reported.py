@@ -71,10 +71,10 @@ def read_report(folders: Sequence[SweepFolder], store: Store, filters: Sequence[
 
 def _read_plan(folder: SweepFolder) -> tuple[Sweep, list[Planned]]:
     try:
-        plan, experiments = folder.plan(), folder.experiments()
+        sweep, experiments = folder.sweep(), folder.experiments()
         if any("result" not in one.keys for one in experiments):
             raise KeyError("result")
-        return Sweep(folder.name, plan["created"], tuple(plan["command"]), plan.get("commit"), len(experiments)), experiments
+        return sweep, experiments
     except (KeyError, TypeError, AttributeError) as error:
         cause = f"{type(error).__name__}: {error}"
         raise StoreError(f"sweep {folder.name}: its plan.json is not one of this version's ({cause}); start the sweep again") from error

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -170,12 +171,14 @@ GOLD = ["-m", "task=jcola", "method=gold", "workers=2", "logger=none"]
 
 
 def table(store: Path) -> list[dict[str, str]]:
-    """The sweep's results.csv; results.parquet must say the same."""
+    """The sweep's results.csv; results.parquet and the page must say the same."""
     folder = store / "sweeps" / "store-hydra"
     with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
         found = list(csv.DictReader(file))
     parquet: list[dict[str, Any]] = pq.read_table(folder / "results.parquet").to_pylist()
     assert [row["name"] for row in parquet] == [row["name"] for row in found]
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert all(escape(row["name"]) in page for row in found)
     return found
 
 
