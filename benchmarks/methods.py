@@ -33,8 +33,8 @@ few-shot in the usual sense. Made by `python benchmarks/methods.py` from the res
 Mean and sample standard deviation over the seeds named (prompting: seeds go through the question's three wordings). JNLI's train rows are
 JNLI-Neg's originals (823 pairs), since its own train split was not in the mirror. Few gold rows: {few} a label. Annotated: {texts} train
 texts without their labels. Written: {num} texts a label. `n` gold rows are scored. The majority is the best constant answer, an oracle.
-The LLM answered {prompted} itself (`--prompting`; on two cores that takes most of the time), with three shots where the exemplars of all
-labels fit the demo LM's context of 1,024 tokens.
+The LLM itself answered {prompted} (`--prompting`), with three shots where the exemplars of all labels fit the demo LM's context of
+1,024 tokens.
 """
 
 
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--num-per-label", type=int, default=150)
     parser.add_argument("--few", type=int, default=30, help="gold rows a label")
     parser.add_argument("--texts", type=int, default=400, help="unlabelled texts")
-    parser.add_argument("--prompting", default=",".join(TASKS), help="tasks that the LLM also answers itself: most of the time goes there")
+    parser.add_argument("--prompting", default=",".join(TASKS), help="tasks that the LLM also answers itself")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
@@ -54,7 +54,7 @@ def main() -> None:
     configs = [config for task in args.tasks.split(",") for config in arms(task, args)]
     outcomes = execute(configs, "methods")
     page = write_page(outcomes, compare_settings(outcomes, configs, Store(configs[0].store)), HEAD.format(
-        few=args.few, texts=args.texts, num=args.num_per_label, prompted=args.prompting.replace(",", " and ")
+        few=args.few, texts=args.texts, num=args.num_per_label, prompted=args.prompting.replace(",", ", ")
     ))  # fmt: skip
     args.out.write_text(f"{page}\n{len(configs)} experiments, {time.monotonic() - started:.0f} s in this run.\n", encoding="utf-8")
 
