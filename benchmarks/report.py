@@ -12,6 +12,7 @@ import argparse
 import io
 import json
 import platform
+import re
 import statistics
 import tempfile
 from importlib.metadata import version
@@ -21,8 +22,8 @@ from typing import Any
 from rich.console import Console
 
 from japagen.commands.compose import compose_sweep
-from japagen.commands.report import write
 from japagen.commands.reported import find_sweeps, read_report
+from japagen.commands.reportfile import write
 from japagen.reporting.formats.terminal import print_report
 from japagen.reporting.report import Report
 from japagen.store import Store
@@ -83,7 +84,8 @@ def draw_table(report: Report, path: Path) -> None:
     """What `japagen report` prints, as a picture."""
     console = Console(record=True, width=170, file=io.StringIO(), force_terminal=True)
     print_report(report, console)
-    console.save_svg(str(path), title="japagen report", unique_id="table")
+    drawn = console.export_svg(title="japagen report", unique_id="table")
+    path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL), encoding="utf-8")  # fonts of another host
 
 
 def look(page: Path, chromium: str) -> list[float]:

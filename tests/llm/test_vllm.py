@@ -20,6 +20,7 @@ from japagen.llm.server import serve
 from japagen.prompts import Message
 from japagen.questions import Question
 from japagen.synthesis.answers import Answer, Asker
+from tests.llm.family import family, keepers
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
@@ -35,10 +36,10 @@ class Served:
     logs: Path
 
     def processes(self) -> list[psutil.Process]:
-        return psutil.Process().children(recursive=True)
+        return family()
 
     def api_server(self) -> psutil.Process:
-        (keeper,) = psutil.Process().children()
+        (keeper,) = keepers()
         (api_server,) = keeper.children()
         return api_server
 
