@@ -146,9 +146,8 @@ def test_csv_and_json_can_be_read_again(sweeps: Sweeps, capsys: pytest.CaptureFi
 
 
 def test_the_page_stands_in_the_sweeps_folder(sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    page = pytest.importorskip("japagen.reporting.html.page")
     written: list[Path] = []
-    monkeypatch.setattr(page, "write_page", lambda report, store, out: written.append(out))
+    monkeypatch.setattr("japagen.reporting.html.page.write_page", lambda report, store, out: written.append(out))
     folder = monday(sweeps)
     assert main(["--format", "html"]) == 0
     assert written == [folder.root / "report.html"]
