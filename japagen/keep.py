@@ -5,14 +5,12 @@ that wasn't scored yet, a result that was removed) a student is trained again, o
 """
 
 import math
-import shutil
-import uuid
 from collections.abc import Sequence
 
 from japagen.errors import StoreError
 from japagen.experiment import Experiment
 from japagen.keys import canonical_json
-from japagen.store import Store, explain_os_errors
+from japagen.store import HeldError, Store
 
 
 def prune_models(experiments: Sequence[Experiment], store: Store, keep: str) -> list[str]:
@@ -68,25 +66,9 @@ def _rank(experiment: Experiment, store: Store) -> tuple[float, int] | None:
     return -score if score is not None and math.isfinite(score) else math.inf, experiment.config.seed
 
 
-class _HeldError(Exception):
-    """Somebody holds the model's lock: it is being trained or scored."""
-
-
-def _refuse(waiting: str) -> None:
-    raise _HeldError(waiting)
-
-
 def _remove(key: str, store: Store) -> bool:
-    """Whether the model was there and is gone now; a folder that is being removed is never taken for a model."""
-    path = store.path("model", key)
+    """Whether the model was there and is gone now; one that is being trained or scored stays."""
     try:
-        with store.lock("model", key, _refuse):  # the lock says that it would wait: then not now
-            if store.find("model", key) is None:
-                return False
-            aside = path.with_name(f".{key}.{uuid.uuid4().hex[:8]}.tmp")  # as `Store.remove_leftovers` knows them, should we be killed
-            with explain_os_errors(path):
-                path.rename(aside)
-            shutil.rmtree(aside, ignore_errors=True)
-            return True
-    except _HeldError:
+        return store.find("model", key) is not None and store.remove("model", key)
+    except HeldError:
         return False

@@ -1,4 +1,4 @@
-"""Where commands print: plain, and wide enough for tables where no terminal says how wide it is."""
+"""Where commands print: plain, and wide enough for tables where no terminal says how wide it is; and how they word sizes."""
 
 import os
 
@@ -13,3 +13,13 @@ def make_console() -> Console:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PLAIN_WIDTH
     return console
+
+
+def size(num_bytes: int | None) -> str:
+    """'16.4 GB' (of 10^9 bytes, as the hub counts)."""
+    if num_bytes is None:
+        return "size unknown"
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if num_bytes >= factor:
+            return f"{num_bytes / factor:.1f} {unit}"
+    return f"{num_bytes} bytes"

@@ -5,13 +5,13 @@ Files are checked against what was published. A data set loads with `datasets.lo
 and texts of your own only in a data set in which an LLM labelled them: its card says so.
 """
 
-import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from japagen.commands.arguments import make_parser
 from japagen.commands.artifacts import FEWEST_DIGITS, WORDS, Artifact, artifacts, find_artifact
 from japagen.commands.console import make_console
 from japagen.commands.exported import copy_artifact, listed, results_of, sources_of
@@ -21,18 +21,17 @@ from japagen.errors import ConfigError, JapagenError, StoreError
 from japagen.results import read_result
 from japagen.store import STAGES, Store
 
-_EPILOG = """example:
-  japagen export 877001d0 mail-texts           # a data set, by the first digits of its key
-  japagen export 3f2a91c4 mail-classifier      # a student, or the student of a result
-  japagen export 3f2a91c4 mail-classifier --push me/mail-classifier"""
+_EXAMPLES = (
+    "877001d0 mail-texts           # a data set, by the first digits of its key",
+    "3f2a91c4 mail-classifier      # a student, or the student of a result",
+    "3f2a91c4 mail-classifier --push me/mail-classifier",
+)
 _REPO = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 
 def main(arguments: list[str]) -> int:
     """Exports one artifact."""
-    parser = argparse.ArgumentParser(
-        "japagen export", description=__doc__, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser("export", __doc__, *_EXAMPLES)
     parser.add_argument(
         "what",
         metavar="WHAT",

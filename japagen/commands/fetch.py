@@ -14,7 +14,7 @@ from rich.console import Console
 
 from japagen.commands.arguments import make_parser
 from japagen.commands.compose import compose_sweep
-from japagen.commands.console import make_console
+from japagen.commands.console import make_console, size
 from japagen.errors import ConfigError, FetchError, JapagenError
 from japagen.gold.published import find_file
 from launch.hubfiles import cached_listing, loaded_files, look_up
@@ -177,13 +177,3 @@ def _say_commits(commits: dict[str, str], say: Say) -> None:
     groups = [setting.partition("=")[0] for setting in commits]
     if len(set(groups)) == len(groups):
         say(f"  as overrides: {' '.join(f'{group}.revision={commit}' for group, commit in zip(groups, commits.values(), strict=True))}")
-
-
-def size(num_bytes: int | None) -> str:
-    """'16.4 GB' (of 10^9 bytes, as the hub counts)."""
-    if num_bytes is None:
-        return "size unknown"
-    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if num_bytes >= factor:
-            return f"{num_bytes / factor:.1f} {unit}"
-    return f"{num_bytes} bytes"

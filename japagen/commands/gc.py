@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from japagen.commands.arguments import make_parser
-from japagen.commands.console import make_console
+from japagen.commands.console import make_console, size
 from japagen.commands.stored import add_store_option, open_store
 from japagen.errors import ConfigError, StoreError
 from japagen.store import STAGES, HeldError, LockWatch, Store, explain_os_errors
@@ -93,8 +93,6 @@ def _find_over(store: Store, name: str) -> str:
 
 def show(inventory: "Inventory", plan: "Plan", older_than_days: float, console: Console) -> None:
     """What goes and why, what it frees, and what stays although nothing needs it."""
-    from japagen.commands.fetch import size
-
     if plan.removals:
         console.print(_table(inventory, plan.removals))
         console.print(f"{len(plan.removals)} in all, {size(sum(one.extent.num_bytes for one in plan.removals))}\n")
@@ -110,7 +108,6 @@ def show(inventory: "Inventory", plan: "Plan", older_than_days: float, console: 
 
 def _costs(items: Sequence["Item"]) -> str:
     """'2 stream(s) or sets of answers, 5.0 MB, which took an LLM 1.5 h (4000 rows, 80000 tokens)'."""
-    from japagen.commands.fetch import size
     from japagen.commands.inventory import session_costs
     from launch.overview import format_duration
 
@@ -122,8 +119,6 @@ def _costs(items: Sequence["Item"]) -> str:
 
 
 def _table(inventory: "Inventory", removals: Sequence["Removal"]) -> Table:
-    from japagen.commands.fetch import size
-
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for heading, options in {"what": {"no_wrap": True}, "size": {"justify": "right", "no_wrap": True}, "": {}, "why": {}}.items():
         table.add_column(heading, overflow="fold", **options)  # type: ignore[arg-type]
@@ -147,7 +142,6 @@ def _about(inventory: "Inventory", removal: "Removal") -> str:
 
 def carry_out(inventory: "Inventory", plan: "Plan", say: Callable[[str], None]) -> None:
     """Removes what is planned, in its order. Whatever is held by now stays, with all that it needs."""
-    from japagen.commands.fetch import size
     from japagen.commands.removal import SWEEP
 
     num, freed = 0, 0

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from japagen.commands.arguments import make_parser
 from japagen.commands.artifacts import FOLDERS, WORDS
-from japagen.commands.console import make_console
+from japagen.commands.console import make_console, size
 from japagen.commands.stored import add_store_option, open_store
 from japagen.errors import StoreError, check_choice
 from japagen.store import STAGES
@@ -114,7 +114,6 @@ def show(inventory: "Inventory", items: Sequence["Item"], most: int | None, cons
 
 
 def _table(inventory: "Inventory", folder: str, items: Sequence["Item"]) -> Table:
-    from japagen.commands.fetch import size
     from launch.overview import format_duration
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", title=f"[bold]{folder}[/]", title_justify="left")
@@ -185,13 +184,10 @@ def _marks(inventory: "Inventory", item: "Item") -> str:
 
 
 def _size(items: Sequence["Item"]) -> str:
-    from japagen.commands.fetch import size
-
     return size(sum(item.extent.num_bytes for item in items))
 
 
 def _print_totals(inventory: "Inventory", items: Sequence["Item"], console: Console) -> None:
-    from japagen.commands.fetch import size
     from japagen.commands.inventory import extent_of
 
     root = inventory.store.root

@@ -2,13 +2,12 @@
 
 The draw is uniform over the file's different texts, and rows stand in the order of the draw: whoever labels the first 60 of 100 has a
 uniform sample too, since data=files leaves out rows without a label. Nothing that a model thinks of the texts stands in the sheet: it
-would lead the hand that labels.
+would lead the hand that labels. `python run.py … data=files data.eval_file=SHEET` takes it back.
 
 Texts are written as they are. One that begins with = + - @, or is a number or a date, a spreadsheet would take for something else and
 may save so; an apostrophe before it would be part of the text. Such rows are named, with what to do.
 """
 
-import argparse
 import csv
 import math
 import random
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from japagen.commands.arguments import make_parser
 from japagen.commands.compose import compose_config
 from japagen.commands.console import make_console
 from japagen.config import Config
@@ -39,9 +39,6 @@ SHARES = ("accuracy", "macro_f1")
 _TAKEN_OTHERWISE = re.compile(r"[=+\-@\t\r].*|[\d\s/:.,%-]+", re.DOTALL)
 """What a spreadsheet takes for a formula, a number or a date."""
 _PLAIN = re.compile(r"[\w./+-]+", re.ASCII)
-_EPILOG = """example:
-  japagen sample-to-label mails.csv n=100 --config-dir my task=mail     # writes mails-to-label.csv
-  python run.py --config-dir my task=mail data=files data.eval_file=mails-to-label.csv"""
 
 
 @dataclass(frozen=True)
@@ -58,9 +55,7 @@ class Drawn:
 
 def main(arguments: list[str]) -> int:
     """Writes one sheet and says what to do with it."""
-    parser = argparse.ArgumentParser(
-        "japagen sample-to-label", description=__doc__, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser("sample-to-label", __doc__, "mails.csv n=100 --config-dir my task=mail   # writes mails-to-label.csv")
     parser.add_argument("file", type=Path, metavar="FILE", help=f"your texts: {', '.join(SUFFIXES)}, or {LINES} with a text a line")
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help=f"task=NAME; n={NUM} (texts to draw); seed=0 (of the draw); all that run.py takes"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from japagen.errors import DataError, nearest
-from japagen.gold.formats import Row, check_exists, check_not_utf16, delimited_rows, is_mostly_utf8, json_line_rows, read_rows
+from japagen.gold.formats import Row, check_exists, check_not_utf16, delimited_rows, is_mostly_utf8, json_line_rows, plain_rows, read_rows
 
 STDIN = "-"
 FORMATS = ("lines", "csv", "tsv", "jsonl", "json", "parquet")
@@ -217,13 +217,8 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         raise DataError(f"{path}: not a Parquet file that can be read ({error})") from error
 
 
-def _plain_rows(path: Path, lines: Iterable[str]) -> Iterator[Row]:
-    for number, line in enumerate(lines, start=1):
-        yield Row(path, number, {TEXT: line.removesuffix("\n").removesuffix("\r")})
-
-
 _READERS: dict[str, Callable[[Path, Iterable[str]], Iterator[Row]]] = {
-    "lines": _plain_rows,
+    "lines": lambda path, lines: plain_rows(path, lines, TEXT),
     "csv": lambda path, lines: delimited_rows(path, lines, ","),
     "tsv": lambda path, lines: delimited_rows(path, lines, "\t"),
     "jsonl": json_line_rows,

@@ -73,8 +73,7 @@ def read_lines(path: Path, column: str) -> tuple[list[Row], tuple[str, ...]]:
     """
     check_exists(path)
     text, notes = _decode(path)
-    lines = text.removesuffix("\n").split("\n")
-    return [Row(path, number, {column: line.removesuffix("\r")}) for number, line in enumerate(lines, start=1)], notes
+    return list(plain_rows(path, text.removesuffix("\n").split("\n"), column)), notes
 
 
 def check_exists(path: Path) -> None:
@@ -136,6 +135,12 @@ def _json_rows(path: Path, text: str) -> Iterator[Row]:
         yield from _json_array_rows(path, text)
     else:
         yield from json_line_rows(path, text.split("\n"))  # not splitlines: U+2028 and U+0085 may stand inside strings
+
+
+def plain_rows(path: Path, lines: Iterable[str], column: str) -> Iterator[Row]:
+    """A row for each line, with or without its end, blank ones too, while `lines` are read."""
+    for number, line in enumerate(lines, start=1):
+        yield Row(path, number, {column: line.removesuffix("\n").removesuffix("\r")})
 
 
 def json_line_rows(path: Path, lines: Iterable[str]) -> Iterator[Row]:

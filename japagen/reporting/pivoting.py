@@ -23,23 +23,11 @@ Place = tuple[str, str, str, str | None]
 
 
 @dataclass(frozen=True)
-class _Head:
-    """What a row says of its setting."""
-
-    method: str
-    prompt: str
-    shots: str
-    llm: str
-    model: str
-    size: str
-    options: str
-
-
-@dataclass(frozen=True)
 class _Setting:
     """Runs that differ in their seeds only."""
 
-    head: _Head
+    head: Row
+    """What a row says of it, without cells."""
     data: str | None
     config: Config
     group: Aggregate | None
@@ -100,9 +88,9 @@ def _counts(runs: Sequence[Run]) -> tuple[int, int]:
     return len(runs) - pending, pending
 
 
-def _head_of(result: Result) -> _Head:
+def _head_of(result: Result) -> Row:
     asked = result.llm is not None
-    return _Head(
+    return Row(
         method=result.method,
         prompt=(result.prompt or NONE) if asked else NONE,
         shots=str(result.shots) if asked else NONE,
@@ -113,11 +101,11 @@ def _head_of(result: Result) -> _Head:
     )
 
 
-def _head_of_config(config: Config) -> _Head:
+def _head_of_config(config: Config) -> Row:
     """The same before there is a result."""
     method = config.method.name
     asked = method in (*WRITE, *ANNOTATE, "prompting")
-    return _Head(
+    return Row(
         method=method,
         prompt=config.prompt.name if asked else NONE,
         shots=str(config.shots) if asked else NONE,
@@ -136,7 +124,7 @@ def _size(num_per_label: int | None, gold_per_label: str | None) -> str:
 def _pivot(source: str | None, settings: Sequence[_Setting], comparisons: Sequence[Comparison]) -> Pivot:
     settings = _told_apart(settings)
     columns: dict[Place, Column] = {}
-    entries: dict[Place, dict[_Head, tuple[_Setting, str]]] = {}
+    entries: dict[Place, dict[Row, tuple[_Setting, str]]] = {}
     for setting in sorted(settings, key=lambda setting: setting.group is None):
         for place, split, column in _columns(setting, columns):
             columns.setdefault(place, column)
@@ -145,7 +133,7 @@ def _pivot(source: str | None, settings: Sequence[_Setting], comparisons: Sequen
     ordered = sorted(columns, key=lambda place: tasks.index(place[0]) if place[0] in tasks else len(tasks))
     compared = [one for one in comparisons if one.data == source]
     rows = [
-        Row(**vars(head), cells=tuple(_cell(columns[place], entries[place].get(head), compared) for place in ordered))
+        replace(head, cells=tuple(_cell(columns[place], entries[place].get(head), compared) for place in ordered))
         for head in _merge([[setting.head for setting in settings if setting.config.task.name == task] for task in tasks])
     ]
     beside = [_baseline(name, [(columns[place], list(entries[place].values())) for place in ordered], compared) for name in BASELINES]
@@ -213,9 +201,9 @@ def _differing(columns: Sequence[Sequence[dict[str, str]]]) -> list[str]:
     return kept
 
 
-def _merge(sequences: Sequence[Sequence[_Head]]) -> list[_Head]:
+def _merge(sequences: Sequence[Sequence[Row]]) -> list[Row]:
     """All heads once; each new one follows the one that it follows in its own sequence, or stands before the next known one."""
-    merged: list[_Head] = []
+    merged: list[Row] = []
     for sequence in sequences:
         known = [merged.index(head) for head in sequence if head in merged]
         at = known[0] if known else len(merged)

@@ -129,7 +129,7 @@ class Row:
     size: str
     """Texts a label, gold rows: '2000', 'gold all', '2000 + gold 30'."""
     options: str
-    cells: tuple[Cell | None, ...]
+    cells: tuple[Cell | None, ...] = ()
     """In the columns' order; None where the sweep has no such experiment."""
     is_baseline: bool = False
 
