@@ -1,8 +1,11 @@
 """Where commands print: plain, and wide enough for tables where no terminal says how wide it is; and how they word sizes."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
+from rich.text import Text
 
 PLAIN_WIDTH = 130
 
@@ -13,6 +16,17 @@ def make_console() -> Console:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PLAIN_WIDTH
     return console
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Says what is being done while it is: on standard error, and on a terminal only. Nothing else may print meanwhile."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(Text(what)):
+        yield
 
 
 def size(num_bytes: int | None) -> str:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from japagen.commands.arguments import make_parser
 from japagen.commands.artifacts import FEWEST_DIGITS, WORDS, Artifact, artifacts, find_artifact
-from japagen.commands.console import make_console
+from japagen.commands.console import make_console, working
 from japagen.commands.exported import copy_artifact, listed, results_of, sources_of
 from japagen.commands.stored import add_store_option, open_store
 from japagen.curation.licences import Source, name_prefixes
@@ -48,12 +48,14 @@ def main(arguments: list[str]) -> int:
     _check_target(target, artifact.store)
     if parsed.push is not None:
         check_push(artifact, sources, parsed.push)
-    copy_artifact(artifact, target)
+    with working(f"copying {artifact.name}"):
+        copy_artifact(artifact, target)
     _print_exported(artifact, target, sources or (), console)
     for warning in warnings_of(artifact, sources, target.name):
         console.print(f"warning: {warning}", style="yellow", soft_wrap=True, markup=False)
     if parsed.push is not None:
-        push(artifact, target, parsed.push)
+        with working(f"uploading to {parsed.push}"):
+            push(artifact, target, parsed.push)
         console.print(f"pushed to {parsed.push}", soft_wrap=True, markup=False)
     return 0
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from japagen.commands.arguments import make_parser
+from japagen.commands.console import working
 from japagen.commands.stored import add_store_option, open_store
 from japagen.errors import ConfigError
 from launch.folder import SweepFolder
@@ -48,13 +49,17 @@ def main(arguments: list[str]) -> int:
     out = _page_path(folders) if parsed.format == "html" and parsed.out is None else parsed.out
     if out is not None and out.is_dir():
         raise ConfigError(f"--out {out} is a folder; name a file in it")
-    report = read_report(folders, store, filters)
+    with working(f"reading {', '.join(folder.name for folder in folders)}"):
+        report = read_report(folders, store, filters)
     if parsed.wandb:
-        print(f"report: {publish(report)}")
+        with working("uploading to W&B"):
+            address = publish(report)
+        print(f"report: {address}")
     elif out is None:
         print_to_stdout(report, parsed.format)
     else:
-        write(report, parsed.format, store, out)
+        with working(f"writing {out}"):
+            write(report, parsed.format, store, out)
         print(f"report: {out}")
     return 0
 
