@@ -51,6 +51,13 @@ def load_task(name: str) -> Task:
     return task
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the work (-n 2): a file's tests, which share fixtures, stay together, and all that need SLURM."""
+    for item in items:
+        group = "slurm" if item.get_closest_marker("slurm") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With JAPAGEN_NO_SKIPS (continuous integration) a missing component is a failure; only a GPU may be missing."""
