@@ -4,6 +4,7 @@ A task is one YAML file under conf/task (or in a folder given with --config-dir)
 misspelt key or a wrong type is refused when the configuration is composed. They are plain data: no Hydra, no torch.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -168,9 +169,16 @@ class Example:
     """What the row counts in the training loss."""
 
 
+_NAME = re.compile(r"[^\W_][\w.-]*")
+
+
 def check_task(task: Task) -> None:
     """Raises ConfigError for a task that can't be run: unknown kinds, no labels, levels that are no numbers."""
     where = f"task {task.name!r}: "
+    if not _NAME.fullmatch(task.name):
+        raise ConfigError(
+            f"{where}name must be letters, digits, '_', '-' and '.', and begin with a letter or digit: it names folders and files"
+        )
     check_choice(f"{where}kind", task.kind, ["single", "pair"])
     check_choice(f"{where}target", task.target, ["classification", "regression"])
     check_choice(f"{where}metric", task.metric, METRICS)

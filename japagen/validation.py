@@ -1,15 +1,28 @@
 """From a composed configuration to plain, checked dataclasses: what can be told without reading a file is refused here."""
 
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
-from typing import Any
+from functools import cache
+from typing import Any, Union, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from japagen.config import NUM_WORDINGS, WRITE, Config
+from japagen.config import LLM, NUM_WORDINGS, WRITE, Config
 from japagen.errors import ConfigError, check_at_least, check_choice, nearest
 from japagen.tasks import check_task, check_variants
 
+OWN_ARGUMENTS = {
+    "--api-key": "the server gets a random key by environment, which no process list shows",
+    "--host": "the server listens on this machine only",
+    "--port": "set llm.server.port",
+    "--model": "set llm.id",
+    "--served-model-name": "set llm.id",
+    "--revision": "set llm.revision",
+    "--trust-remote-code": "set llm.trust_remote_code=true",
+}
+"""Arguments of vLLM's that `llm.server.extra_args` must not hold, and what to do instead."""
 METHODS = ("japagen", "gold", "mixed", "annotate", "annotate_japagen", "prompting")
 JUDGING = ("off", "drop", "replace", "soften")
 PRIORS = ("as_made", "uniform", "given", "estimated", "oracle")
@@ -33,13 +46,56 @@ def to_config(composed: DictConfig) -> Config:
     return config
 
 
+def read_config(content: Any) -> Config:
+    """What `asdict` made of a configuration, read from JSON, as it was and checked; ConfigError where this version has other settings."""
+    config: Config = _as_typed(content, Config, "")
+    check_config(config)
+    return config
+
+
+def _as_typed(value: Any, kind: Any, where: str) -> Any:
+    """The value, with dataclasses in place of mappings where the schema has them; a setting that is missing has its default."""
+    if is_dataclass(kind):
+        _check_kind(value, dict, where)
+        hints = _hints(kind)
+        for name in value:
+            if name not in hints:
+                raise ConfigError(_no_setting(name, hints, where))
+        return kind(**{name: _as_typed(one, hints[name], f"{where}.{name}".strip(".")) for name, one in value.items()})  # type: ignore[operator]
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Union:  # Optional
+        return None if value is None else _as_typed(value, arguments[0], where)
+    if origin is list:
+        _check_kind(value, list, where)
+        return [_as_typed(one, arguments[0], where) for one in value]
+    if origin is dict:
+        _check_kind(value, dict, where)
+        return {name: _as_typed(one, arguments[1], where) for name, one in value.items()}
+    if kind is not Any:
+        _check_kind(value, kind, where)
+    return value
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _check_kind(value: Any, kind: type, where: str) -> None:
+    if type(value) is not kind:
+        raise ConfigError(f"{where or 'the configuration'} is {value!r:.60}; it must be of type {kind.__name__}")
+
+
+def _no_setting(name: str, names: Iterable[str], where: str) -> str:
+    return f"{where or 'the configuration'} has no setting {name!r}{nearest(name, names)}; allowed: {', '.join(names)}"
+
+
 def _check_no_additions(node: Any, where: str) -> None:
     """Refuses keys that `+key=value` put beside a dataclass's own; nobody would read them."""
     names = [one.name for one in fields(node)]
     for name, value in vars(node).items():
         if name not in names:
-            allowed = f"{nearest(name, names)}; allowed: {', '.join(names)}"
-            raise ConfigError(f"{where or 'the configuration'} has no setting {name!r}{allowed}")
+            raise ConfigError(_no_setting(name, names, where))
         if is_dataclass(value):
             _check_no_additions(value, f"{where}.{name}".strip("."))
 
@@ -47,6 +103,9 @@ def _check_no_additions(node: Any, where: str) -> None:
 def check_config(config: Config) -> None:
     """Raises ConfigError for values and combinations that can't be run; reads no file."""
     check_task(config.task)
+    for key, llm in (("llm", config.llm), ("judge", config.judge)):
+        if llm is not None:
+            _check_server(key, llm)
     _check_choices(config)
     _check_numbers(config)
     if config.gold_per_label != "all" and not (config.gold_per_label.isdigit() and int(config.gold_per_label) > 0):
@@ -56,6 +115,18 @@ def check_config(config: Config) -> None:
         if config.data.source != "published":
             raise ConfigError(f"data.train_source={config.data.train_source!r} needs data.source=published")
         check_choice("data.train_source", config.data.train_source, config.task.published.train_sources)
+
+
+def _check_server(key: str, llm: LLM) -> None:
+    """Refuses what would make a server known to others, or write a secret into plans and logs."""
+    for argument in llm.server.extra_args:
+        name = argument.partition("=")[0].replace("_", "-")
+        if name in OWN_ARGUMENTS:
+            raise ConfigError(f"{key}.server.extra_args holds {name}, which japagen sets itself: {OWN_ARGUMENTS[name]}")
+    if llm.base_url is not None and "@" in urlsplit(llm.base_url).netloc:
+        raise ConfigError(
+            f"{key}.base_url holds a password, which plans and logs would show; put it into a variable: {key}.api_key_env=NAME"
+        )
 
 
 def _check_combinations(config: Config) -> None:

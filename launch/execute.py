@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from japagen.config import Config
+from japagen.config import LLM as LLMSettings
+from japagen.config import Config, Encoder
 from japagen.errors import ConfigError
 from japagen.experiment import Experiment
 from japagen.methods import Planner
@@ -42,7 +43,7 @@ def execute(configs: Sequence[Config], name: str, executor: str = "local") -> li
     planner = Planner(tentative=first.plan)
     experiments = plan_experiments(configs, planner)
     store = Store(first.store)
-    for line in dict.fromkeys(line for experiment in experiments for line in _gold_lines(experiment)):
+    for line in dict.fromkeys(line for experiment in experiments for line in (*_gold_lines(experiment), *code_lines(experiment))):
         say(line)
     units = plan_units(experiments, store, first.shards)
     if first.plan:
@@ -158,3 +159,16 @@ def _gold_lines(experiment: Experiment) -> list[str]:
             lines.append(f"{experiment.task.name}: {use} {split.source}, {len(split.examples)} rows, licence {split.license}")
             lines += [f"{experiment.task.name}: {note}" for note in split.notes]
     return lines
+
+
+def code_lines(experiment: Experiment) -> list[str]:
+    """A warning for each model whose repository's own code runs here."""
+    llms = [(experiment.llm_of(stage), experiment.revision_of(stage)) for stage in experiment.llm_stages]
+    models: list[tuple[LLMSettings | Encoder, str]] = [(llm, revision) for llm, revision in llms if llm.base_url is None]
+    if experiment.has_student:
+        models.append((experiment.config.model, experiment.encoder_revision))
+    return [
+        f"warning: trust_remote_code=true: code from the repository of {model.id} at {revision} runs on this machine"
+        for model, revision in models
+        if model.trust_remote_code
+    ]

@@ -81,6 +81,10 @@ def test_every_shipped_yaml_opens_with_a_comment(group: str, name: str) -> None:
         ("data.train_source=jnli_neg", ["data.train_source='jnli_neg' needs data.source=published"]),
         ("model.word_splitter=mecab", ["model.word_splitter='mecab'", "allowed: jumanpp"]),
         ("device=gpu", ["device='gpu'", "auto, cpu, cuda"]),
+        ("task.name=../reviews", ["task '../reviews'", "it names folders"]),
+        ("llm.base_url='http://me:secret@host/v1'", ["llm.base_url holds a password", "llm.api_key_env"]),
+        ("llm.server.extra_args=[--api_key\\=secret]", ["--api-key, which japagen sets itself", "random key"]),
+        ("llm.server.extra_args=[--host,0.0.0.0]", ["--host", "this machine only"]),
         ("+foo=3", ["no setting 'foo'"]),
         ("+task.labell=3", ["task has no setting 'labell'", "did you mean 'label"]),
     ],
@@ -90,6 +94,7 @@ def test_what_cannot_be_run_is_refused(composed: Compose, override: str, parts: 
         composed(override)
     for part in parts:
         assert part in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 def test_regression_labels_must_be_numbers(composed: Compose) -> None:

@@ -13,6 +13,7 @@ from japagen.stages import is_complete
 from japagen.store import Store
 from japagen.synthesis.generate import Generator
 from japagen.synthesis.stream import open_rows
+from launch.execute import code_lines
 from launch.planning import check_devices, missing_llm_work, plan_experiments
 from tests.conftest import Compose
 from tests.synthesis.test_generate import StubClient
@@ -77,3 +78,13 @@ def test_gpu_work_on_a_cpu_build_is_refused_with_its_cure(composed: Compose, tmp
     groups = missing_llm_work([plan_experiment(composed("llm.demo=false"))], Store(tmp_path))
     with pytest.raises(ConfigError, match=r"GPU work on a CPU build.*make install ACCEL=cuda"):
         check_devices(groups)
+
+
+def test_code_that_comes_with_a_model_is_told(composed: Compose) -> None:
+    (plain,) = plan_experiments([composed()])
+    assert code_lines(plain) == []
+    (both,) = plan_experiments([composed("llm.trust_remote_code=true", "model.trust_remote_code=true")])
+    told = code_lines(both)
+    assert [line.partition(" at ")[0].rpartition(" ")[2] for line in told] == ["package:demo/llm", "package:demo/encoder"]
+    (elsewhere,) = plan_experiments([composed("llm.trust_remote_code=true", "llm.base_url=http://localhost:1/v1")])
+    assert code_lines(elsewhere) == []
