@@ -49,6 +49,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _stop)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # a closed terminal; under nohup it stays ignored
         signal.signal(signal.SIGHUP, _stop)
+    if "--debug" in sys.argv:  # Hydra has no such flag
+        sys.argv.remove("--debug")
+        os.environ["JAPAGEN_DEBUG"] = "1"
     register_schema()
     try:
         run()

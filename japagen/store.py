@@ -91,18 +91,13 @@ class Store:
         try:
             with explain_os_errors(final):
                 meta = build(temporary)
-                checksums = {path.name: _file_checksum(path) for path in sorted(temporary.iterdir()) if path.is_file()}
+                checksums = {path.name: file_checksum(path) for path in sorted(temporary.iterdir()) if path.is_file()}
                 write_json(temporary / "meta.json", artifact_meta(stage, key, identity) | {"checksums": checksums} | meta)
                 lock.check()
                 _replace(temporary, final)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         return final
-
-    def remove_leftovers(self, stage: str, key: str) -> None:
-        """Removes what killed writers of this key left; only for the lock's owner."""
-        for path in self.path(stage, key).parent.glob(f".{key}.*.tmp"):
-            shutil.rmtree(path, ignore_errors=True)
 
     def work(self, key: str) -> Path:
         """A folder for half-done work on a key (checkpoints); kept when killed, removed by its owner when done."""
@@ -118,13 +113,19 @@ class Store:
 
     @contextmanager
     def lock(self, stage: str, key: str, say: Callable[[str], None] = print) -> Iterator["Lock"]:
-        """Holds the key for this process; waits while another living process does, and says for whom."""
+        """Holds the key for this process; waits while another living process does, and says for whom.
+
+        What an owner who is gone left half made of an artifact is removed; only then is its folder looked through, which may be long.
+        """
         path = self.lock_path(stage, key)
         with explain_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = Lock(path)
             lock.acquire(say)
         try:
+            if lock.is_taken_over and stage in STAGES:
+                for left in self.path(stage, key).parent.glob(f".{key}.*.tmp"):
+                    shutil.rmtree(left, ignore_errors=True)
             yield lock
         finally:
             lock.release()
@@ -150,7 +151,7 @@ class Store:
     def remove(self, stage: str, key: str) -> bool:
         """Whether the artifact was there and is gone now, whole or not; HeldError where somebody works on it.
 
-        It leaves its place in one step, so nobody reads half of it, and killed midway we leave what `remove_leftovers` knows.
+        It leaves its place in one step, so nobody reads half of it, and killed midway we leave what `lock` removes.
         """
         path = self.path(stage, key)
         with self.lock_now(stage, key):
@@ -179,6 +180,8 @@ class Lock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.token = uuid.uuid4().hex
+        self.is_taken_over = False
+        """Whether it was held by somebody who is gone."""
         self._beat = 0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -188,6 +191,7 @@ class Lock:
         watch, said = LockWatch(self.path), False
         while not self._create():
             if watch.is_free():
+                self.is_taken_over |= watch.content != ""
                 continue
             if not said:
                 say(f"waiting: {_describe_owner(watch.content)} holds {self.path.name}")
@@ -428,6 +432,7 @@ def commit() -> str | None:
         return None
 
 
-def _file_checksum(path: Path) -> str:
+def file_checksum(path: Path) -> str:
+    """sha256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -166,6 +166,13 @@ def test_answers_come_without_heavy_imports(arguments: list[str]) -> None:
     assert "jnli" in printed.stdout
 
 
+def test_debug_shows_the_traceback() -> None:
+    done = run_py("--debug", "num_per_label=0")
+    assert done.returncode != 0
+    assert "Traceback" in done.stderr
+    assert "num_per_label=0 is too small" in done.stderr
+
+
 def test_a_sweep_with_one_bad_job_starts_nothing(tmp_path: Path) -> None:
     started = time.monotonic()
     printed = run_py("-m", "shots=0,-1", f"store={tmp_path / 'store'}")

@@ -4,7 +4,6 @@ Left out is what is the store's own (meta.json, task.json: of them provenance.js
 this machine's paths) and what quotes gold data: the texts of rows that were rejected because they match some.
 """
 
-import hashlib
 import json
 import shutil
 import uuid
@@ -20,7 +19,7 @@ from japagen.errors import StoreError
 from japagen.replies import QUOTES_GOLD
 from japagen.reporting.table import format_score
 from japagen.results import Result, read_result
-from japagen.store import STAGES, Store, explain_os_errors, read_json, write_json
+from japagen.store import STAGES, Store, explain_os_errors, file_checksum, read_json, write_json
 
 CARD, REJECTS, PROVENANCE = "README.md", "rejects.jsonl", "provenance.json"
 NOT_KEPT = ("checksums",)
@@ -70,12 +69,18 @@ def _write(artifact: Artifact, out: Path) -> None:
     write_json(out / PROVENANCE, without_paths(provenance))
 
 
+def changed_files(artifact: Artifact) -> list[str]:
+    """Files that are missing or aren't what was published."""
+    checksums: dict[str, str] = artifact.meta().get("checksums", {})
+    paths = {name: artifact.folder / name for name in checksums}
+    return [name for name, path in paths.items() if not path.is_file() or file_checksum(path) != checksums[name]]
+
+
 def _copy(artifact: Artifact, name: str, checksum: str, out: Path) -> None:
     source = artifact.folder / name
     try:
         shutil.copyfile(source, out / name)
-        with (out / name).open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = file_checksum(out / name)
     except FileNotFoundError as error:
         raise StoreError(f"{source} is missing; {_remake(artifact)}") from error
     if found != checksum:

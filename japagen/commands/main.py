@@ -25,6 +25,7 @@ COMMANDS = {
     "export": ("japagen.commands.export", "copy a data set or a student out of the store, with its card and licence"),
     "ls": ("japagen.commands.ls", "list what the store holds: sizes, age, which sweeps use it"),
     "gc": ("japagen.commands.gc", "remove what no kept result needs; shows only, unless told to"),
+    "verify": ("japagen.commands.verify", "make a result once more from what the LLM said, and say what differs"),
     "doctor": ("japagen.commands.doctor", "check this installation, and an LLM with llm=…"),
 }
 """Name -> module, and what it is for in one line."""
@@ -34,6 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs one command and exits with its code: 0, or 1 for a fault, which is worded on stderr."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     parsed = _parser().parse_args(arguments)
+    if parsed.debug:
+        os.environ["JAPAGEN_DEBUG"] = "1"
     if parsed.command is None:
         _parser().print_help()
         sys.exit(0)
@@ -50,8 +53,9 @@ def _parser() -> argparse.ArgumentParser:
         description="A text classifier without labelled data. Experiments are run by `python run.py`; these commands stand around them:",
         epilog=f"{listed}\n\n`japagen COMMAND --help` explains one.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="japagen [-h] COMMAND …",
+        usage="japagen [-h] [--debug] COMMAND …",
     )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of a fault")
     parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser

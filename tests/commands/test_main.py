@@ -7,6 +7,7 @@ from configparser import ConfigParser
 import pytest
 
 from japagen.commands.main import COMMANDS, main
+from japagen.errors import ConfigError
 from tests.conftest import ROOT
 
 
@@ -60,6 +61,12 @@ def test_faults_of_the_user_are_one_message(arguments: list[str], words: str, ca
     said = capsys.readouterr().err
     assert words in said
     assert "Traceback" not in said
+
+
+def test_debug_shows_where_a_fault_was_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAPAGEN_DEBUG", "")  # put back after the test, which sets it
+    with pytest.raises(ConfigError, match="n=0"):
+        main(["--debug", "preview", "n=0"])
 
 
 def test_the_installed_command_is_this_one() -> None:
