@@ -105,6 +105,8 @@ def serving(stub: StubLLM) -> Iterator[StubLLM]:
         stub.base_url = f"http://127.0.0.1:{server.server_port}/v1"
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield stub
-        server.shutdown()
-        thread.join()
+        try:
+            yield stub
+        finally:
+            server.shutdown()
+            thread.join()
