@@ -1,20 +1,24 @@
-"""What the filters cost for a large stream: seconds of each part and peak memory, near duplicates included.
+"""What the filters cost for a large stream: seconds of each part and peak memory, near duplicates included, and how that grows with rows.
 
-    python benchmarks/filters.py --rows 100000 1000000 [--against CHECKOUT]
+    python benchmarks/filters.py [--rows 10000 100000 1000000] [--rounds 3] [--profile] [--against CHECKOUT]
 
 Makes streams of task covid19 whose texts are put together from tables of words (seeded): of their rows 5% repeat an earlier one of the
 label, 10% are one with a character changed, 5% are rejects of ten kinds, and some hold a piece of an evaluation text. Each is read, judged,
-checked against 2,000 evaluation texts, split and written by a process of its own, every row being needed. `--against` does the smallest one
-with another checkout's code too and says whether both wrote the same bytes. Writes benchmarks/results/filters.json.
+checked against 2,000 evaluation texts, split and written by a process of its own, every row being needed. Streams of up to 100,000 rows
+are done `rounds` times, larger ones once. `--against` does each of the former with another checkout's code too, turn by turn, and says
+whether both wrote the same bytes; `--profile` tells where the time of the largest of them goes. Writes benchmarks/results/filters.json.
 """
 
 import argparse
+import cProfile
 import hashlib
+import itertools
 import json
 import os
-import platform
+import pstats
 import random
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,10 +26,10 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from measuring import ROOT, machine, write_result
 from omegaconf import OmegaConf
 
 from japagen.config import Curate
@@ -35,8 +39,10 @@ from japagen.curation.select import Selector
 from japagen.synthesis.stream import Row, StreamRows
 from japagen.tasks import Task
 
-ROOT = Path(__file__).parents[1]
-OUT = ROOT / "benchmarks" / "results" / "filters.json"
+MOST_ROUNDS_ROWS = 100_000
+"""Larger streams are measured once."""
+NUM_FUNCTIONS = 12
+"""Of a profile, by their own time."""
 NUM_EVALUATION = 2_000
 TEXTS_PER_REQUEST = 8
 SHARES = {"duplicate": 0.05, "near duplicate": 0.10, "reject": 0.05, "wrapped": 0.05, "evaluation": 0.002}
@@ -82,65 +88,121 @@ KANA = [chr(code) for code in range(ord("カ"), ord("ロ"))]
 
 
 def main() -> None:
-    """Makes the streams, measures each in a process of its own, and writes the report."""
+    """Makes the streams, measures each in processes of their own, and writes the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
-    parser.add_argument("--against", type=Path, help="another checkout, for comparison at the smallest number of rows")
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--profile", action="store_true", help="also where the time goes")
+    parser.add_argument("--against", type=Path, help="another checkout, for comparison")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--profile-of", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.measure:
-        print(json.dumps(measure(args.measure), ensure_ascii=False))
+    if args.measure or args.profile_of:
+        print(json.dumps(measure(args.measure) if args.measure else profile(args.profile_of), ensure_ascii=False))
         return
-    report: dict[str, Any] = {"task": "covid19", "shares": SHARES, "evaluation texts": NUM_EVALUATION, "machine": machine(), "runs": []}
+    description = machine("datasketch", "numpy", "pyarrow")
+    report: dict[str, Any] = {"task": "covid19", "shares": SHARES, "evaluation texts": NUM_EVALUATION, "machine": description, "runs": []}
     for num in sorted(args.rows):
         with tempfile.TemporaryDirectory() as folder:
-            made = make_stream(Path(folder), num)
-            report["runs"].append({"rows": num, **made, **run(Path(folder), ROOT)})
-            print(report["runs"][-1], flush=True)
-            if args.against and num == min(args.rows):
-                report["against"] = {"rows": num, **run(Path(folder), args.against)}
-                report["against"]["writes the same bytes"] = report["against"]["sha256"] == report["runs"][-1]["sha256"]
-                print(report["against"], flush=True)
-    OUT.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            report["runs"].append({"rows": num, **make_stream(Path(folder), num), **compare(Path(folder), num, args)})
+            print(report["runs"][-1], file=sys.stderr, flush=True)
+            if args.profile and num <= MOST_ROUNDS_ROWS:
+                report["profile"] = {"rows": num, **run("--profile-of", Path(folder), ROOT)}
+    report["growth"] = [further(less, more) for less, more in itertools.pairwise(report["runs"])]
+    write_result("filters", report)
 
 
-def run(folder: Path, checkout: Path) -> dict[str, Any]:
-    """`measure` with a checkout's code, in a process that has made nothing else."""
-    command = [sys.executable, __file__, "--measure", str(folder)]
-    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(checkout)}, check=True, stdout=subprocess.PIPE, text=True)
+def compare(folder: Path, num: int, args: argparse.Namespace) -> dict[str, Any]:
+    """One stream with this checkout's code and, where another is given, with that one's, turn by turn."""
+    rounds = args.rounds if num <= MOST_ROUNDS_ROWS else 1
+    checkouts = {"ours": ROOT} | ({"against": args.against} if args.against and num <= MOST_ROUNDS_ROWS else {})
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in checkouts}
+    for turn in range(rounds):
+        for name in sorted(checkouts, reverse=turn % 2 == 0):
+            runs[name].append(run("--measure", folder, checkouts[name]))
+    found: dict[str, Any] = {"rounds": rounds} | {name: summary(ones) for name, ones in runs.items()}
+    if "against" in runs:
+        ratios = [one["cpu seconds"] / other["cpu seconds"] for one, other in zip(runs["ours"], runs["against"], strict=True)]
+        found["CPU, ours by theirs"] = spread(ratios)
+        found["the same bytes"] = len({one["sha256"] for ones in runs.values() for one in ones}) == 1
+    return found
+
+
+def further(less: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """What each further row costs from one size to the next: the same from step to step where growth is linear."""
+    num, old, new = more["rows"] - less["rows"], less["ours"], more["ours"]
+    cpu = new["cpu seconds"]["median"] - old["cpu seconds"]["median"]
+    held = new["peak_gb"] - old["peak_gb"]
+    return {"from": less["rows"], "to": more["rows"], "us of CPU a row": round(cpu / num * 1e6, 1), "bytes a row": round(held / num * 1e9)}
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The median round's figures, with the spread of CPU seconds over rounds."""
+    middle = sorted(runs, key=lambda one: one["cpu seconds"])[len(runs) // 2]
+    return middle | {"cpu seconds": spread([one["cpu seconds"] for one in runs])}
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Median, least and most."""
+    return {"median": round(statistics.median(values), 2), "least": round(min(values), 2), "most": round(max(values), 2)}
+
+
+def run(option: str, folder: Path, checkout: Path) -> dict[str, Any]:
+    """`measure` or `profile` with a checkout's code, in a process that has made nothing else."""
+    command = [sys.executable, __file__, option, str(folder)]
+    path = os.pathsep.join([str(checkout), str(ROOT / "benchmarks")])
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, check=True, stdout=subprocess.PIPE, text=True)
     figures: dict[str, Any] = json.loads(done.stdout)
     return figures
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """Seconds of each part, the machine's load (mean of 5 minutes), the process's peak memory, and what came out of the stream."""
-    task, started, clock = load_task(), time.process_time(), [time.perf_counter()]
+    """CPU seconds of each part, the machine's load (mean of 5 minutes), the process's peak memory, and what came out of the stream."""
+    import pyarrow.parquet  # noqa: F401  its import counts as no part
+
+    task, began, clock = load_task(), time.perf_counter(), [time.process_time()]
     rows = StreamRows(folder)
-    clock.append(time.perf_counter())
+    clock.append(time.process_time())
     selector = Selector(task, Curate(), len(rows))  # more than there are, so that no row is passed over
     selector.advance(rows)
-    clock.append(time.perf_counter())
+    clock.append(time.process_time())
     evaluation = EvaluationTexts(json.loads((folder / "evaluation.json").read_text(encoding="utf-8")), ngrams=True)
     dataset = make_dataset(task, selected_examples(task, selector), selector.counts, selector.rejected, evaluation)
-    clock.append(time.perf_counter())
+    clock.append(time.process_time())
     out = folder / "out"
     out.mkdir(exist_ok=True)
     write_dataset(task, dataset, out, dataset_card(task, dataset, {}))
-    clock.append(time.perf_counter())
+    clock.append(time.process_time())
     parts = ("read", "judge", "check and split", "write")
-    seconds = {name: round(end - start, 1) for name, start, end in zip(parts, clock, clock[1:], strict=False)}
     rejects: Counter[str] = Counter()
     for reasons in dataset.rejects.values():
         rejects.update(reasons)
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(out.iterdir()))).hexdigest()
     return {
-        "seconds": seconds | {"all": round(clock[-1] - clock[0], 1), "of one core": round(time.process_time() - started, 1)},
+        "cpu seconds": round(clock[-1] - clock[0], 2),
+        "seconds": round(time.perf_counter() - began, 2),
+        "cpu seconds by part": {name: round(end - start, 2) for name, start, end in zip(parts, clock, clock[1:], strict=False)},
         "load": round(os.getloadavg()[1], 1),
         "peak_gb": peak_gb(),
         "train": len(dataset.train),
         "valid": len(dataset.valid),
         "rejects": dict(sorted(rejects.items())),
-        "sha256": digest,
+        "sha256": hashlib.sha256(b"".join(path.read_bytes() for path in sorted(out.iterdir()))).hexdigest(),
+    }
+
+
+def profile(folder: Path) -> dict[str, Any]:
+    """Functions with the most seconds of their own, as cProfile sees them; its own cost makes small ones look larger."""
+    profiler = cProfile.Profile()
+    profiler.runcall(measure, folder)
+    stats = pstats.Stats(profiler).stats  # type: ignore[attr-defined]
+    whole = sum(own for _, _, own, _, _ in stats.values())
+    rows = sorted(((own, calls, Path(file).name, name) for (file, _, name), (_, calls, own, _, _) in stats.items()), reverse=True)
+    return {
+        "seconds": round(whole, 1),
+        "functions": [
+            {"function": f"{file}:{name}", "calls": calls, "share": round(own / whole, 3)}
+            for own, calls, file, name in rows[:NUM_FUNCTIONS]
+        ],
     }
 
 
@@ -171,7 +233,8 @@ def make_stream(folder: Path, num: int) -> dict[str, float]:
                 waiting[place], waiting[-1] = waiting[-1], waiting[place]
                 lines = [json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in waiting.pop()]
                 rng.choice((one, two)).writelines(lines)
-    return {"mean characters": round(size / num, 1)}
+    written = sum(path.stat().st_size for path in folder.glob("rows-*.jsonl"))
+    return {"mean characters": round(size / num, 1), "bytes on disk a row": round(written / num, 1)}
 
 
 def make_requests(rng: random.Random, task: Task, num: int, evaluation: list[str]) -> Iterator[list[Row]]:
@@ -245,19 +308,6 @@ def load_task() -> Task:
     task = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Task), OmegaConf.load(ROOT / "conf/task/covid19.yaml")))
     assert isinstance(task, Task)
     return task
-
-
-def machine() -> dict[str, Any]:
-    """What it was measured on."""
-    model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "cpu": model[1] if model else platform.machine(),
-        "cores": os.cpu_count(),
-        "memory_gb": round(memory / 1e9, 1),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("datasketch", "numpy", "pyarrow")},
-    }
 
 
 if __name__ == "__main__":

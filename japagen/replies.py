@@ -68,8 +68,8 @@ _REFUSAL = re.compile(
     r"|^i(?:'m| am) sorry\b|^i (?:can(?:no|')t|am unable)\b",
     re.I,
 )
-_KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u30fc]")
-_KANJI = re.compile(r"[\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+_KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u30fc]+")
+_KANJI = re.compile(r"[\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 _WORD = re.compile(r"[^\W\d_\u3041-\u30ff\u3005\u3400-\u9fff\uf900-\ufaff]+")
 """A run of letters that are neither kana nor kanji: one foreign word."""
 SIMPLIFIED_ONLY = frozenset(
@@ -167,16 +167,16 @@ def is_japanese(text: str) -> bool:
     alone pass; a text without kana is refused when it holds Chinese grammar or is long. Half-width kana are kana.
     """
     text = unicodedata.normalize("NFKC", text)
-    kanji, num_kana = _KANJI.findall(text), len(_KANA.findall(text))
+    kanji, num_kana = "".join(_KANJI.findall(text)), sum(map(len, _KANA.findall(text)))
     num_japanese = len(kanji) + num_kana
     if num_japanese == 0 or 2 * num_japanese < len(_WORD.findall(text)):
         return False
-    if any(character in SIMPLIFIED_ONLY or not _in_japanese_sets(character) for character in kanji):
+    if not all(map(_is_japanese_kanji, kanji)):
         return False
     return num_kana > 0 or (len(kanji) <= _LONG_WITHOUT_KANA and not _CHINESE.search(text))
 
 
 @lru_cache(maxsize=20_000)
-def _in_japanese_sets(character: str) -> bool:
-    """Whether JIS X 0213 or CP932 holds the character, as they do all that Japanese texts are likely to write."""
-    return any(character.encode(encoding, errors="ignore") for encoding in ("euc_jis_2004", "cp932"))
+def _is_japanese_kanji(character: str) -> bool:
+    """Whether JIS X 0213 or CP932 holds the character, as they do all that Japanese texts are likely to write, and Japanese writes it."""
+    return character not in SIMPLIFIED_ONLY and any(character.encode(encoding, errors="ignore") for encoding in ("euc_jis_2004", "cp932"))

@@ -3,12 +3,14 @@
 MinHash signatures (datasketch) cut into bands name the candidates; the Jaccard similarity of the sets of character 3-grams
 decides. Broder 1997; Lee et al. 2022 ("Deduplicating Training Data Makes Language Models Better") for what it is good for.
 
-The bands are those of datasketch's MinHashLSH, but kept here: it takes 2.7 kB a text and these 0.6 kB, and a stream of a million texts is
-to fit in 4 GB. A text taken is a reference to the caller's string; its 3-grams are made again when it is a candidate.
+The bands are those of datasketch's MinHashLSH, but kept here: it takes 2.7 kB a text and these 0.15 kB, and a stream of a million texts is
+to fit in 4 GB. The signatures are those of its MinHash, computed here: a gram's hash is looked up rather than made again, and what it does
+besides takes longer than the arithmetic. A text taken is a reference to the caller's string; its 3-grams are made again when it is a
+candidate.
 """
 
 from array import array
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 from datasketch import MinHash, MinHashLSH
@@ -19,9 +21,14 @@ NGRAM = 3
 NUM_PERMUTATIONS = 64
 HIGHEST_INDEXED = 0.98
 """Higher thresholds share this one's bands: datasketch finds no two for them."""
+_FACTORS, _SUMMANDS = MinHash(num_perm=NUM_PERMUTATIONS, seed=1).permutations
+"""(NUM_PERMUTATIONS,) uint32 each: h -> factor * h + summand mod 2^32."""
 _MIXING = np.random.RandomState(1).randint(0, 1 << 63, NUM_PERMUTATIONS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 """Odd factors; a band's values times these, summed, are its key."""
 _NO_PLACE = -1
+_LEAST_SLOTS = 1 << 10
+_MOST_GRAMS = 1 << 18
+"""Whose hashes are remembered: 50 MB at most."""
 
 
 class NearDuplicates:
@@ -31,56 +38,107 @@ class NearDuplicates:
         """`threshold`: Jaccard similarity, above 0, up to 1, from which on two texts count as one."""
         self.threshold = threshold
         self._taken: list[str] = []
-        self._sketch = MinHash(num_perm=NUM_PERMUTATIONS, seed=1, hashfunc=_hash_gram)
-
-    @cached_property
-    def _bands(self) -> list["Band"]:
-        return [Band() for _ in range(bands_of(self.threshold)[0])]
+        self._index: Index | None = None
 
     def takes(self, text: str) -> bool:
         """True, and from then on it counts, unless a text taken before is as similar as the threshold."""
-        grams = grams_of(text)
-        keys = self._keys(grams)
-        found: set[int] = set()
-        for band, key in zip(self._bands, keys, strict=True):
-            band.find(key, found)
-        if any(similarity(grams, grams_of(self._taken[place])) >= self.threshold for place in found):
+        if self._index is None:
+            self._index = Index(bands_of(self.threshold)[0])
+        keys = self._keys(text)
+        found = self._index.find(keys)
+        if found and self._is_near(text, found):
             return False
-        for band, key in zip(self._bands, keys, strict=True):
-            band.add(key, len(self._taken))
+        self._index.add(keys)
         self._taken.append(text)
         return True
 
-    def _keys(self, grams: frozenset[str]) -> list[int]:
+    def _is_near(self, text: str, places: set[int]) -> bool:
+        grams = frozenset(grams_of(text))
+        return any(similarity(grams, frozenset(grams_of(self._taken[place]))) >= self.threshold for place in places)
+
+    def _keys(self, text: str) -> list[int]:
         """The signature's bands, a number below 2^60 each; bands that differ hardly ever share one, which then costs a comparison."""
         num_bands, num_values = bands_of(self.threshold)
-        self._sketch.clear()  # to make a MinHash takes longer than to fill one
-        self._sketch.update_batch(grams)
-        values = self._sketch.hashvalues[: num_bands * num_values].reshape(num_bands, num_values)
-        keys: list[int] = (values @ _MIXING[:num_values] >> np.uint64(4)).tolist()
+        num = num_bands * num_values
+        hashes = np.array([*map(_hashes.__getitem__, grams_of(text))], dtype=np.uint32)
+        values = (hashes[:, None] * _FACTORS[:num] + _SUMMANDS[:num]).min(axis=0)
+        keys: list[int] = (values.reshape(num_bands, num_values) @ _MIXING[:num_values] >> np.uint64(4)).tolist()
         return keys
 
 
-class Band:
-    """One part of all signatures: the places (0, 1, … in the order of `add`) of texts that have the same key."""
+class Index:
+    """The bands of all texts taken: a table of chained places for each, in flat arrays (a dict takes five times as much)."""
 
-    def __init__(self) -> None:
-        self._last: dict[int, int] = {}
-        """key -> the place added last."""
+    def __init__(self, num_bands: int) -> None:
+        self._num_bands = num_bands
+        self._num_texts = 0
+        self._num_slots = _LEAST_SLOTS
+        self._last = array("i", [_NO_PLACE]) * (num_bands * self._num_slots)
+        """(bands, slots) -> the place taken last whose key falls into the slot."""
+        self._keys = array("Q")
+        """(texts, bands)"""
         self._before = array("i")
-        """place -> the place added before it under the same key."""
+        """(texts, bands) -> the place taken before it in the same slot."""
 
-    def find(self, key: int, found: set[int]) -> None:
-        """Adds the key's places to `found`."""
-        place = self._last.get(key, _NO_PLACE)
-        while place != _NO_PLACE:
-            found.add(place)
-            place = self._before[place]
+    def find(self, keys: list[int]) -> set[int]:
+        """The places (0, 1, … as they were added) that share a band's key with these, one key a band."""
+        found = set()
+        last, stored, before, num_bands = self._last, self._keys, self._before, self._num_bands
+        for band, slot in enumerate(self._slots(keys)):
+            place = last[slot]
+            while place != _NO_PLACE:
+                at = place * num_bands + band
+                if stored[at] == keys[band]:
+                    found.add(place)
+                place = before[at]
+        return found
 
-    def add(self, key: int, place: int) -> None:
-        """Notes that the text at `place`, the next one, has this key."""
-        self._before.append(self._last.get(key, _NO_PLACE))
-        self._last[key] = place
+    def add(self, keys: list[int]) -> None:
+        """Notes the keys of the next place."""
+        if self._num_texts == self._num_slots:
+            self._grow()
+        last, slots = self._last, self._slots(keys)
+        self._keys.extend(keys)
+        self._before.extend([last[slot] for slot in slots])
+        for slot in slots:
+            last[slot] = self._num_texts
+        self._num_texts += 1
+
+    def _slots(self, keys: list[int]) -> list[int]:
+        mask, firsts = self._num_slots - 1, range(0, len(self._last), self._num_slots)
+        return [first + (key & mask) for first, key in zip(firsts, keys, strict=True)]
+
+    def _grow(self) -> None:
+        """Twice the slots, and the places in them anew."""
+        self._num_slots *= 2
+        keys = np.frombuffer(self._keys, dtype=np.uint64).reshape(-1, self._num_bands)
+        before = np.frombuffer(self._before, dtype=np.int32).reshape(-1, self._num_bands)
+        self._last = array("i", [_NO_PLACE]) * (self._num_bands * self._num_slots)
+        last = np.frombuffer(self._last, dtype=np.int32).reshape(self._num_bands, self._num_slots)
+        for band in range(self._num_bands):
+            slots = (keys[:, band] & np.uint64(self._num_slots - 1)).astype(np.int64)
+            order = np.argsort(slots, kind="stable")
+            follows = slots[order[1:]] == slots[order[:-1]]
+            before[order[0], band] = _NO_PLACE
+            before[order[1:], band] = np.where(follows, order[:-1], _NO_PLACE)
+            ends = np.append(~follows, True)
+            last[band, slots[order[ends]]] = order[ends]
+
+
+class GramHashes(dict[str, int]):
+    """gram -> what datasketch permutes: its sha1's first 32 bits, mixed. Forgets all when it is full."""
+
+    def __missing__(self, gram: str) -> int:
+        if len(self) >= _MOST_GRAMS:
+            self.clear()
+        mixed = int(sha1_hash32(gram.encode()))
+        for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):  # MurmurHash3's end
+            mixed = (mixed ^ mixed >> shift) * factor & 0xFFFFFFFF
+        self[gram] = mixed
+        return mixed
+
+
+_hashes = GramHashes()
 
 
 @lru_cache
@@ -91,18 +149,12 @@ def bands_of(threshold: float) -> tuple[int, int]:
     return index.b, index.r
 
 
-@lru_cache(maxsize=8192)
-def grams_of(text: str) -> frozenset[str]:
-    """Its character 3-grams."""
-    return frozenset([text[start : start + NGRAM] for start in range(max(1, len(text) - NGRAM + 1))])
+def grams_of(text: str) -> list[str]:
+    """Its character 3-grams, each as often as it occurs."""
+    return [text[start : start + NGRAM] for start in range(max(1, len(text) - NGRAM + 1))]
 
 
 def similarity(grams: frozenset[str], others: frozenset[str]) -> float:
     """Jaccard's: the share of grams that both have."""
     num_shared = len(grams & others)
     return num_shared / (len(grams) + len(others) - num_shared)
-
-
-@lru_cache(maxsize=1 << 18)
-def _hash_gram(gram: str) -> int:
-    return int(sha1_hash32(gram.encode()))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from japagen.config import Config
 from japagen.curation.dataset import make_dataset, selected_examples, write_dataset
-from japagen.curation.near import NearDuplicates
+from japagen.curation.near import Index, NearDuplicates
 from japagen.curation.select import Selector
 from japagen.replies import Reject, clean_reply, normalise
 from tests.conftest import Compose
@@ -106,6 +106,29 @@ def test_near_duplicates_are_those_that_datasketch_finds(threshold: float, alpha
     texts = make_texts(300, alphabet, share)
     near, reference = NearDuplicates(threshold), Reference(threshold)
     assert [near.takes(text) for text in texts] == [reference.takes(text) for text in texts]
+
+
+def test_what_is_found_does_not_depend_on_the_hashes_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = make_texts(60, "あいうえおかきくけこ犬猫山川", 0.03)
+    expected = NearDuplicates(0.7)
+    decisions = [expected.takes(text) for text in texts]
+    monkeypatch.setattr("japagen.curation.near._MOST_GRAMS", 10)
+    near = NearDuplicates(0.7)
+    assert [near.takes(text) for text in texts] == decisions
+    assert False in decisions
+
+
+@pytest.mark.parametrize("num_keys", [1, 700, 1 << 60])
+def test_the_index_finds_all_places_with_a_key_however_often_it_has_grown(num_keys: int) -> None:
+    rng, index, num_bands = random.Random(0), Index(3), 3
+    places: dict[tuple[int, int], set[int]] = {}
+    for place in range(100 if num_keys == 1 else 5_000):
+        keys = [rng.randrange(num_keys) for _ in range(num_bands)]
+        expected = set().union(*(places.get(key, set()) for key in enumerate(keys)))
+        assert index.find(keys) == expected
+        index.add(keys)
+        for key in enumerate(keys):
+            places.setdefault(key, set()).add(place)
 
 
 @given(st.lists(st.text(alphabet="あいう。", max_size=8), max_size=30), st.sampled_from([0.05, 0.5, 0.8, 0.99, 1.0]))
