@@ -7,5 +7,5 @@ ensemble) with progress (callbacks: metrics, best weights, early stop, checkpoin
 import os
 
 # Before torch loads OpenMP: waiting threads sleep instead of spinning. Where another process holds a core, spinning made a
-# training eight times slower on two cores; alone it costs nothing that we could measure.
+# training two to eight times slower on two cores; on free cores sleeping costs a seventh (benchmarks/training.py).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

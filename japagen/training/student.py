@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -32,6 +33,9 @@ from japagen.training.pretrained import choose_device, load, quiet, to_task_scal
 from japagen.training.progress import OnMetrics, Progress, Selection, WholeFiles
 
 __all__ = ["Fit", "predict", "train_student"]
+
+Precision = Literal["32-true", "bf16-mixed"]
+"""Lightning's names."""
 
 
 @dataclass(frozen=True)
@@ -143,13 +147,18 @@ def _schedule(train: Train, encoded: Encoded, is_validated: bool, seed: int) -> 
     return fixed(encoded.lengths, train.batch_size, seed, train.fixed_steps)
 
 
+def choose_precision(encoder: Encoder, device: str) -> Precision:
+    """bf16 on GPUs that have it, unless the encoder fails under it."""
+    is_bf16 = device == "cuda" and encoder.bf16 and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16-mixed" if is_bf16 else "32-true"
+
+
 def _trainer(encoder: Encoder, device: str, schedule: Schedule, is_validated: bool, work: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
     """One device, no logs of Lightning's own. Its environment is named, or a SLURM job would be taken for one to requeue."""
-    bf16 = device == "cuda" and encoder.bf16 and torch.cuda.is_bf16_supported(including_emulation=False)
     return pl.Trainer(
         accelerator="gpu" if device == "cuda" else "cpu",
         devices=1,
-        precision="bf16-mixed" if bf16 else "32-true",
+        precision=choose_precision(encoder, device),
         deterministic="warn" if device == "cpu" else False,
         max_epochs=len(schedule.ends),
         reload_dataloaders_every_n_epochs=1,

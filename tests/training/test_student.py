@@ -18,7 +18,7 @@ from japagen.evaluation import decide
 from japagen.tasks import Example, Task
 from japagen.training import classifier, student
 from japagen.training.ensemble import Ensemble
-from japagen.training.student import Fit, predict, train_student
+from japagen.training.student import Fit, choose_precision, predict, train_student
 
 Rows = list[Example]
 
@@ -345,6 +345,14 @@ def test_a_gpu_that_is_not_there_is_told_with_the_cure(
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     with pytest.raises(TrainingError, match=r"sees no GPU.*CUDA_VISIBLE_DEVICES"):
         fit(keyword_task, keyword_rows, [], device="cuda")
+
+
+def test_bf16_is_for_gpus_that_have_it_and_encoders_that_bear_it(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    assert choose_precision(encoder, "cuda") == "bf16-mixed"
+    assert choose_precision(encoder, "cpu") == choose_precision(replace(encoder, bf16=False), "cuda") == "32-true"
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+    assert choose_precision(encoder, "cuda") == "32-true"
 
 
 def test_a_tokenizer_whose_package_is_missing_names_it(
