@@ -173,7 +173,6 @@ def make_result(experiment: Experiment, store: Store, on_metrics: OnMetrics | No
     with store.lock("result", experiment.keys["result"], say) as lock:
         if (done := find_result(experiment, store)) is not None:
             return done
-        store.remove_leftovers("result", experiment.keys["result"])
         identity = experiment.identities["result"]
         if not experiment.has_student:
             key = experiment.keys["result"]
@@ -188,7 +187,6 @@ def make_result(experiment: Experiment, store: Store, on_metrics: OnMetrics | No
 def _ensure_model(experiment: Experiment, store: Store, lock: Lock, on_metrics: OnMetrics | None, say: Say) -> None:
     key = experiment.keys["model"]
     if store.find("model", key) is None:
-        store.remove_leftovers("model", key)
         rows = training_rows(experiment, store, say)
         say(f"{experiment.task.name}: training {experiment.config.model.name} on {len(rows.train)} rows, validating on {len(rows.valid)}")
         store.publish("model", key, lambda out: _train(experiment, store, rows, out, on_metrics), experiment.identities["model"], lock)

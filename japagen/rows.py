@@ -31,7 +31,6 @@ def build_dataset(experiment: Experiment, store: Store, say: Say = print) -> Pat
     with store.lock("dataset", key, say) as lock:
         if (folder := store.find("dataset", key)) is not None:
             return folder
-        store.remove_leftovers("dataset", key)
         return store.publish("dataset", key, lambda out: _write_dataset(experiment, store, out), experiment.identities["dataset"], lock)
 
 

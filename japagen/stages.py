@@ -37,12 +37,18 @@ def is_complete(experiment: Experiment, stage: str, store: Store) -> bool:
         return False
     try:
         if stage == "stream":
+            if _num_lines(store.path(stage, experiment.keys[stage])) < experiment.config.num_per_label * len(experiment.task.labels):
+                return False  # told without judging what is there
             select(experiment, store)
             return True
         answers = read_answers(experiment, stage, store)
         return all(id_ in answers for id_ in asked_ids(experiment, stage, store))
     except MissingTextsError:
         return False
+
+
+def _num_lines(folder: Path) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in folder.glob("rows-*.jsonl"))
 
 
 async def fill(experiment: Experiment, stage: str, store: Store, client: Client, show: Show, shard: Shard = ALONE) -> None:

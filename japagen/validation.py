@@ -55,13 +55,13 @@ def read_config(content: Any) -> Config:
 
 def _as_typed(value: Any, kind: Any, where: str) -> Any:
     """The value, with dataclasses in place of mappings where the schema has them; a setting that is missing has its default."""
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         _check_kind(value, dict, where)
         hints = _hints(kind)
         for name in value:
             if name not in hints:
                 raise ConfigError(_no_setting(name, hints, where))
-        return kind(**{name: _as_typed(one, hints[name], f"{where}.{name}".strip(".")) for name, one in value.items()})  # type: ignore[operator]
+        return kind(**{name: _as_typed(one, hints[name], f"{where}.{name}".strip(".")) for name, one in value.items()})
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Union:  # Optional
         return None if value is None else _as_typed(value, arguments[0], where)
@@ -71,6 +71,8 @@ def _as_typed(value: Any, kind: Any, where: str) -> Any:
     if origin is dict:
         _check_kind(value, dict, where)
         return {name: _as_typed(one, arguments[1], where) for name, one in value.items()}
+    if kind is float and type(value) is int:
+        return float(value)
     if kind is not Any:
         _check_kind(value, kind, where)
     return value

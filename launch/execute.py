@@ -19,6 +19,7 @@ from japagen.reporting.table import Failure, print_results
 from japagen.results import Result, find_result, settings_key
 from japagen.store import Store, explain_os_errors
 from japagen.tracking import log_found, run_name
+from japagen.tracking.login import is_agents_run
 from launch.folder import FAILED, LLM, STUDENT, State, SweepFolder, Unit, folder_name, unused_name
 from launch.keeping import Pruner
 from launch.outline import print_plan
@@ -49,7 +50,7 @@ def execute(configs: Sequence[Config], name: str, executor: str = "local") -> li
     if first.plan:
         print_plan(experiments, units, store, planner.unknown)
         return []
-    for experiment in experiments:
+    for experiment in experiments if is_agents_run() else ():
         if (found := find_result(experiment, store)) is not None:
             log_found(experiment, found, name, store.root.parent / "wandb")
     if executor == "slurm":

@@ -18,13 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from japagen.config import Config
 from japagen.errors import StoreError
 from japagen.reporting.report import Sweep
 from japagen.store import Store, commit, explain_os_errors, read_json, write_json
-from japagen.validation import to_config
+from japagen.validation import read_config
 
 LLM, STUDENT = "llm", "student"
 WRITER, JUDGE = "writer", "judge"
@@ -136,8 +134,7 @@ class SweepFolder:
 
     def config(self, number: int) -> Config:
         """One experiment's configuration, checked again."""
-        content = _literal(read_json(self.root / "configs" / f"{number:05d}.json"))
-        return to_config(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(content)))  # type: ignore[arg-type]
+        return read_config(read_json(self.root / "configs" / f"{number:05d}.json"))
 
     def state(self, unit: str) -> State:
         """The unit's state, `waiting` before it first runs; where another sweep's job does it, what that sweep's folder says."""
@@ -221,15 +218,6 @@ def unused_name(store: Store, name: str) -> str:
 def folder_name(text: str) -> str:
     """A sweep's name as a folder's."""
     return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "sweep"
-
-
-def _literal(value: Any) -> Any:
-    """The value with its strings escaped, so that OmegaConf takes a `${` in a task's prompt for text and not for an interpolation."""
-    if isinstance(value, dict):
-        return {name: _literal(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_literal(one) for one in value]
-    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
 
 
 def write_whole(path: Path, value: Any) -> None:

@@ -4,7 +4,7 @@ Rates are those that this store's own runs measured with the same LLM or encoder
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,9 +38,9 @@ def print_plan(experiments: Sequence[Experiment], units: Sequence[Unit], store: 
     groups = [unit for unit in units if unit.kind == LLM and unit.shard[0] == 0]
     done = len({one.keys["result"] for one in experiments}) - len(students)
     say(f"plan: {len(experiments)} experiment(s), {len(students)} student(s) to train, {done} result(s) in the store already")
-    num_rows = 0
+    num_rows, rates = 0, _measured_rates(store) if groups else {}
     for unit in groups:
-        num_rows += _print_group(unit, [experiments[index] for index in unit.experiments], store)
+        num_rows += _print_group(unit, [experiments[index] for index in unit.experiments], store, rates)
     say(f"server starts: {sum(unit.shard[1] for unit in groups if unit.gpus or not _llm(unit, experiments).base_url)}")
     _print_students([experiments[unit.experiments[0]] for unit in students], store)
     things = needed([experiment.config for experiment in experiments])
@@ -61,7 +61,7 @@ def _llm(unit: Unit, experiments: Sequence[Experiment]) -> LLMConfig:
     return Group((experiments[unit.experiments[0]],), unit.role).llm
 
 
-def _print_group(unit: Unit, experiments: Sequence[Experiment], store: Store) -> int:
+def _print_group(unit: Unit, experiments: Sequence[Experiment], store: Store, measured: Mapping[str, Rates]) -> int:
     """Prints what one server start (or one a shard) makes; the number of its completions."""
     llm = Group((experiments[0],), unit.role).llm
     streams: dict[str, int] = {}
@@ -77,7 +77,7 @@ def _print_group(unit: Unit, experiments: Sequence[Experiment], store: Store) ->
         parts.append(f"{len(streams)} stream(s), {len(experiments)} data set(s), {missing:,} completions or more")
     if answers:
         parts.append(f"{len(answers)} set(s) of answers, {unanswered:,} questions")
-    rates = _llm_rates(store, llm.id)
+    rates = measured.get(llm.id)
     if rates is None and streams:
         parts.append(f"tokens and hours not known: {llm.name} has written nothing into this store yet (japagen preview measures)")
     elif rates is not None and streams:
@@ -109,16 +109,17 @@ def _num_there(store: Store, stage: str, key: str) -> int:
     return len(StreamRows(store.path(stage, key), Row if stage == "stream" else Answer)) if store.find(stage, key) else 0
 
 
-def _llm_rates(store: Store, llm_id: str) -> Rates | None:
-    sessions = [line for path in _streams_of(store, llm_id) for line in _lines(path / SESSIONS)]
-    seconds, rows, tokens = (sum(line[name] for line in sessions) for name in ("seconds", "rows", "completion_tokens"))
-    return Rates(rows / seconds, tokens / rows) if seconds and rows else None
-
-
-def _streams_of(store: Store, llm_id: str) -> Iterable[Path]:
+def _measured_rates(store: Store) -> dict[str, Rates]:
+    """LLM's id -> what its runs showed, of those that wrote streams of this store."""
+    sessions: dict[str, list[dict[str, float]]] = {}
     for path in sorted((store.root / "streams").glob("*/meta.json")):
-        if read_json(path)["identity"]["llm"]["id"] == llm_id:
-            yield path.parent
+        sessions.setdefault(read_json(path)["identity"]["llm"]["id"], []).extend(_lines(path.parent / SESSIONS))
+    found = {}
+    for llm_id, lines in sessions.items():
+        seconds, rows, tokens = (sum(line[name] for line in lines) for name in ("seconds", "rows", "completion_tokens"))
+        if seconds and rows:
+            found[llm_id] = Rates(rows / seconds, tokens / rows)
+    return found
 
 
 def _lines(path: Path) -> list[dict[str, float]]:

@@ -91,24 +91,24 @@ def do_llm_work(unit: Unit, experiments: Sequence[Experiment], store: Store, rep
     def missing_stages(experiment: Experiment) -> list[str]:
         return [stage for stage in stages_of(experiment, unit.role) if not is_complete(experiment, stage, store)]
 
-    missing = [experiment for experiment in experiments if missing_stages(experiment)]
+    missing = [(experiment, stages) for experiment in experiments if (stages := missing_stages(experiment))]
     if not missing:
         return {}
     faults: dict[str, str] = {}
-    config, stage = missing[0].config, missing_stages(missing[0])[0]
-    llm = missing[0].llm_of(stage)
+    first, (stage, *_) = missing[0]
+    llm = first.llm_of(stage)
     say(f"{llm.name}: {llm.base_url or 'starting vLLM'}, work for {len(missing)} data set(s) or sets of answers")
     try:
-        location, revision = llm_location(missing[0], stage)
-        with serve(llm, location, revision, store.root / "logs", config.device) as endpoint:
-            for experiment in missing:
-                for stage in stages_of(experiment, unit.role):
+        location, revision = llm_location(first, stage)
+        with serve(llm, location, revision, store.root / "logs", first.config.device) as endpoint:
+            for experiment, stages in missing:
+                for stage in stages:
                     if experiment.rows_key not in faults and not is_complete(experiment, stage, store):
                         _fill(experiment, stage, unit, store, endpoint, faults, report)
     except Exception as error:
         cause = cause_of(error)
         say(f"error: {error}")
-        for experiment in missing:
+        for experiment, _ in missing:
             if missing_stages(experiment):
                 faults.setdefault(experiment.rows_key, cause)
     return faults

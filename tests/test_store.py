@@ -56,14 +56,6 @@ def test_a_folder_without_meta_is_replaced(tmp_path: Path) -> None:
     assert sorted(path.name for path in store.path("model", "k").iterdir()) == ["file.txt", "meta.json"]
 
 
-def test_leftovers_of_killed_writers_are_removed(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    leftover = tmp_path / "models" / ".k.0123.tmp"
-    leftover.mkdir(parents=True)
-    store.remove_leftovers("model", "k")
-    assert not leftover.exists()
-
-
 def test_a_broken_meta_is_named(tmp_path: Path) -> None:
     path = tmp_path / "meta.json"
     path.write_text("{", encoding="utf-8")
@@ -134,6 +126,18 @@ def test_a_process_id_used_again_is_not_the_owner(tmp_path: Path) -> None:
     foreign_lock(tmp_path, host=socket.gethostname(), pid=os.getpid(), started=psutil.Process().create_time() - 1000)
     with Store(tmp_path).lock("model", "k", print):
         pass
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_what_a_killed_owner_left_half_made_is_removed(tmp_path: Path, is_killed: bool) -> None:
+    left, other = (tmp_path / "models" / f".{key}.01234567.tmp" for key in ("k", "other"))
+    for folder in (left, other):
+        folder.mkdir(parents=True)
+    if is_killed:
+        foreign_lock(tmp_path, host=socket.gethostname(), pid=os.getpid(), started=psutil.Process().create_time() - 1000)
+    with Store(tmp_path).lock("model", "k"):
+        assert left.exists() != is_killed, "without a lock of its nobody was killed, and no folder is looked through"
+    assert other.exists()
 
 
 def fake_squeue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Path:

@@ -87,7 +87,6 @@ def make_quality(
     if (folder := store.find("quality", key)) is None:
         with store.lock("quality", key, say) as lock:
             if (folder := store.find("quality", key)) is None:
-                store.remove_leftovers("quality", key)
                 say(f"{task.name}: measuring the data set {dataset}")
 
                 def build(out: Path) -> dict[str, Any]:

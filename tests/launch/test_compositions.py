@@ -1,5 +1,6 @@
-"""Each job of a sweep is composed once, and what is wrong with some is told for all, before anything starts."""
+"""A sweep's jobs have the configurations that Hydra composes, few of which it must, and what is wrong with some is told for all."""
 
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -7,10 +8,13 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from japagen.config import register_schema
 from japagen.errors import ConfigError
+from japagen.validation import to_config
 from launch.compositions import Compositions
 from launch.sweep import launch_sweep
 from tests.conftest import ROOT
@@ -23,6 +27,7 @@ class Loader:
 
     def __init__(self) -> None:
         self.composed: list[tuple[str, ...]] = []
+        self.repository = GlobalHydra.instance().config_loader().repository  # type: ignore[attr-defined]
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         self.composed.append(tuple(sweep_overrides))
@@ -44,7 +49,55 @@ def test_what_the_sweeper_composed_is_not_composed_again(loader: Loader) -> None
         assert "hydra" in composed, "the sweeper sees all of it"
     configs = [compositions.config(MASTER, overrides) for overrides in jobs]
     assert [config.seed for config in configs] == [0, 1]
-    assert loader.composed == jobs
+    assert loader.composed == jobs[:1], "the other differs in a value"
+
+
+COMMON = [
+    ["task=jcola"],
+    ["task=jsts", "prompt=kadg", "model=bert-base-japanese-v3"],
+    ["task=jnli", "+experiment=quickstart"],
+    ["task=marcja", "data=published", "logger=none"],
+    ["task=jnli", "curate.judging=drop", "+llm@judge=qwen3-0.6b"],
+    ["task=news", "method=annotate"],
+    ["synthesis.temperatures=[0.5,1]", "task=jcola"],
+    ["+site.environment={A: 1}", "train={epochs: 3, learning_rate: 7}", "task=jcola"],
+]
+VALUES = {
+    "seed": ["0", "7"],
+    "shots": ["0", "3"],
+    "train.learning_rate": ["1e-4", "0.01", "1"],
+    "curate.near_duplicates": ["null", "0.5"],
+    "model.learning_rate": ["3e-5", "4e-5"],
+    "site.store": ["/somewhere", "'/else where'"],
+    "synthesis.texts_per_request": ["1", "4"],
+    "synthesis.seed": ["1", "2"],
+    "llm.base_url": ["http://localhost:1/v1", "null"],
+    "data.strip_source": ["true", "false"],
+    "llm.sampling.temperature": ["0", "1.5"],
+}
+
+
+@pytest.mark.parametrize("common", COMMON, ids=" ".join)
+def test_values_that_are_put_in_are_as_hydra_puts_them_in(loader: Loader, common: list[str]) -> None:
+    compositions, rng = Compositions(loader), random.Random(0)  # type: ignore[arg-type]
+    names = list(VALUES)
+    for settings in (names[:6], names[4:]):
+        for _ in range(3):
+            job = [*common, *(f"{name}={rng.choice(VALUES[name])}" for name in settings)]
+            assert compositions.config(MASTER, job) == to_config(compose("config", overrides=job))
+
+
+@pytest.mark.parametrize("wrong", ["seed=many", "train.epoch=3", "shots=[1]", "train.epochs=two", "task=none", "llm.id=???"])
+def test_what_is_wrong_with_a_value_is_told_of_every_job(loader: Loader, wrong: str) -> None:
+    compositions = Compositions(loader)  # type: ignore[arg-type]
+    compositions.config(MASTER, ["shots=1", "seed=1"])
+    told = []
+    for shots in (1, 2):
+        with pytest.raises((HydraException, ConfigError)) as caught:
+            compositions.config(MASTER, [f"shots={shots}", wrong])
+        told.append((caught.type, str(caught.value)))
+    assert told[0] == told[1]
+    assert compositions.config(MASTER, ["shots=2", "seed=2"]).seed == 2
 
 
 def test_what_nobody_composed_is_composed(loader: Loader) -> None:
@@ -66,7 +119,7 @@ def test_faults_are_told_with_their_jobs_and_the_same_once(loader: Loader) -> No
     assert len(lines) == 2
     assert lines[0].startswith("  job 0 (shots=-1 seed=0) and 2 more: shots=-1 is too small")
     assert lines[1].startswith("  job 3 (method.name=golf): method.name='golf' is not known (did you mean 'gold'?)")
-    assert len(loader.composed) == 5
+    assert len(loader.composed) == 2, "of all that differ in values one"
 
 
 COUNTED = """
@@ -83,12 +136,12 @@ runpy.run_path("run.py", run_name="__main__")
 """
 
 
-def test_a_real_sweep_composes_each_job_once(tmp_path: Path) -> None:
+def test_a_real_sweep_composes_what_differs_in_more_than_values(tmp_path: Path) -> None:
     settings = ["task=jcola,jnli", "method=gold", "seed=0,1,2", "plan=true", f"store={tmp_path}/store", f"hydra.sweep.dir={tmp_path}/hydra"]
     done = subprocess.run(
         [sys.executable, "-c", COUNTED, "-m", *settings], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "composed: 6 different: 6" in done.stdout
+    assert "composed: 2 different: 2" in done.stdout
     assert "plan: 6 experiment(s), 6 student(s) to train" in done.stdout
     assert not (tmp_path / "store").exists()

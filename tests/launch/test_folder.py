@@ -3,13 +3,15 @@
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from japagen.errors import StoreError
-from japagen.store import Store
+from japagen.config import Site
+from japagen.errors import ConfigError, StoreError
+from japagen.store import Store, read_json, write_json
 from launch.folder import DONE, LLM, RUNNING, STUDENT, UNFINISHED, WAITING, Planned, State, SweepFolder, Unit, folder_name, sweep_folders
 from launch.planning import pinned, plan_experiments
 from tests.conftest import ROOT, Compose
@@ -54,6 +56,36 @@ def test_no_text_is_taken_for_an_interpolation(composed: Compose, tmp_path_facto
     config.llm.chat_template_args = {"lists": [*texts, {"nested": texts}], "number": 1.5, "none": None}
     folder = SweepFolder.create(Store(tmp_path_factory.mktemp("store")), "text", [config], [], [])
     assert folder.config(0) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"warp": 9}, "the configuration has no setting 'warp'"),
+        ({"seed": "many"}, "seed is 'many'; it must be of type int"),
+        ({"train": {"epoch": 2}}, r"train has no setting 'epoch' \(did you mean 'epochs'\?\)"),
+        ({"task": {"labels": [{"name": "a", "score": "high"}]}}, r"task\.labels\.score is 'high'"),
+        ({"synthesis": {"temperatures": 1.0}}, r"synthesis\.temperatures is 1\.0; it must be of type list"),
+        ({"llm": None}, "llm is None"),
+        ({"shots": -1}, "shots=-1 is too small"),
+    ],
+)
+def test_what_is_no_configuration_of_this_version_is_refused(folder: SweepFolder, changes: dict[str, Any], told: str) -> None:
+    path = folder.root / "configs" / "00000.json"
+    write_json(path, read_json(path) | changes)
+    with pytest.raises(ConfigError, match=told):
+        folder.config(0)
+
+
+def test_a_setting_that_came_later_has_its_default(folder: SweepFolder) -> None:
+    path, written = folder.root / "configs" / "00000.json", folder.config(0)
+    content = read_json(path)
+    del content["judge"], content["train"]["robust_q"], content["site"]
+    content["train"]["warmup_ratio"] = 1
+    write_json(path, content)
+    read = folder.config(0)
+    assert (read.judge, read.train.robust_q, read.site, read.train.warmup_ratio) == (None, 0.0, Site(), 1.0)
+    assert read.task == written.task
 
 
 def test_plan_and_units_read_as_they_were_written(folder: SweepFolder) -> None:
