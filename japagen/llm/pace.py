@@ -1,11 +1,13 @@
 """How many requests are open at once: a gate whose width is fixed, or found by watching the throughput.
 
-Finding it: the width starts at 16 and is doubled, later raised by a quarter, as long as a window's completions per second
-beat the best window so far by 5%. Where two windows in a row don't, the width that gave the best one stays. A refusal
-(429, 503) halves it, at most once per second, and raising starts again, by quarters. A window is as many requests as the
-width (at least 32) and half a second; the requests that were open when the width changed belong to none, and a window in
-which the callers did not fill the width decides nothing. A width above the best costs little (the server queues), one below
-it costs throughput: so the search goes up in large steps and settles late.
+Finding it: the width starts at 16 and is doubled as long as a window's completions per second beat the best window so far
+by 5%. Where two windows in a row don't, the width that gave the best one stays. One window may mislead (other work on the
+machine, a stream whose requests change), so after a rest of 8 windows the next width is tried once more, against the mean of
+the rest, then after 16, and ever more seldom. A refusal (429, 503) halves the width, at most once per second, and from then
+on it is raised by quarters. A window is as many requests as the width (at least 32) and half a second; the requests that
+were open when the width changed belong to none, and a window in which the callers left more than a quarter of the width
+unused decides nothing. A width above the best costs little (the server queues), one below it costs throughput: so the
+search goes up in large steps, and where noise decides, it ends too wide rather than too narrow.
 """
 
 import asyncio
@@ -17,6 +19,10 @@ MOST = 512
 GAIN = 1.05
 MIN_WINDOW_REQUESTS = 32
 MIN_WINDOW_S = 0.5
+FILLED = 0.75
+"""Of the width, on average over a window's replies. Several replies that come at once leave it unfilled until the caller sees them."""
+FIRST_REST = 8
+"""Windows until a width is questioned for the first time."""
 
 
 class Pace:
@@ -30,8 +36,9 @@ class Pace:
         self._doubling = True
         self._best_rate, self._best_limit = 0.0, self.limit
         self._stale_windows = 0
+        self._rest, self._num_rested = FIRST_REST, 0
         self._shrunk_at = 0.0
-        self._begin_window()
+        self._begin_window(self.limit)
 
     async def __aenter__(self) -> None:
         """Waits for a place, in order of arrival."""
@@ -72,12 +79,14 @@ class Pace:
             return
         self._num_requests += 1
         self._num_completions += num_completions
-        self._num_full += self.num_open >= self.limit
+        self._sum_open += self.num_open
         elapsed_s = time.monotonic() - self._window_start
-        if self._num_requests >= max(self.limit, MIN_WINDOW_REQUESTS) and elapsed_s >= MIN_WINDOW_S:
-            if self._num_full * 2 > self._num_requests:
-                self._decide(self._num_completions / elapsed_s)
-            self._begin_window()
+        if self._num_requests < max(self.limit, MIN_WINDOW_REQUESTS) or elapsed_s < MIN_WINDOW_S:
+            return
+        before = self.limit
+        if self._sum_open >= FILLED * self.limit * self._num_requests:
+            self._decide(self._num_completions / elapsed_s)
+        self._begin_window(self.limit if self.limit != before else 0)
 
     def overloaded(self) -> None:
         """Counts a refusal for load."""
@@ -88,24 +97,29 @@ class Pace:
         self.limit = max(1, self.limit // 2)
         self._doubling = False
         self._best_rate, self._best_limit, self._stale_windows = 0.0, self.limit, 0
-        self._begin_window()
+        self._begin_window(self.limit)
 
-    def _begin_window(self) -> None:
-        self._to_skip = self.limit
-        self._num_requests = self._num_completions = self._num_full = 0
+    def _begin_window(self, to_skip: int) -> None:
+        self._to_skip = to_skip
+        self._num_requests = self._num_completions = self._sum_open = 0
         self._window_start = time.monotonic()
 
     def _decide(self, rate: float) -> None:
-        if self._stale_windows >= 2:  # settled
-            return
-        if rate > self._best_rate * GAIN:
+        """Takes a window's completions per second into account."""
+        if self._stale_windows == 2:  # at rest
+            self._num_rested += 1
+            self._best_rate += (rate - self._best_rate) / self._num_rested
+            if self._num_rested < self._rest or self.limit == MOST:
+                return
+            self._rest *= 2
+            self._stale_windows = 1
+        elif rate > self._best_rate * GAIN:
             self._best_rate, self._best_limit, self._stale_windows = rate, self.limit, 0
         else:
             self._stale_windows += 1
             if self._stale_windows == 2:
-                self.limit = self._best_limit
+                self.limit, self._num_rested = self._best_limit, 0
                 return
-            self._doubling = False
         step = self.limit if self._doubling else max(1, self.limit // 4)
         self.limit = min(MOST, self.limit + step)
         self._admit()

@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+from collections import Counter
 
 import pytest
 
@@ -20,30 +21,53 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-async def simulate(pace: Pace, clock: Clock, capacity: int, num_requests: int, refuse_above: int = 10_000) -> list[int]:
-    """Keeps the width filled; requests last max(1 s, open / capacity). The width after each request."""
-    widths, running, sent = [], [], 0
+async def simulate(
+    pace: Pace, clock: Clock, capacity: int, num_requests: int, refuse_above: int = 10_000, burst: int = 1, quick_until_s: float = 0.0
+) -> list[int]:
+    """Keeps the width filled; requests last max(1 s, open / capacity). The width after each request.
+
+    `burst` replies come at once, before the caller fills the width again. Until `quick_until_s` all is four times as quick.
+    """
+    widths: list[int] = []
+    running: list[tuple[float, int]] = []
+    sent = 0
     while len(widths) < num_requests:
         while pace.num_open < pace.limit:
             await pace.__aenter__()
             sent += 1
             # spread, as real replies are
-            heapq.heappush(running, (clock.now + max(1.0, pace.num_open / capacity) * (0.9 + 0.2 * (sent * 0.618 % 1)), sent))
-        clock.now = max(clock.now, heapq.heappop(running)[0])
-        if pace.num_open > refuse_above:
-            pace.overloaded()
-        else:
-            pace.completed(8)
-        await pace.__aexit__()
-        widths.append(pace.limit)
+            lasts_s = max(1.0, pace.num_open / capacity) * (0.9 + 0.2 * (sent * 0.618 % 1)) / (4 if clock.now < quick_until_s else 1)
+            heapq.heappush(running, (clock.now + lasts_s, sent))
+        for _ in range(min(burst, len(running))):
+            clock.now = max(clock.now, heapq.heappop(running)[0])
+            if pace.num_open > refuse_above:
+                pace.overloaded()
+            else:
+                pace.completed(8)
+            await pace.__aexit__()
+            widths.append(pace.limit)
     return widths
 
 
+@pytest.mark.parametrize("burst", [1, 8])
 @pytest.mark.parametrize("capacity", [4, 16, 50, 100, 300])
-def test_width_settles_near_what_the_server_takes(capacity: int, clock: Clock) -> None:
-    widths = asyncio.run(simulate(Pace(None), clock, capacity, 20_000))
-    assert widths[-1] == widths[-5000], "still changing"
-    assert max(START, 0.85 * capacity) <= widths[-1] <= max(2.5 * START, 2.1 * capacity)
+def test_width_settles_near_what_the_server_takes(capacity: int, burst: int, clock: Clock) -> None:
+    widths = asyncio.run(simulate(Pace(None), clock, capacity, 20_000, burst=burst))
+    usual = Counter(widths[-10_000:]).most_common(1)[0][0]
+    assert max(START, 0.85 * capacity) <= usual <= 4 * max(START, capacity)
+
+
+def test_a_width_at_rest_is_questioned_ever_more_seldom(clock: Clock) -> None:
+    widths = asyncio.run(simulate(Pace(None), clock, 100, 100_000))
+    changes = [number for number in range(1, len(widths)) if widths[number] != widths[number - 1]]
+    assert len(changes) <= 30
+    assert changes[-1] > 10_000, "never questioned again"
+
+
+def test_a_width_that_a_quick_beginning_held_back_grows_later(clock: Clock) -> None:
+    widths = asyncio.run(simulate(Pace(None), clock, 200, 20_000, quick_until_s=1.2))
+    assert max(widths[:500]) <= 4 * START, "the beginning did not mislead"
+    assert Counter(widths[-10_000:]).most_common(1)[0][0] >= 170
 
 
 def test_width_ends_at_the_cap(clock: Clock) -> None:
