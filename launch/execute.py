@@ -3,8 +3,10 @@
 A failure stays with the experiments that need what failed; all others are finished, and the table lists every one.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 from japagen.config import LLM as LLMSettings
@@ -77,11 +79,23 @@ def _check_common(configs: Sequence[Config]) -> None:
 
 def _run_here(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Experiment], store: Store, pruner: Pruner) -> None:
     """Unit by unit in this process: LLM units come first, and each stops its server before the next begins."""
+    meanwhile = load_training if any(one.has_student for one in experiments) else None
     for unit in units:
-        state = run_unit(folder, unit, [experiments[number] for number in unit.experiments], store)
+        state = run_unit(folder, unit, [experiments[number] for number in unit.experiments], store, meanwhile)
         if state.state == FAILED:
             say(f"{unit.name}: failed: {state.cause}")
         pruner.after(unit)
+
+
+def load_training() -> None:
+    """Imports what students need, which takes seconds: while a server starts they cost nothing.
+
+    What it sets for OpenMP it has read by then; a server that starts later gets the environment as it was.
+    """
+    before = os.environ.get("OMP_WAIT_POLICY")
+    import_module("japagen.training.student")
+    if before is None:
+        os.environ.pop("OMP_WAIT_POLICY", None)
 
 
 def _on_slurm(experiments: Sequence[Experiment], units: Sequence[Unit], store: Store, name: str) -> list[Outcome]:

@@ -8,7 +8,7 @@ import os
 import socket
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 from japagen.errors import ConfigError, JapagenError, MissingTextsError
@@ -56,12 +56,14 @@ class Report:
         return self.state
 
 
-def run_unit(folder: SweepFolder, unit: Unit, experiments: Sequence[Experiment], store: Store) -> State:
-    """Does the unit; its faults become its state, only an interruption goes on to the caller."""
+def run_unit(
+    folder: SweepFolder, unit: Unit, experiments: Sequence[Experiment], store: Store, meanwhile: Callable[[], None] | None = None
+) -> State:
+    """Does the unit; its faults become its state, only an interruption goes on to the caller. `meanwhile`: called while a server starts."""
     report = Report(folder, unit)
     try:
         if unit.kind == LLM:
-            faults = do_llm_work(unit, experiments, store, report)
+            faults = do_llm_work(unit, experiments, store, report, meanwhile)
             return report.end(FAILED if faults else DONE, "; ".join(dict.fromkeys(faults.values())), faults)
         train_and_score(experiments[0], store, folder.name)
         return report.end(DONE)
@@ -85,7 +87,9 @@ def check_plan(planned: Planned, experiment: Experiment) -> None:
         )
 
 
-def do_llm_work(unit: Unit, experiments: Sequence[Experiment], store: Store, report: Report) -> dict[str, str]:
+def do_llm_work(
+    unit: Unit, experiments: Sequence[Experiment], store: Store, report: Report, meanwhile: Callable[[], None] | None = None
+) -> dict[str, str]:
     """Has the LLM make what the experiments miss of the unit's stages, behind one server start; {rows key: cause} of what failed."""
 
     def missing_stages(experiment: Experiment) -> list[str]:
@@ -100,7 +104,7 @@ def do_llm_work(unit: Unit, experiments: Sequence[Experiment], store: Store, rep
     say(f"{llm.name}: {llm.base_url or 'starting vLLM'}, work for {len(missing)} data set(s) or sets of answers")
     try:
         location, revision = llm_location(first, stage)
-        with serve(llm, location, revision, store.root / "logs", first.config.device) as endpoint:
+        with serve(llm, location, revision, store.root / "logs", first.config.device, meanwhile) as endpoint:
             for experiment, stages in missing:
                 for stage in stages:
                     if experiment.rows_key not in faults and not is_complete(experiment, stage, store):

@@ -18,7 +18,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,10 +42,13 @@ DEAD_AFTER_S = 15.0
 
 
 @contextmanager
-def serve(llm: LLM, model_path: str, revision: str | None, log_dir: Path, device: str = "auto") -> Iterator[Endpoint]:
+def serve(
+    llm: LLM, model_path: str, revision: str | None, log_dir: Path, device: str = "auto", meanwhile: Callable[[], None] | None = None
+) -> Iterator[Endpoint]:
     """A server that answers under the model name `llm.id`: the one at `llm.base_url`, or vLLM, which ends with the context.
 
-    `model_path`, `revision`: what vLLM loads, a folder or a hub id and commit. `log_dir`: gets the log, one file a server.
+    `model_path`, `revision`: what vLLM loads, a folder or a hub id and commit. `log_dir`: gets the log, one file a server. `meanwhile` is
+    called while vLLM starts; what it takes of the environment the server doesn't see.
     ConfigError where this installation can't serve the LLM on `device`; ServerError where the server does not start.
     """
     if llm.base_url is not None:
@@ -53,7 +56,7 @@ def serve(llm: LLM, model_path: str, revision: str | None, log_dir: Path, device
         return
     server = _Server(llm, model_path, revision, log_dir, choose_device(llm, device))
     try:
-        yield server.start()
+        yield server.start(meanwhile)
     finally:
         server.stop()
 
@@ -77,11 +80,11 @@ class _Server:
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="vllm-watcher", daemon=True)
 
-    def start(self) -> Endpoint:
+    def start(self, meanwhile: Callable[[], None] | None = None) -> Endpoint:
         """The endpoint, once it answers; ServerError with the log's last lines where it doesn't."""
         for attempt in range(1, PORT_TRIES + 1):
             try:
-                self._launch()
+                self._launch(meanwhile if attempt == 1 else None)
                 break
             except _PortTaken:
                 if attempt == PORT_TRIES:
@@ -102,7 +105,7 @@ class _Server:
             self._watcher.join()
         self._end()
 
-    def _launch(self) -> None:
+    def _launch(self, meanwhile: Callable[[], None] | None = None) -> None:
         """Starts the keeper with vLLM and waits until it answers."""
         began = time.monotonic()
         arguments = command(self._llm, self._model_path, self._revision, self._device, self._port)
@@ -118,6 +121,8 @@ class _Server:
                 start_new_session=True,
             )
         logger.info("starting vLLM for llm=%s on %s; log: %s", self._llm.name, self._device, self._log)
+        if meanwhile is not None:
+            meanwhile()
         self._wait_until_ready(began)
 
     def _wait_until_ready(self, began: float) -> None:

@@ -113,6 +113,20 @@ def test_key_goes_by_environment_and_nowhere_else(stub: Stub, caplog: pytest.Log
     assert endpoint.api_key not in stub.log() + caplog.text + repr(endpoint)
 
 
+def test_what_is_done_while_it_starts_is_done_once_and_it_does_not_see_it(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def meanwhile() -> None:
+        seen.append(len(family()))
+        monkeypatch.setenv("MEANWHILE", "1")
+
+    with serve(stub_llm(stub), str(stub.folder), None, stub.folder / "logs", meanwhile=meanwhile):
+        pass
+    assert len(seen) == 1
+    assert seen[0] > 0, "the keeper was there already"
+    assert "MEANWHILE" not in stub.starts()[0]["environment"]
+
+
 def test_environment_is_quiet_offline_and_has_own_ports(stub: Stub) -> None:
     with start(stub), start(stub):
         pass
