@@ -30,7 +30,7 @@ class Rows(Protocol):
     def get(self, label: str, index: int, turn: int) -> RawRow | None: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """A text (or pair) that passed, and where in the stream it stands."""
 
@@ -68,6 +68,9 @@ class Selector:
         self._near = {label: NearDuplicates(threshold) for label in task.label_names} if threshold is not None else {}
         self._exemplar_texts = {normalise(text) for example in exemplars for text in example.texts}
         self._index, self._position = 0, 0
+        self._opening: RawRow | None = None
+        self._first: str | Reject = ""
+        """What became of `_opening`, the turn 0 judged last: a pair's serves every label."""
 
     def num_accepted(self, label: str) -> int:
         return self._num_accepted[label]
@@ -113,7 +116,9 @@ class Selector:
         opening = rows.get("" if self.task.is_pair else label, index, 0)
         if opening is None:
             return False
-        first = self.first_sentence(opening)
+        if opening is not self._opening:
+            self._opening, self._first = opening, self.first_sentence(opening)
+        first = self._first
         if not self.task.is_pair:
             self._settle(label, index, opening.text, first if isinstance(first, Reject) else (first,))
             return True
@@ -141,6 +146,8 @@ class Selector:
     def _settle(self, label: str, index: int, raw: str, judged: tuple[str, ...] | Reject) -> None:
         if not isinstance(judged, Reject):
             texts = tuple(normalise(text) for text in judged)
+            if texts == judged:
+                judged = texts  # kept twice, so one object
             repeated = self._repeats(label, texts)
             if repeated is None:
                 if self.task.is_pair:

@@ -13,7 +13,7 @@ import heapq
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -31,6 +31,8 @@ LEAST_ACCEPTANCE = 0.02
 """A label accepted less often than this after LEAST_BUDGET replies stops at once."""
 REFRESH_S = 1.0
 """How often rows of other writers are taken in, and others looked at that hold what we could ask for."""
+SHOW_S = 0.1
+"""How often progress is told."""
 
 
 class Selection(Protocol):
@@ -87,6 +89,9 @@ class Generator:
         self._put_off: list[tuple[list[int], int]] = []
         """(heap it came from, index) of what others have claimed."""
         self._firsts: dict[int, str] = {}
+        """First sentences by index, as long as a second turn may still be asked for."""
+        self._num_forgotten = dict.fromkeys(self._frontier, 0)
+        """Indices below these are judged, and their rows no longer in memory."""
         self.counts: Counter[str] = Counter()
         self._num_open = 0
         """Requests sent and not yet taken from the queue."""
@@ -99,6 +104,7 @@ class Generator:
         if self.claims is not None:
             tasks.add(asyncio.create_task(self._look_at_others(self.claims)))
         self._take_firsts(list(self.rows))
+        shown = time.monotonic()
         try:
             while not self._is_done():
                 num_known = len(self.rows)
@@ -112,7 +118,9 @@ class Generator:
                         continue  # as we claimed a block: others had written it by then
                     self.rows.write_held()  # those we wait for may wait for these
                 await self._collect()
-                self.show(self.progress())
+                if time.monotonic() - shown >= SHOW_S:
+                    shown = time.monotonic()
+                    self.show(self.progress())
             while self._num_open:  # paid for already: kept for a larger num_per_label
                 await self._collect()
             self.rows.write_held()
@@ -120,7 +128,7 @@ class Generator:
             for task in tasks:
                 task.cancel()
             self.rows.close()
-        self.show(self.progress())
+            self.show(self.progress())
 
     def progress(self) -> Progress:
         """Counts so far; `new` is what this run made."""
@@ -153,22 +161,27 @@ class Generator:
         while not self._queue.empty():
             arrived.append(self._queue.get_nowait())
         fault = None
+        replies: list[tuple[Ask, Reply]] = []
+        looks: list[frozenset[str]] = []
         for item in arrived:
             if isinstance(item, BaseException):
                 fault = item
             elif isinstance(item, frozenset):
-                self._follow_others(item)
+                looks.append(item)
             else:
-                self._take(*item)
+                replies.append(item)
+        self._take(replies)
+        for gone in looks:
+            self._follow_others(gone)
         if fault is not None:
             raise fault
 
-    def _take(self, ask: Ask, reply: Reply) -> None:
-        self._num_open -= 1
-        rows = rows_of(ask, reply)
+    def _take(self, replies: Sequence[tuple[Ask, Reply]]) -> None:
+        self._num_open -= len(replies)
+        rows = [row for ask, reply in replies for row in rows_of(ask, reply)]
         self.rows.append(rows)
         self.counts["rows"] += len(rows)
-        self.counts["tokens"] += reply.completion_tokens
+        self.counts["tokens"] += sum(reply.completion_tokens for _, reply in replies)
         self._take_firsts(rows)
 
     def _follow_others(self, gone: frozenset[str]) -> None:
@@ -189,15 +202,28 @@ class Generator:
                 continue
             self._firsts[row.index] = text
             for label in self.labels:
-                if self.rows.get(label, row.index, 1) is None:
+                if not self.rows.has((label, row.index, 1)):
                     heapq.heappush(self._ready[label], row.index)
 
     def _is_done(self) -> bool:
         self.selection.advance(self.rows)
+        self._forget_judged()
         for label in self.labels:
             if not self.selection.is_full(label):
                 self._check_budget(label)
         return all(self.selection.is_full(label) for label in self.labels)
+
+    def _forget_judged(self) -> None:
+        judged = {label: self.selection.next_index(label) for label in self.labels}
+        turn = int(self.stream.task.is_pair)
+        if turn:
+            judged[""] = min(judged.values())
+        for label, past in judged.items():
+            for index in range(self._num_forgotten[label], past):
+                self.rows.forget((label, index, turn if label else 0))
+                if not label:
+                    self._firsts.pop(index, None)
+            self._num_forgotten[label] = past
 
     def _check_budget(self, label: str) -> None:
         judged, accepted = self.selection.num_judged(label), self.selection.num_accepted(label)
@@ -239,7 +265,7 @@ class Generator:
         ready = self._ready[label]
         while ready and ready[0] < target:
             index = heapq.heappop(ready)
-            if self._is_ours("", ready, index, lambda index: self.rows.get(label, index, 1) is None):
+            if self._is_ours("", ready, index, lambda index: not self.rows.has((label, index, 1))):
                 return self.stream.second_ask(label, index, self._firsts[index])
         return None
 
@@ -248,7 +274,7 @@ class Generator:
         n, openings = self.stream.texts_per_request, self._openings[label]
 
         def is_missing(first: int) -> bool:
-            return any(self.rows.get(label, first + j, 0) is None for j in range(n))
+            return any(not self.rows.has((label, first + j, 0)) for j in range(n))
 
         while openings[0] < target:
             first = heapq.heappop(openings)
@@ -292,5 +318,6 @@ def rows_of(ask: Ask, reply: Reply) -> list[Row]:
     for j, ((label, index, turn), one) in enumerate(zip(ask.places, texts, strict=True)):
         tokens = (reply.prompt_tokens, reply.completion_tokens) if j == 0 else (0, 0)
         seed = ask.seed if ask.verbalized else ask.seed + j
-        rows.append(Row(index, label, turn, one.text, one.finish_reason, *tokens, seed, ask.attributes | one.attributes, reply.error))
+        attributes = ask.attributes | one.attributes if one.attributes else ask.attributes
+        rows.append(Row(index, label, turn, one.text, one.finish_reason, *tokens, seed, attributes, reply.error))
     return rows

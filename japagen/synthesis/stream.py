@@ -14,9 +14,11 @@ import random
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
+from operator import attrgetter
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from japagen.errors import StoreError
@@ -31,8 +33,12 @@ SYNC_S = 5.0
 Place = tuple[str, int, int]
 """(label, index, turn); the label is '' for turn 0 of a pair."""
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+_FEW_VALUES = ("label", "finish_reason")
+"""Fields of which a million rows hold a handful of strings."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One reply, raw. A request's token counts stand on the first of its rows."""
 
@@ -142,7 +148,11 @@ class Stream:
         return messages(self.task, self.prompting, chosen, self._shown(chosen, index), first, firsts, phrases, _position(drawn))
 
     def _label(self, name: str) -> Label:
-        return next(one for one in self.task.labels if one.name == name)
+        return self._labels[name]
+
+    @cached_property
+    def _labels(self) -> dict[str, Label]:
+        return {one.name: one for one in self.task.labels}
 
     def _drawn(self, label: str, request: int) -> dict[str, str]:
         """Attribute -> the value that a request shows."""
@@ -175,7 +185,8 @@ class Stream:
     def _shuffled(self, examples: Sequence[Example], label: str, index: int) -> list[Example]:
         """The same exemplars for every request, in an order of its own."""
         shuffled = list(examples)
-        random.Random(f"{self.key}/{label}/{index}").shuffle(shuffled)
+        if len(shuffled) > 1:  # a generator takes longer to make than all else of a request
+            random.Random(f"{self.key}/{label}/{index}").shuffle(shuffled)
         return shuffled
 
     def _seed(self, label: str, turn: int, index: int) -> int:
@@ -207,7 +218,12 @@ class StreamRows:
     def __init__(self, folder: Path, row_type: Any = Row) -> None:
         """`row_type`: dataclass with a hashable `place` and a `finish_reason`; other stages keep their rows in this form too."""
         self.folder, self._row_type = folder, row_type
+        self._names = tuple(field.name for field in fields(row_type))
+        self._values = attrgetter(*self._names)
         self._rows: dict[Any, Any] = {}
+        self._forgotten: dict[tuple[str, int], bytearray] = {}
+        """(label, turn) -> for each index whether its row stands on the disk and no longer in memory."""
+        self._num_forgotten = 0
         self._held: list[Row] = []
         self._file: int | None = None
         self._synced, self._is_synced = time.monotonic(), True
@@ -215,7 +231,8 @@ class StreamRows:
         """Names of the files that we write."""
         self._others: dict[str, RowsFile] = {}
         self.is_disputed = False
-        """Whether a row came that we had otherwise: another file's may be the first in file order, as only a fresh reading tells."""
+        """Whether a row came that we had otherwise, or have forgotten: another file's may be the first in file order, as only a fresh
+        reading tells."""
         for path in sorted(folder.glob("rows-*.jsonl")):
             for row in self._read_on(path):
                 self._rows.setdefault(row.place, row)
@@ -226,20 +243,44 @@ class StreamRows:
         fresh = []
         for path in sorted(self.folder.glob("rows-*.jsonl")):
             for row in self._read_on(path) if path.name not in self._own else ():
-                if self._rows.setdefault(row.place, row) is row:
+                if not self.has(row.place):
+                    self._rows[row.place] = row
                     fresh.append(row)
                 else:
-                    self.is_disputed |= self._rows[row.place] != row
+                    self.is_disputed |= self._rows.get(row.place) != row
         return fresh
 
     def _read_on(self, path: Path) -> Iterator[Row]:
         return self._others.setdefault(path.name, RowsFile(path, self._row_type)).read_on()
 
     def __len__(self) -> int:
-        return len(self._rows)
+        """All rows, the forgotten ones too."""
+        return len(self._rows) + self._num_forgotten
 
     def __iter__(self) -> Iterator[Row]:
+        """Those in memory."""
         return iter(self._rows.values())
+
+    def has(self, place: Any) -> bool:
+        """Whether the row stands, be it forgotten."""
+        if place in self._rows:
+            return True
+        if not self._forgotten:
+            return False
+        label, index, turn = place
+        marks = self._forgotten.get((label, turn), b"")
+        return index < len(marks) and marks[index] == 1
+
+    def forget(self, place: Place) -> None:
+        """Drops a stream's row from memory, all but that it stands: nobody will read it again, and long streams would fill the memory."""
+        if self._rows.pop(place, None) is None:
+            return
+        label, index, turn = place
+        marks = self._forgotten.setdefault((label, turn), bytearray())
+        if index >= len(marks):
+            marks.extend(bytes(index + 1 - len(marks)))
+        marks[index] = 1
+        self._num_forgotten += 1
 
     def get(self, label: str, index: int, turn: int) -> Row | None:
         return self._rows.get((label, index, turn))
@@ -249,17 +290,19 @@ class StreamRows:
         return self._rows.get(place)
 
     def append(self, rows: Iterable[Any]) -> None:
-        """Takes a request's rows into memory and, in one write, onto the disk; rows that stand already are left.
+        """Takes rows of whole requests into memory and, in one write, onto the disk; rows that stand already are left.
 
         Rows of failed requests wait in memory for the next reply that succeeds: a server that answers nothing but errors
         leaves none behind, and the same command asks it again.
         """
-        fresh = [row for row in rows if row.place not in self._rows]
-        self._held += fresh
-        if any(row.finish_reason != "error" for row in fresh):
+        fresh: dict[Any, Any] = {}
+        for row in rows:
+            if not self.has(place := row.place):
+                fresh.setdefault(place, row)
+        self._held += fresh.values()
+        if any(row.finish_reason != "error" for row in fresh.values()):
             self.write_held()
-        for row in fresh:
-            self._rows[row.place] = row
+        self._rows |= fresh
 
     def write_held(self) -> None:
         """Writes failed rows that still wait: others wait for them, or what the stream was filled for counts on them."""
@@ -268,7 +311,7 @@ class StreamRows:
             self._held = []
 
     def _write(self, rows: Sequence[Row]) -> None:
-        lines = "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows).encode()
+        lines = "".join(_encode(dict(zip(self._names, self._values(row), strict=True))) + "\n" for row in rows).encode()
         with explain_os_errors(self.folder):
             written = os.write(self._open(), lines)
             if written != len(lines):  # the disk filled up in the middle: this file ends torn, so it is left
@@ -321,7 +364,11 @@ class RowsFile:
                 self.num_bytes += len(line)
                 self.num_lines += 1
                 try:
-                    yield self.row_type(**json.loads(line))
+                    values = json.loads(line)
+                    for name in _FEW_VALUES:
+                        if name in values:
+                            values[name] = intern(values[name])
+                    yield self.row_type(**values)
                 except (ValueError, TypeError) as error:
                     raise StoreError(
                         f"{self.path}:{self.num_lines}: not a row of a stream ({error}); remove the line, it will be asked for again"

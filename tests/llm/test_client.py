@@ -1,6 +1,7 @@
 """The client against a server that fails in every way that servers do."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
@@ -55,6 +56,17 @@ def test_reply_holds_the_texts_in_order_and_the_tokens_are_counted() -> None:
             assert server.most_open == client.limit == 8
 
     run(body())
+
+
+def test_garbage_is_collected_as_before_once_the_client_is_closed() -> None:
+    before = gc.get_threshold()
+
+    async def body() -> None:
+        async with Client(Endpoint("http://127.0.0.1:1/v1"), "m"):
+            assert gc.get_threshold() == (client_module.COLLECT_AFTER, *before[1:])
+
+    run(body())
+    assert gc.get_threshold() == before
 
 
 def test_every_sampling_value_goes_to_vllm() -> None:

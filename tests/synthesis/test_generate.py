@@ -63,6 +63,19 @@ def fill(config: Config, folder: Path, client: Any, num: int, factor: float = 5.
     return selector
 
 
+@pytest.mark.parametrize("task", ["jcola", "jnli"])
+def test_judged_rows_leave_the_memory(composed: Compose, tmp_path: Path, task: str) -> None:
+    config = composed(f"task={task}")
+    num_kept = []
+    for num in (100, 400):
+        rows, selector = StreamRows(tmp_path), Selector(config.task, config.curate, num)
+        client: Any = StubClient(reject_share=0.2)
+        asyncio.run(Generator(make_stream(config), rows, selector, config.llm.sampling, num, 5.0).run(client))
+        assert len(rows) == len(StreamRows(tmp_path))
+        num_kept.append(len(list(rows)))
+    assert max(num_kept) < 30 < len(rows), "what was open when its label became full, at most"
+
+
 def cut(config: Config, folder: Path, num: int) -> Selector:
     """What a data set is cut from: a fresh judge over the stored rows."""
     selector = Selector(config.task, config.curate, num)

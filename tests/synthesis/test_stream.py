@@ -184,3 +184,38 @@ def test_failed_rows_reach_the_disk_with_the_next_success_only(tmp_path: Path) -
     rows.append([row(1)])
     rows.close()
     assert [one.index for one in StreamRows(tmp_path)] == [0, 1]
+
+
+def test_a_forgotten_row_stands_and_is_not_written_again(tmp_path: Path) -> None:
+    rows = StreamRows(tmp_path)
+    rows.append([row(0), row(3), row(3, label="contradiction")])
+    for place in (row(3).place, row(3).place, row(7).place):
+        rows.forget(place)
+    assert rows.find(row(3).place) is None
+    assert [rows.has(row(index).place) for index in (0, 2, 3, 4, 7)] == [True, False, True, False, False]
+    assert rows.has(row(3, label="contradiction").place)
+    assert (len(rows), len(list(rows))) == (3, 2)
+    rows.append([row(3, text="猫が走る。"), row(4)])
+    rows.close()
+    assert list(StreamRows(tmp_path)) == [row(0), row(3), row(3, label="contradiction"), row(4)]
+
+
+def test_a_forgotten_row_that_another_wrote_too_calls_for_a_fresh_reading(tmp_path: Path) -> None:
+    one, other = StreamRows(tmp_path), StreamRows(tmp_path)
+    one.append([row(0)])
+    one.forget(row(0).place)
+    other.append([row(0, text="猫が走る。")])
+    assert one.refresh() == []
+    assert one.is_disputed
+    one.close()
+    other.close()
+
+
+def test_rows_that_come_together_are_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    real_write = os.write
+    monkeypatch.setattr("os.write", lambda file, data: written.append(data) or real_write(file, data))
+    rows = StreamRows(tmp_path)
+    rows.append(row(index) for index in (0, 1, 1, 2))
+    rows.close()
+    assert [data.count(b"\n") for data in written] == [3]
