@@ -83,6 +83,8 @@ _CHINESE = re.compile(
 )
 """Words of Chinese grammar, or two traditional forms: hardly ever in a Japanese text without kana."""
 _LONG_WITHOUT_KANA = 40
+_ENDLESS = 100_000
+"""Characters from which a reply is too long whatever it holds: to take a million list markers off takes seconds."""
 
 
 def normalise(text: str) -> str:
@@ -99,6 +101,8 @@ def clean_reply(task: Task, text: str, finish_reason: str) -> str | Reject:
     if finish_reason == "unlisted":
         return Reject("not listed")
     stripped = text.strip()
+    if len(stripped) > _ENDLESS:
+        return Reject("too long")
     if not any(character.isalnum() for character in stripped):
         return Reject("empty")
     if _REFUSAL.search(stripped):

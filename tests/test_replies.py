@@ -52,6 +52,7 @@ def test_texts_are_kept_without_their_wrappers(composed: Compose, reply: str, te
         ("一個男人正在公園裡跑步並且帶著他的狗", "wrong language"),
         ("犬。", "too short"),
         ("犬" * 30 + "が走る" * 10, "too long"),
+        ("1." * 500_000, "too long"),
     ],
 )
 def test_rejects_name_their_reason(composed: Compose, reply: str, reason: str) -> None:
