@@ -10,6 +10,8 @@ from pathlib import Path
 from types import FrameType
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come to us, and we word them
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing is begun yet, so Ctrl-C has nothing to say
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -47,13 +49,15 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Runs and words errors: one message for a fault of the user's, a traceback for one of ours."""
     signal.signal(signal.SIGTERM, _stop)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # a closed terminal; under nohup it stays ignored
         signal.signal(signal.SIGHUP, _stop)
     if "--debug" in sys.argv:  # Hydra has no such flag
         sys.argv.remove("--debug")
         os.environ["JAPAGEN_DEBUG"] = "1"
-    register_schema()
     try:
+        register_schema()
         run()
     except KeyboardInterrupt:
         print("stopped; what was made is in the store, and the same command goes on from there", file=sys.stderr)

@@ -190,6 +190,8 @@ def _ensure_model(experiment: Experiment, store: Store, lock: Lock, on_metrics: 
         rows = training_rows(experiment, store, say)
         say(f"{experiment.task.name}: training {experiment.config.model.name} on {len(rows.train)} rows, validating on {len(rows.valid)}")
         store.publish("model", key, lambda out: _train(experiment, store, rows, out, on_metrics), experiment.identities["model"], lock)
+    else:
+        store.check("model", key)
     store.remove_work(key)
 
 

@@ -163,7 +163,8 @@ def training_rows(experiment: Experiment, store: Store, say: Say = print) -> Dat
     config, task = experiment.config, experiment.task
     found = Dataset((), (), {}, ())
     if "dataset" in experiment.keys:
-        folder = build_dataset(experiment, store, say)
+        build_dataset(experiment, store, say)
+        folder = store.check("dataset", experiment.keys["dataset"])
         train, valid = (read_examples(task, folder / f"{name}.parquet") for name in ("train", "valid"))
         found = Dataset(train, valid, store.meta("dataset", experiment.keys["dataset"])["rejects"], ())
     if not experiment.learns_gold:

@@ -6,6 +6,7 @@ the student learns from, `japagen.rows` gives.
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from japagen.asking import asked_ids, auto_attributes, questions, read_answers, stream_of, write_attributes
@@ -115,7 +116,14 @@ def llm_seconds(experiment: Experiment, store: Store) -> float:
 
 def generation_seconds(folder: Path) -> float:
     """The same for one stage's folder."""
+    return sum(one["seconds"] for one in sessions(folder))
+
+
+def sessions(folder: Path) -> list[dict[str, float]]:
+    """What the runs over a stage's folder made; a line that a full disk or a power cut tore counts for nothing."""
     path = folder / SESSIONS
-    if not path.is_file():
-        return 0.0
-    return sum(json.loads(line)["seconds"] for line in path.read_text(encoding="utf-8").splitlines())
+    found: list[dict[str, float]] = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return found

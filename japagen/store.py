@@ -9,6 +9,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -26,7 +27,7 @@ from typing import Any
 
 import psutil
 
-from japagen.errors import StoreError
+from japagen.errors import JapagenError, StoreError
 
 STAGES = {
     "stream": "streams",
@@ -82,6 +83,18 @@ class Store:
         """The artifact's meta.json; StoreError when it can't be read."""
         return read_json(self.path(stage, key) / "meta.json")
 
+    def changed(self, stage: str, key: str) -> list[str]:
+        """Names of the artifact's files that are missing or aren't what was published."""
+        folder, checksums = self.path(stage, key), self.meta(stage, key).get("checksums", {})
+        return [name for name, wanted in checksums.items() if not (folder / name).is_file() or file_checksum(folder / name) != wanted]
+
+    def check(self, stage: str, key: str) -> Path:
+        """The artifact's folder, its files compared with the checksums in meta.json; StoreError, naming those that differ."""
+        folder = self.path(stage, key)
+        if changed := self.changed(stage, key):
+            raise StoreError(f"{folder}: {', '.join(changed)} changed or gone since it was made; remove the folder to have it made again")
+        return folder
+
     def publish(self, stage: str, key: str, build: Callable[[Path], dict[str, Any]], identity: dict[str, Any], lock: "Lock") -> Path:
         """Runs `build(folder)` in a temporary sibling and publishes it with what it returned as meta.json."""
         final = self.path(stage, key)
@@ -91,7 +104,7 @@ class Store:
         try:
             with explain_os_errors(final):
                 meta = build(temporary)
-                checksums = {path.name: file_checksum(path) for path in sorted(temporary.iterdir()) if path.is_file()}
+                checksums = {path.name: _synced_checksum(path) for path in sorted(temporary.iterdir()) if path.is_file()}
                 write_json(temporary / "meta.json", artifact_meta(stage, key, identity) | {"checksums": checksums} | meta)
                 lock.check()
                 _replace(temporary, final)
@@ -378,10 +391,23 @@ def explain_os_errors(path: Path) -> Iterator[None]:
     }
     try:
         yield
-    except OSError as error:
-        if error.errno not in causes:
+    except JapagenError:
+        raise
+    except Exception as error:
+        if (number := _system_error(error)) not in causes:
             raise
-        raise StoreError(f"{path}: {causes[error.errno]}, then run the same command again; what was made stays") from error
+        raise StoreError(f"{path}: {causes[number]}, then run the same command again; what was made stays") from error
+
+
+def _system_error(error: BaseException | None) -> int | None:
+    """The system's number for a failed write: torch raises an error of its own on top of it, safetensors and tokenizers put it in words."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return error.errno
+        if named := re.search(r"\(os error (\d+)\)", str(error)):
+            return int(named[1])
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def read_json(path: Path) -> Any:
@@ -430,6 +456,13 @@ def commit() -> str | None:
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _synced_checksum(path: Path) -> str:
+    """`file_checksum`, once the file is on the disk: a power cut must not leave a complete meta.json beside empty files."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return file_checksum(path)
 
 
 def file_checksum(path: Path) -> str:

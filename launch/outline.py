@@ -3,15 +3,13 @@
 Rates are those that this store's own runs measured with the same LLM or encoder; where there are none, it says so.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from japagen.config import LLM as LLMConfig
 from japagen.experiment import Experiment
 from japagen.results import read_result
-from japagen.stages import SESSIONS
+from japagen.stages import sessions
 from japagen.store import Store, read_json
 from japagen.synthesis.answers import Answer
 from japagen.synthesis.stream import Row, StreamRows
@@ -111,19 +109,15 @@ def _num_there(store: Store, stage: str, key: str) -> int:
 
 def _measured_rates(store: Store) -> dict[str, Rates]:
     """LLM's id -> what its runs showed, of those that wrote streams of this store."""
-    sessions: dict[str, list[dict[str, float]]] = {}
+    known: dict[str, list[dict[str, float]]] = {}
     for path in sorted((store.root / "streams").glob("*/meta.json")):
-        sessions.setdefault(read_json(path)["identity"]["llm"]["id"], []).extend(_lines(path.parent / SESSIONS))
+        known.setdefault(read_json(path)["identity"]["llm"]["id"], []).extend(sessions(path.parent))
     found = {}
-    for llm_id, lines in sessions.items():
+    for llm_id, lines in known.items():
         seconds, rows, tokens = (sum(line[name] for line in lines) for name in ("seconds", "rows", "completion_tokens"))
         if seconds and rows:
             found[llm_id] = Rates(rows / seconds, tokens / rows)
     return found
-
-
-def _lines(path: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
 
 
 def _print_students(experiments: Sequence[Experiment], store: Store) -> None:

@@ -69,13 +69,6 @@ def _write(artifact: Artifact, out: Path) -> None:
     write_json(out / PROVENANCE, without_paths(provenance))
 
 
-def changed_files(artifact: Artifact) -> list[str]:
-    """Files that are missing or aren't what was published."""
-    checksums: dict[str, str] = artifact.meta().get("checksums", {})
-    paths = {name: artifact.folder / name for name in checksums}
-    return [name for name, path in paths.items() if not path.is_file() or file_checksum(path) != checksums[name]]
-
-
 def _copy(artifact: Artifact, name: str, checksum: str, out: Path) -> None:
     source = artifact.folder / name
     try:

@@ -4,7 +4,6 @@ In: a store's folder. Out: its artifacts by key with what each was made from, th
 work and leftovers. Nothing is changed, no rows and no parquet files are read, and what isn't the store's own is passed over.
 """
 
-import json
 import os
 import re
 import stat
@@ -174,13 +173,10 @@ def extent_of(path: Path) -> Extent:
 
 def session_costs(folder: Path) -> tuple[int, int, float]:
     """(rows, completion tokens, seconds) that an LLM stage's sessions.jsonl counts; runs that were killed aren't in it."""
-    from japagen.stages import SESSIONS
+    from japagen.stages import sessions
 
-    try:
-        lines = [json.loads(line) for line in (folder / SESSIONS).read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError):
-        return 0, 0, 0.0
-    return sum(one["rows"] for one in lines), sum(one["completion_tokens"] for one in lines), sum(one["seconds"] for one in lines)
+    lines = sessions(folder)
+    return int(sum(one["rows"] for one in lines)), int(sum(one["completion_tokens"] for one in lines)), sum(one["seconds"] for one in lines)
 
 
 def _read_item(folder_name: str, folder: Path) -> Item | None:

@@ -4,7 +4,6 @@ Few replies give a range: from the highest to the lowest acceptance that fits th
 of texts and come on top. Speed was measured with few requests open, and a run keeps many open, so hours are 'at most'.
 """
 
-import json
 import math
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from rich.table import Table
 from japagen.config import Config
 from japagen.curation.select import Selector
 from japagen.experiment import Experiment
-from japagen.stages import SESSIONS
+from japagen.stages import sessions
 from japagen.store import Store
 from japagen.synthesis.generate import LEAST_BUDGET
 from japagen.synthesis.stream import StreamRows
@@ -94,10 +93,9 @@ def measure(experiment: Experiment, store: Store, rows: StreamRows, selector: Se
 
 
 def _rows_per_s(store: Store, key: str) -> float:
-    path = store.path("stream", key) / SESSIONS
-    sessions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
-    seconds = sum(session["seconds"] for session in sessions if session["rows"])
-    return sum(session["rows"] for session in sessions) / seconds if seconds else 0.0
+    found = [one for one in sessions(store.path("stream", key)) if one["rows"]]
+    seconds = sum(one["seconds"] for one in found)
+    return sum(one["rows"] for one in found) / seconds if seconds else 0.0
 
 
 def project(measured: Measured, num_per_label: int, acceptance: dict[str, float]) -> Projection:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from japagen.commands.artifacts import Artifact
-from japagen.commands.exported import changed_files
 from japagen.config import Config
 from japagen.errors import JapagenError, StoreError
 from japagen.experiment import LLM_STAGES, Experiment, Say
@@ -107,7 +106,7 @@ def _link(source: Path, target: Path) -> None:
 def _files(artifact: Artifact) -> Check:
     """The artifact's files against the checksums of its meta.json, and its key against its identity."""
     meta = artifact.meta()
-    changed = changed_files(artifact)
+    changed = artifact.store.changed(artifact.stage, artifact.key)
     if changed:
         return Check(f"files of {artifact.name}", DIFFERS, f"changed or missing: {', '.join(changed)}")
     if stage_key(artifact.stage, meta["identity"]) != artifact.key:

@@ -6,6 +6,7 @@ once a newer checkpoint lies there, so a kill at any moment leaves a pair that f
 another run are not even looked at. Nothing in them needs pickle beyond torch's own `weights_only` types.
 """
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,8 +29,20 @@ _STEPS_PER_REPORT = 10
 def write(state: dict[str, Any], path: Path) -> None:
     """torch.save through a temporary sibling: whoever reads `path` sees the old file or the new one, whole."""
     partial = path.with_name(f"{path.name}.partial")
-    torch.save(state, partial)
+    with partial.open("wb") as file:  # given a path, torch doesn't say why it couldn't write
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
     partial.replace(path)
+
+
+def is_readable(path: Path) -> bool:
+    """Whether `write` wrote the file, whole; its tensors aren't looked at."""
+    try:
+        torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception:  # torch has many for a file that isn't there, or isn't whole
+        return False
+    return True
 
 
 class WholeFiles(TorchCheckpointIO):

@@ -30,7 +30,7 @@ from japagen.training.ensemble import Ensemble
 from japagen.training.losses import to_targets, to_weights
 from japagen.training.prediction import predict
 from japagen.training.pretrained import choose_device, load, quiet, to_task_scale
-from japagen.training.progress import OnMetrics, Progress, Selection, WholeFiles
+from japagen.training.progress import OnMetrics, Progress, Selection, WholeFiles, is_readable
 
 __all__ = ["Fit", "predict", "train_student"]
 
@@ -178,9 +178,11 @@ def _trainer(encoder: Encoder, device: str, schedule: Schedule, is_validated: bo
 
 def _fit(trainer: pl.Trainer, module: Classifier, data: Rows, selection: Selection) -> None:
     """Trains, from the run's checkpoint where there is one. Lightning ends an interrupted process with codes that don't say so."""
-    checkpoint = selection.checkpoint if selection.checkpoint.is_file() else None
+    checkpoint = selection.checkpoint if is_readable(selection.checkpoint) else None
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        if trainer.received_sigterm:  # after the last batch Lightning doesn't look any more
+            raise SIGTERMException
     except torch.OutOfMemoryError as error:
         said = str(error).split(". ")[0]
         raise TrainingError(f"the GPU's memory is too small: {said}; lower train.batch_size or model.max_length") from error

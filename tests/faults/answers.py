@@ -1,0 +1,128 @@
+"""What a server may answer, case by case: a stream filled through the fault, and what came of it.
+
+The client, the generator and the stream's files are the program's own; the server is a process (`tests.faults.server`).
+"""
+
+import asyncio
+import shutil
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from japagen.commands.compose import compose_config
+from japagen.errors import JapagenError
+from japagen.experiment import Experiment
+from japagen.llm.client import Client
+from japagen.llm.endpoint import Endpoint
+from japagen.methods import plan_experiment
+from japagen.selection import make_selector
+from japagen.stages import fill
+from japagen.store import Store
+from japagen.synthesis.stream import StreamRows
+from tests.faults.program import read_kept
+from tests.faults.server import MODEL, Running
+
+NUM_PER_LABEL = 60
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way of failing."""
+
+    name: str
+    plan: dict[str, Any]
+    """A `tests.faults.server.Plan`."""
+    same: bool = True
+    """Whether the same texts are chosen as without the fault; else as many, since some of the rows can't be had."""
+    message: str = ""
+    """Where the run can't go on: what its error says."""
+
+
+CASES = [
+    Case("20% answer 500", {"fault": "500", "share": 0.2}),
+    Case("20% answer 429 with Retry-After", {"fault": "429", "share": 0.2, "retry_after_s": 0.2}),
+    Case("20% answer 429 without Retry-After", {"fault": "429", "share": 0.2}),
+    Case("20% of connections are reset", {"fault": "reset", "share": 0.2}),
+    Case("20% send half a body", {"fault": "half", "share": 0.2}),
+    Case("20% send invalid JSON", {"fault": "json", "share": 0.2}),
+    Case("20% send too few choices", {"fault": "choices", "share": 0.2}),
+    Case("20% send empty texts", {"fault": "empty", "share": 0.2}, same=False),
+    Case("outage", {"outage_at": 10, "outage_s": 2.0}),
+    Case("slow: 0.5 s a request", {"latency_s": 0.5}),
+    Case("5% of rows are refused for good (400)", {"fault": "400", "share": 0.05, "stubborn": True}, same=False),
+    Case("5% of rows always send invalid JSON", {"fault": "json", "share": 0.05, "stubborn": True}, same=False),
+    Case("every row is refused (400)", {"fault": "400", "share": 1.0}, message=r"\d+ rows one after the other, all alike: status 400"),
+    Case("every answer is empty", {"fault": "empty", "share": 1.0}, message=r"only 0 of 2\d\d replies were accepted \(rejected: empty"),
+]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a case."""
+
+    rows: int
+    """Requests' rows that the server sent whole and unspoilt."""
+    rows_lost: int
+    """Of these, those that are in no file."""
+    rows_twice: int
+    requests: int
+    repeated: int
+    """Requests sent again although the row had come whole and unspoilt."""
+    failed_rows: int
+    """Rows that stand as failed for good, with the server's words."""
+    is_full: bool
+    is_same: bool
+    """Whether the chosen texts are those of an undisturbed run."""
+    message: str
+    counts: dict[str, int] = field(default_factory=dict)
+    """What became of the requests."""
+
+
+def experiment_of(base_url: str, store: Path, task: str = "jcola") -> Experiment:
+    """The experiment whose stream is filled."""
+    settings = [f"task={task}", f"llm.base_url={base_url}", f"llm.id={MODEL}", f"num_per_label={NUM_PER_LABEL}", f"store={store}"]
+    return plan_experiment(compose_config([*settings, "synthesis.texts_per_request=2", "logger=none"]))
+
+
+def fill_stream(server: Running, store: Path, plan: dict[str, Any], task: str = "jcola") -> str:
+    """Fills the stream while the server behaves as planned; '' or the error's text."""
+    server.plan(**plan)
+    experiment = experiment_of(server.base_url, store, task)
+
+    async def run() -> None:
+        async with Client(Endpoint(server.base_url, is_vllm=False, patience_s=60.0), MODEL, 8) as client:
+            await fill(experiment, "stream", Store(store), client, lambda progress: None)
+
+    try:
+        asyncio.run(run())
+    except JapagenError as error:
+        return str(error)
+    return ""
+
+
+def chosen(server: Running, store: Path, task: str = "jcola") -> list[tuple[str, tuple[str, ...]]]:
+    """The texts that the stored rows give."""
+    experiment = experiment_of(server.base_url, store, task)
+    selector = make_selector(experiment)
+    selector.advance(StreamRows(Store(store).path("stream", experiment.keys["stream"])))
+    return [(one.label, one.texts) for one in selector.accepted]
+
+
+def try_case(case: Case, server: Running, folder: Path, task: str = "jcola") -> Outcome:
+    """Fills one store through the fault, and one undisturbed where that isn't there yet."""
+    undisturbed, store = folder / f"undisturbed-{task}", folder / "faulty"
+    if not undisturbed.exists():
+        assert fill_stream(server, undisturbed, {}, task) == ""
+    shutil.rmtree(store, ignore_errors=True)
+    message = fill_stream(server, store, case.plan, task)
+    requests, kept = server.requests(), read_kept(store)
+    texts = chosen(server, store, task)
+    good = Counter((seed, n) for seed, n, end in requests if end == "ok")
+    sent = {seed + j for seed, n in good for j in range(n)}
+    full = 2 * NUM_PER_LABEL
+    return Outcome(
+        len(sent), len(sent - kept.seeds), kept.num_twice, len(requests), sum(good.values()) - len(good),
+        sum(row["finish_reason"] == "error" and bool(row["error"]) for row in kept.rows.values()),
+        len(texts) == full, texts == chosen(server, undisturbed, task), message, dict(Counter(end for _, _, end in requests)),
+    )  # fmt: skip
