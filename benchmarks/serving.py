@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--open", type=int, default=64, help="requests open in the parts serving and pairs")
     parser.add_argument("--widths", type=int, nargs="+", default=[32, 64, 128], help="fixed numbers of open requests")
-    parser.add_argument("--width-rows", type=int, default=2000, help="replies of each stream of the part width")
+    parser.add_argument("--width-rows", type=int, default=1500, help="replies of each stream of the part width")
     parser.add_argument("--width-rounds", type=int, default=1)
     parser.add_argument("--texts-per-request", type=int, default=1)
     parser.add_argument("--parts", nargs="+", choices=("serving", "width", "pairs"), default=["serving", "width", "pairs"])
