@@ -21,6 +21,7 @@ settings.register_profile("japagen", deadline=None, max_examples=60)  # machines
 settings.load_profile("japagen")
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a script: programs under test would be deaf to Ctrl-C too
     signal.signal(signal.SIGINT, signal.default_int_handler)
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it for its processes: what is printed would be cut to a terminal's width
 Compose = Callable[..., Config]
 
 
