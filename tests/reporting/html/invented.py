@@ -4,7 +4,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,7 @@ def write_stream(store: Store, key: str, task: Task, exemplar: str = EXEMPLAR, d
     write_json(folder / "meta.json", {"identity": {"exemplars": {task.label_names[0]: [[exemplar] * len(task.fields)]}}})
     attributes = {"場面": "公園", "persona": "秘密の人物"} if drawn is None else drawn
     rows = [Row(index, label, task.num_turns - 1, "文", "stop", 1, 1, 0, attributes) for label in task.label_names for index in range(40)]
-    text = "".join(json.dumps(vars(row), ensure_ascii=False) + "\n" for row in rows)
+    text = "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
     (folder / "rows-0000-aa.jsonl").write_text(text, encoding="utf-8")
 
 
