@@ -1,4 +1,5 @@
-"""`japagen show`: what an artifact of the store is: for a data set its quality, for all others what made them and what came of it.
+"""`japagen show`: what an artifact of the store is: for a data set its quality, for all others what made them and what came of it;
+for a stream and for answers also each row that the server refused for good, with its words.
 
 A data set's quality is measured once for what it is compared with (gold rows, and a gold-trained student where the store has one) and
 kept in the store. Data sets know their task; settings given here (task=…, data=…) come before what they know.
@@ -19,7 +20,9 @@ from japagen.commands.stored import add_store_option, open_store
 from japagen.config import Config, Data
 from japagen.curation.stored_task import RUNNING, read_task
 from japagen.errors import ConfigError, DataError
+from japagen.experiment import LLM_STAGES
 from japagen.quality.report import make_quality, read_quality
+from japagen.reporting.failedrows import read_failed
 from japagen.tasks import Task
 
 
@@ -43,6 +46,10 @@ def main(arguments: list[str]) -> int:
         print_kept(artifact.folder, console)
     else:
         describe(artifact, console)
+    if artifact.stage in LLM_STAGES:
+        failed = read_failed(artifact.store, artifact.stage, artifact.key)
+        for row in failed.rows:
+            console.print(f"  {row.place}: {row.words}", markup=False, soft_wrap=True)
     return 0
 
 

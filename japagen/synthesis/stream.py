@@ -34,6 +34,8 @@ Place = tuple[str, int, int]
 """(label, index, turn); the label is '' for turn 0 of a pair."""
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
+_FAILED = _encode({"finish_reason": "error"}).strip("{}").encode()
+"""Stands in failed rows' lines only: within a text quotes are escaped."""
 _FEW_VALUES = ("label", "finish_reason")
 """Fields of which a million rows hold a handful of strings."""
 
@@ -378,6 +380,15 @@ class RowsFile:
 def read_rows(path: Path) -> Iterator[Row]:
     """All whole rows of a file."""
     return RowsFile(path).read_on()
+
+
+def has_failed_rows(folder: Path) -> bool:
+    """Whether a row of a stream, or of answers, may have failed for good; told without parsing any."""
+    for path in sorted(folder.glob("rows-*.jsonl")):
+        with path.open("rb") as file:
+            if any(_FAILED in line for line in file):
+                return True
+    return False
 
 
 def open_rows(store: Store, stream: Stream) -> StreamRows:

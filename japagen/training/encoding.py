@@ -12,6 +12,9 @@ from japagen.training.words import split_words
 _CHUNK = 1000
 """Texts tokenised together: lets a fast tokenizer use all cores, and bounds what its answer takes in memory."""
 
+_MOST_KEPT = 300_000
+"""Texts whose tokens stay in memory for the next student, about half a kilobyte each; the oldest go first."""
+
 _SPLITTER = "word_splitter"
 """Key in tokenizer_config.json: what splits the texts into words, as `model.word_splitter` names it."""
 
@@ -31,6 +34,22 @@ class Encoded:
     def lengths(self) -> list[int]:
         """Tokens of each row."""
         return [len(row["input_ids"]) for row in self.rows]
+
+
+_kept: dict[tuple[str, int, tuple[tuple[str, ...], ...]], Encoded] = {}
+
+
+def encode_once(source: str, tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]], max_length: int) -> Encoded:
+    """`encode`, or what it gave in this process for the same texts: a sweep's seeds train and are scored on the same ones.
+
+    source: says which tokenizer it is, such as its name and revision.
+    """
+    key = (source, max_length, tuple(texts))
+    encoded = _kept.pop(key, None) or encode(tokenizer, texts, max_length)
+    _kept[key] = encoded
+    while len(_kept) > 1 and sum(len(one.rows) for one in _kept.values()) > _MOST_KEPT:
+        del _kept[next(iter(_kept))]
+    return encoded
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]], max_length: int) -> Encoded:

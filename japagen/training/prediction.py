@@ -1,5 +1,6 @@
 """What a trained student says of texts."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from japagen.errors import TrainingError
 from japagen.training.batches import by_length
 from japagen.training.classifier import probabilities
-from japagen.training.encoding import encode, padding_of
+from japagen.training.encoding import encode, encode_once, padding_of
 from japagen.training.pretrained import choose_device, quiet
 
 
@@ -31,13 +32,15 @@ class Student:
         self.num_truncated = 0
         """Texts that were longer, of all predicted so far."""
 
-    def predict(self, texts: Sequence[tuple[str, ...]], batch_size: int = 64) -> np.ndarray:
+    def predict(self, texts: Sequence[tuple[str, ...]], batch_size: int = 64, source: str | None = None) -> np.ndarray:
         """Probabilities (N, C) float32 in the labels' order, or values (N, 1) float32 for regression, in the texts' order.
 
-        Values are clipped to the range of the task's levels. Raises TrainingError where a GPU's memory is too small.
+        Values are clipped to the range of the task's levels. source: see `encode_once`; without one no tokens are kept.
+        Raises TrainingError where a GPU's memory is too small.
         """
         with quiet(), torch.inference_mode():
-            encoded = encode(self._tokenizer, texts, self.max_length)
+            asked = self._tokenizer, texts, self.max_length
+            encoded = encode(*asked) if source is None else encode_once(source, *asked)
             self.num_truncated += encoded.truncated
             padding, batches = padding_of(self._tokenizer), by_length(encoded.lengths, batch_size)
             try:
@@ -88,8 +91,20 @@ def predict(
     max_length: int | None = None,
     trust_remote_code: bool = False,
 ) -> np.ndarray:
-    """`Student.predict` of a student that is needed once; what is raised: see there and `load_student`."""
-    return load_student(folder, device, max_length, trust_remote_code).predict(texts, batch_size)
+    """`Student.predict` of a student that is needed once; what is raised: see there and `load_student`.
+
+    Students of one encoder that are asked for the same texts in one process share their tokens.
+    """
+    return load_student(folder, device, max_length, trust_remote_code).predict(texts, batch_size, _digest(folder))
+
+
+def _digest(folder: Path) -> str:
+    """Of all in a student's folder that may shape its tokens: what seeds differ in is left out."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        if path.suffix not in (".safetensors", ".md") and path.name != "meta.json":
+            digest.update(f"{path.name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _check_classifier(folder: Path, model: PreTrainedModel, missing: Sequence[str]) -> None:

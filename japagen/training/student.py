@@ -25,7 +25,7 @@ from japagen.errors import TrainingError
 from japagen.tasks import Example, Task, example_to_json
 from japagen.training.batches import Schedule, fixed, validated
 from japagen.training.classifier import Classifier, Part, Rows
-from japagen.training.encoding import Encoded, encode, padding_of
+from japagen.training.encoding import Encoded, encode_once, padding_of
 from japagen.training.ensemble import Ensemble
 from japagen.training.losses import to_targets, to_weights
 from japagen.training.prediction import predict
@@ -92,7 +92,8 @@ def train_student(
     with quiet():
         set_seed(seed)
         model, tokenizer = load(task, encoder, encoder_path, revision)
-        encoded, encoded_valid = (encode(tokenizer, [row.texts for row in part], encoder.max_length) for part in (rows, valid))
+        source = repr((encoder_path, revision, encoder.trust_remote_code, encoder.word_splitter))
+        encoded, encoded_valid = (encode_once(source, tokenizer, [row.texts for row in part], encoder.max_length) for part in (rows, valid))
         schedule = _schedule(train, encoded, bool(valid), seed)
         ensemble = _ensemble(task, train, targets, weights)
         module = Classifier(model, task, train, schedule.num_steps, seed, valid, ensemble)

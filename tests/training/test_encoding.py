@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from japagen.training.encoding import Row, encode, padding_of
+from japagen.training import encoding
+from japagen.training.encoding import Row, encode, encode_once, padding_of
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +40,25 @@ def test_padding_gives_what_the_tokenizer_itself_gives(tokenizer: PreTrainedToke
 
 def test_no_texts_are_no_rows(tokenizer: PreTrainedTokenizerBase) -> None:
     assert encode(tokenizer, [], 12).rows == []
+
+
+def test_the_same_texts_are_tokenised_once(tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "_kept", {})
+    texts = [("あいう",), ("か" * 30,)]
+    first = encode_once("a", tokenizer, texts, 12)
+    assert encode_once("a", tokenizer, list(texts), 12) is first
+    assert encode_once("b", tokenizer, texts, 12) is not first
+    assert encode_once("a", tokenizer, texts, 20).lengths == [5, 20]
+    assert encode_once("a", tokenizer, texts[::-1], 12).lengths == first.lengths[::-1]
+
+
+def test_the_oldest_tokens_leave_the_memory(tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "_kept", {})
+    monkeypatch.setattr(encoding, "_MOST_KEPT", 5)
+    parts = [[(character,)] * 2 for character in "あいう"]
+    first, second, third = (encode_once("a", tokenizer, part, 12) for part in parts)
+    assert encode_once("a", tokenizer, parts[1], 12) is second
+    assert encode_once("a", tokenizer, parts[2], 12) is third
+    assert encode_once("a", tokenizer, parts[0], 12) is not first
+    many = encode_once("a", tokenizer, [("え",)] * 9, 12)
+    assert encode_once("a", tokenizer, [("え",)] * 9, 12) is many

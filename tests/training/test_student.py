@@ -16,7 +16,7 @@ from japagen.config import Encoder, Train
 from japagen.errors import TrainingError
 from japagen.evaluation import decide
 from japagen.tasks import Example, Task
-from japagen.training import classifier, student
+from japagen.training import classifier, encoding, student
 from japagen.training.ensemble import Ensemble
 from japagen.training.student import Fit, choose_precision, predict, train_student
 
@@ -80,6 +80,24 @@ def test_the_same_seed_gives_the_same_student_and_another_seed_another(
     first, second, third = ((tmp_path / name / "model.safetensors").read_bytes() for name in "abc")
     assert first == second
     assert first != third
+
+
+def test_another_seed_is_trained_and_scored_without_tokenising_again(
+    fit: Any, keyword_task: Task, keyword_rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    tokenise = encoding._tokenise
+    monkeypatch.setattr(encoding, "_tokenise", lambda tokenizer, texts, *more: seen.append(len(texts)) or tokenise(tokenizer, texts, *more))
+    scored = [row.texts for row in keyword_rows[200:230]]
+
+    def train_and_score(seed: int) -> np.ndarray:
+        fit(keyword_task, keyword_rows[100:163], keyword_rows[163:180], name=f"seed-{seed}", seed=seed)
+        return predict(tmp_path / f"seed-{seed}", scored, "cpu")
+
+    first = train_and_score(0)
+    assert sum(seen) == 63 + 17 + 30
+    assert not np.array_equal(train_and_score(1), first)
+    assert sum(seen) == 63 + 17 + 30
 
 
 def test_the_best_validations_weights_are_kept_and_patience_ends_training(

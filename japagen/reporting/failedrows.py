@@ -1,0 +1,107 @@
+"""Rows that a server refused for good: what the end of a run says of them, read from the store, so that it always says the same.
+
+In: a stage's folder of rows. Out: the failed ones with the server's words, and lines for people. Such a row stops nothing: a stream gets
+other rows in its place, and a question counts as unanswered.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from japagen.experiment import Experiment
+from japagen.store import Store
+from japagen.synthesis.answers import Answer
+from japagen.synthesis.stream import Row, StreamRows, has_failed_rows
+
+MOST_PLACES = 5
+"""Places named of those that failed alike."""
+MOST_CAUSES = 3
+"""Kinds of failure told of one stage."""
+MOST_CHARS = 200
+"""Of the server's words, in a summary."""
+
+NO_WORDS = "the server ended it with finish_reason=error and gave no reason"
+
+
+@dataclass(frozen=True)
+class FailedRow:
+    """One row, or answer."""
+
+    place: str
+    """'entailment/17'; a pair's first sentence: 'first sentence 17'; a question about a text: 'text 17'."""
+    words: str
+    """The server's, on one line."""
+
+
+@dataclass(frozen=True)
+class FailedRows:
+    """Those of one stream or set of answers, in the order of their places."""
+
+    stage: str
+    key: str
+    rows: tuple[FailedRow, ...]
+    num_rows: int
+    """All that stand there."""
+
+
+def read_failed(store: Store, stage: str, key: str) -> FailedRows:
+    """Where none failed the files are searched only, a million rows in half a second; num_rows is 0 then."""
+    folder = store.path(stage, key)
+    if not has_failed_rows(folder):
+        return FailedRows(stage, key, (), 0)
+    rows = StreamRows(folder, Row if stage == "stream" else Answer)
+    failed = (FailedRow(_place(row), _one_line(row.error) or NO_WORDS) for row in rows if row.finish_reason == "error")
+    return FailedRows(stage, key, tuple(sorted(failed, key=lambda row: _numbers_filled(row.place))), len(rows))
+
+
+def all_failed(experiments: Sequence[Experiment], store: Store) -> list[tuple[FailedRows, Experiment]]:
+    """What failed of all that an LLM made for the experiments, each stage once, with the first experiment that it is for."""
+    stages: dict[tuple[str, str], Experiment] = {}
+    for experiment in experiments:
+        for stage in experiment.llm_stages:
+            stages.setdefault((stage, experiment.keys[stage]), experiment)
+    found = [(read_failed(store, stage, key), experiment) for (stage, key), experiment in stages.items()]
+    return [(failed, experiment) for failed, experiment in found if failed.rows]
+
+
+def failed_lines(found: Sequence[tuple[FailedRows, Experiment]], store: Store) -> list[str]:
+    """How many, the first places with the server's words, and where to see all."""
+    total = sum(len(failed.rows) for failed, _ in found)
+    lines = [f"{total} row(s) failed for good, and the rest went on without them:"]
+    for failed, experiment in found:
+        config, is_stream = experiment.config, failed.stage == "stream"
+        what = f"{experiment.task.name} {config.shots}-shot {config.prompt.name}, {failed.stage} by {experiment.llm_of(failed.stage).name}"
+        then = "others are written in their place" if is_stream else "they count as unanswered"
+        lines.append(f"  {what}: {len(failed.rows)} of {failed.num_rows} rows; {then}")
+        lines += [f"    {line}" for line in _causes(failed.rows)]
+        lines.append(f"    all of them: japagen show {store.path(failed.stage, failed.key)}")
+    return lines
+
+
+def _causes(rows: Iterable[FailedRow]) -> list[str]:
+    """A line for each kind of words, told apart by all but their numbers: the first places, and the first one's words."""
+    alike: dict[str, list[FailedRow]] = {}
+    for row in rows:
+        alike.setdefault(re.sub(r"\d+", "#", row.words), []).append(row)
+    lines = []
+    for same in list(alike.values())[:MOST_CAUSES]:
+        places = ", ".join(row.place for row in same[:MOST_PLACES]) + ", …" * (len(same) > MOST_PLACES)
+        words = same[0].words
+        lines.append(f"{places}: {words[:MOST_CHARS]}{'…' * (len(words) > MOST_CHARS)}")
+    return lines + ["…"] * (len(alike) > MOST_CAUSES)
+
+
+def _place(row: Row | Answer) -> str:
+    if isinstance(row, Answer):
+        return f"text {row.id}" if row.id.isdigit() else row.id
+    return f"{row.label}/{row.index}" if row.label else f"first sentence {row.index}"
+
+
+def _one_line(words: str) -> str:
+    """Nothing that a terminal obeys is left: the words are a server's."""
+    return " ".join("".join(character if character.isprintable() else " " for character in words).split())
+
+
+def _numbers_filled(place: str) -> str:
+    """Sorts as its numbers do."""
+    return re.sub(r"\d+", lambda number: number[0].zfill(12), place)
