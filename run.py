@@ -59,6 +59,10 @@ def main() -> None:
     try:
         register_schema()
         run()
+        from launch.exitcode import exit_code
+
+        if code := exit_code():
+            sys.exit(code)
     except KeyboardInterrupt:
         print("stopped; what was made is in the store, and the same command goes on from there", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

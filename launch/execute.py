@@ -15,6 +15,7 @@ from japagen.errors import ConfigError
 from japagen.experiment import Experiment
 from japagen.methods import Planner
 from japagen.reporting.comparisons import Comparison, compare_settings, write_comparisons
+from japagen.reporting.failedrows import all_failed, failed_lines
 from japagen.reporting.report import Report, Run
 from japagen.reporting.sweep import write_sweep_results
 from japagen.reporting.table import Failure, print_results
@@ -22,6 +23,7 @@ from japagen.results import Result, find_result, settings_key
 from japagen.store import Store, explain_os_errors
 from japagen.tracking import log_found, run_name
 from japagen.tracking.login import is_agents_run
+from launch.exitcode import ROWS_FAILED, note_failed_rows
 from launch.folder import FAILED, LLM, STUDENT, State, SweepFolder, Unit, folder_name, unused_name
 from launch.keeping import Pruner
 from launch.outline import print_plan
@@ -120,7 +122,19 @@ def finish(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Exp
         files.append(_write_page(folder, experiments, outcomes, comparisons, store))
     for line in [*_places(outcomes, store), *(f"results: {path}" for path in files)]:
         say(line)
+    tell_failed_rows(experiments, store, is_done=not failures(outcomes))
     return outcomes
+
+
+def tell_failed_rows(experiments: Sequence[Experiment], store: Store, is_done: bool) -> None:
+    """Lists what servers refused for good. `is_done`: the exit code says so too, but not to a W&B agent, whom a few that aren't 0 stop."""
+    if not (found := all_failed(experiments, store)):
+        return
+    for line in failed_lines(found, store):
+        say(line)
+    if is_done and not is_agents_run():
+        note_failed_rows()
+        say(f"exit code {ROWS_FAILED}: all is done but for these rows")
 
 
 def _write_page(

@@ -249,13 +249,14 @@ def test_answers_are_described_and_named_beside_a_data_set_of_labelled_texts(sho
     write_json(folder / "meta.json", artifact_meta("answers", key, identity))
     rows = [
         {"id": "train/0", "logprobs": [-1.0, -2.0], "num_tokens": [3, 3], "prompt_tokens": 70},
-        {"id": "train/1", "finish_reason": "error"},
+        {"id": "17", "finish_reason": "error", "error": 'status 400: {"error":\n[bold]too long'},
     ]
     (folder / "rows-0000-aa.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     dataset = store_dataset(store, jnli, pairs(2, jnli.task), stream=None, answers={"answers": key})
     out = show(key[:8])[1]
     for part in (f"answers {key}", "some/llm at r5", "rows:", "failed:", "prompt 70, reply 0", f"data set {dataset}"):
         assert part in out, part
+    assert out.endswith('  text 17: status 400: {"error": [bold]too long\n'), "each that was refused for good, with the server's words"
     assert f"{key}, by some/llm at r5, prompt base" in show(dataset)[1]
 
 
