@@ -36,7 +36,7 @@ from japagen.config import Curate
 from japagen.curation.contamination import EvaluationTexts
 from japagen.curation.dataset import dataset_card, make_dataset, selected_examples, write_dataset
 from japagen.curation.select import Selector
-from japagen.synthesis.stream import Row, StreamRows
+from japagen.synthesis.rowsfile import Row, StreamRows
 from japagen.tasks import Task
 
 MOST_ROUNDS_ROWS = 100_000

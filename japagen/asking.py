@@ -24,7 +24,8 @@ from japagen.questions import (
 from japagen.selection import selected
 from japagen.store import Store, explain_os_errors
 from japagen.synthesis.answers import Answer
-from japagen.synthesis.stream import Stream, StreamRows
+from japagen.synthesis.rowsfile import StreamRows
+from japagen.synthesis.stream import Stream
 from japagen.tasks import Attribute, Example, Task
 
 CALIBRATION = "content-free"

@@ -5,7 +5,7 @@ from japagen.curation.select import Selector
 from japagen.errors import MissingTextsError
 from japagen.experiment import Experiment
 from japagen.store import Store
-from japagen.synthesis.stream import StreamRows
+from japagen.synthesis.rowsfile import StreamRows
 from japagen.tasks import Example
 
 

@@ -19,7 +19,8 @@ from japagen.store import Store, explain_os_errors
 from japagen.synthesis.answers import Answer, answer_all
 from japagen.synthesis.claims import Claims
 from japagen.synthesis.generate import Generator, Progress
-from japagen.synthesis.stream import StreamRows, open_folder, open_rows
+from japagen.synthesis.rowsfile import StreamRows, open_folder
+from japagen.synthesis.stream import open_rows
 
 SESSIONS = "sessions.jsonl"
 """In a stream's or answers' folder: one line for each run over it, with its seconds, rows and tokens."""

@@ -12,7 +12,7 @@ from japagen.results import read_result
 from japagen.stages import sessions
 from japagen.store import Store, read_json
 from japagen.synthesis.answers import Answer
-from japagen.synthesis.stream import Row, StreamRows
+from japagen.synthesis.rowsfile import Row, StreamRows
 from launch.folder import LLM, STUDENT, Unit
 from launch.offline import ENCODER, describe, needed
 from launch.planning import Group, stages_of

@@ -14,7 +14,7 @@ from japagen.results import Result, read_result
 from japagen.stages import generation_seconds
 from japagen.store import STAGES
 from japagen.synthesis.answers import Answer
-from japagen.synthesis.stream import Row, StreamRows
+from japagen.synthesis.rowsfile import Row, StreamRows
 
 BEGINNING = 8
 """Digits of a key shown where it is one of several."""

@@ -37,7 +37,8 @@ from japagen.stages import fill, is_complete, note_session
 from japagen.store import Store
 from japagen.synthesis.claims import Claims
 from japagen.synthesis.generate import Generator, Progress
-from japagen.synthesis.stream import Row, Stream, StreamRows, open_rows
+from japagen.synthesis.rowsfile import Row, StreamRows
+from japagen.synthesis.stream import Stream, open_rows
 
 FIRST_SENTENCE = "(the first sentence, as the LLM wrote it)"
 _ROLES = {"system": "bold magenta", "user": "bold cyan", "assistant": "bold green"}

@@ -20,7 +20,7 @@ from japagen.methods import plan_experiment
 from japagen.questions import Question, read_answer
 from japagen.store import Store
 from japagen.synthesis.answers import Answer, answer_all
-from japagen.synthesis.stream import StreamRows, open_folder
+from japagen.synthesis.rowsfile import StreamRows, open_folder
 
 
 def preview_answers(config: Config, num: int, console: Console) -> None:

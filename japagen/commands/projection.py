@@ -17,7 +17,7 @@ from japagen.experiment import Experiment
 from japagen.stages import sessions
 from japagen.store import Store
 from japagen.synthesis.generate import LEAST_BUDGET
-from japagen.synthesis.stream import StreamRows
+from japagen.synthesis.rowsfile import StreamRows
 
 PAPER_NUM = 25_000
 """Texts per label in JapaGen's experiments."""

@@ -20,7 +20,8 @@ from japagen.methods import Planner
 from japagen.results import Result, make_result, read_result
 from japagen.rows import build_dataset
 from japagen.store import STAGES, Store
-from japagen.synthesis.stream import Row, Stream, StreamRows
+from japagen.synthesis.rowsfile import Row, StreamRows
+from japagen.synthesis.stream import Stream
 from launch.folder import sweep_folders
 
 SAME, CLOSE, DIFFERS, UNCHECKED = "same", "close", "differs", "not checked"

@@ -1,6 +1,6 @@
 """How many requests are open at once: a gate whose width is fixed, or found by watching the throughput.
 
-Finding it: the width starts at 16 and is doubled as long as a window's completions per second beat the best window so far
+Finding it: the width starts at 64 and is doubled as long as a window's completions per second beat the best window so far
 by 5%. Where two windows in a row don't, the width that gave the best one stays. One window may mislead (other work on the
 machine, a stream whose requests change), so after a rest of 8 windows the next width is tried once more, against the mean of
 the rest, then after 16, and ever more seldom. A refusal (429, 503) halves the width, at most once per second, and from then
@@ -14,7 +14,7 @@ import asyncio
 import time
 from collections import deque
 
-START = 16
+START = 64
 MOST = 512
 GAIN = 1.05
 MIN_WINDOW_REQUESTS = 32

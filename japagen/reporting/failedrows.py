@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from japagen.experiment import Experiment
 from japagen.store import Store
 from japagen.synthesis.answers import Answer
-from japagen.synthesis.stream import Row, StreamRows, has_failed_rows
+from japagen.synthesis.rowsfile import Row, StreamRows, has_failed_rows
 
 MOST_PLACES = 5
 """Places named of those that failed alike."""

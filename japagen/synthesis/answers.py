@@ -18,7 +18,7 @@ from japagen.llm.client import COUNT, MAX_NEXT_TOKENS, NEXT, SCORE, TOKENS, Clie
 from japagen.prompts import Message
 from japagen.questions import Question
 from japagen.synthesis.generate import Progress
-from japagen.synthesis.stream import StreamRows
+from japagen.synthesis.rowsfile import StreamRows
 
 GREEDY = Sampling(temperature=0.0)
 

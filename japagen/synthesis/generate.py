@@ -22,7 +22,8 @@ from japagen.errors import GenerationError
 from japagen.llm.client import Client, Reply, Request
 from japagen.replies import Reject
 from japagen.synthesis.claims import Claims
-from japagen.synthesis.stream import Ask, Row, Stream, StreamRows
+from japagen.synthesis.rowsfile import Row, StreamRows
+from japagen.synthesis.stream import Ask, Stream
 from japagen.synthesis.verbalized import Listed, list_pattern, read_list
 
 LEAST_BUDGET = 200

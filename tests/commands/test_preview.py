@@ -18,7 +18,7 @@ from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
 from japagen.stages import fill, is_complete, llm_seconds
 from japagen.store import Store
-from japagen.synthesis.stream import StreamRows
+from japagen.synthesis.rowsfile import StreamRows
 from japagen.synthesis.verbalized import list_pattern, list_phrase
 from tests.commands.conftest import Messages, StubLLM, some_text
 

@@ -15,7 +15,8 @@ from japagen.quality.report import make_quality
 from japagen.quality.students import find_gold_student
 from japagen.rows import build_dataset
 from japagen.store import Store, write_json
-from japagen.synthesis.stream import Row, open_rows
+from japagen.synthesis.rowsfile import Row
+from japagen.synthesis.stream import open_rows
 from japagen.tasks import Task
 from japagen.training.student import train_student
 from tests.conftest import Compose

@@ -12,7 +12,7 @@ from japagen.prompts import Message, Prompting
 from japagen.questions import Question, channel_question, label_question, likelihood_question, written_question
 from japagen.synthesis.answers import Answer, answer_all
 from japagen.synthesis.generate import Progress
-from japagen.synthesis.stream import StreamRows
+from japagen.synthesis.rowsfile import StreamRows
 from japagen.tasks import Example
 from tests.conftest import load_task
 from tests.synthesis.stub_llm_answers import AnsweringClient

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from japagen import store as store_module
-from japagen.store import Store
-from japagen.synthesis.claims import MOST_ROWS, Blocks, Claims
+from japagen.store import HeldError, Store
+from japagen.synthesis.claims import MOST_ROWS, Blocks, Claims, remove_void
 from japagen.synthesis.stream import Stream
 from tests.conftest import Compose
 from tests.synthesis.test_generate import make_stream
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -120,6 +121,39 @@ def test_who_was_taken_for_dead_goes_on_under_a_new_name(tmp_path: Path, stream:
         assert other.take("", 0), "whose end takes nothing from others"
         with Claims(Store(tmp_path), stream) as third:
             assert not third.take("", 0)
+
+
+def test_what_the_dead_claimed_is_taken_away_once_nobody_writes(tmp_path: Path, stream: Stream) -> None:
+    store = Store(tmp_path)
+    with Claims(store, stream) as dead, Claims(store, stream) as other:
+        assert dead.take("", 0)
+        assert other.take("", 8)
+        die(dead)
+        with pytest.raises(HeldError):
+            remove_void(store, stream.key)
+        die(other)
+        assert remove_void(store, stream.key)
+        assert not list(other.folder.iterdir())
+        assert other.take("", 16), "who was taken for dead and lives goes on"
+    with Claims(store, stream) as third:
+        assert third.take("", 0)
+
+
+def test_who_begins_waits_for_one_who_takes_away(tmp_path: Path, stream: Stream) -> None:
+    store = Store(tmp_path)
+    claims, is_in = Claims(store, stream), threading.Event()
+
+    def write() -> None:
+        with claims:
+            is_in.set()
+
+    with store.lock("stream", stream.key):
+        thread = threading.Thread(target=write)
+        thread.start()
+        assert eventually(lambda: bool(store.locks(f"{stream.key}-")))
+        assert not is_in.is_set()
+    thread.join()
+    assert is_in.is_set()
 
 
 def test_who_was_taken_for_dead_may_find_out_as_it_claims(tmp_path: Path, stream: Stream) -> None:

@@ -18,7 +18,8 @@ from japagen.errors import GenerationError, ServerError
 from japagen.llm.client import Completion, Reply, Request
 from japagen.prompts import Prompting
 from japagen.synthesis.generate import Generator, rows_of
-from japagen.synthesis.stream import Row, Stream, StreamRows
+from japagen.synthesis.rowsfile import Row, StreamRows
+from japagen.synthesis.stream import Stream
 from japagen.synthesis.verbalized import list_pattern, list_phrase
 from tests.conftest import Compose
 

@@ -30,7 +30,7 @@ from japagen.store import Store
 from japagen.synthesis import generate
 from japagen.synthesis.claims import Claims
 from japagen.synthesis.generate import Generator
-from japagen.synthesis.stream import Place, StreamRows, read_rows
+from japagen.synthesis.rowsfile import Place, StreamRows, read_rows
 from tests.commands.conftest import Messages, StubLLM, serving, some_text
 from tests.conftest import Compose
 from tests.synthesis.test_claims import die

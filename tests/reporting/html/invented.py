@@ -15,7 +15,7 @@ from japagen.reporting.outcome import Failure
 from japagen.reporting.report import Report, Run, Sweep
 from japagen.results import Result
 from japagen.store import Store, write_json
-from japagen.synthesis.stream import Row
+from japagen.synthesis.rowsfile import Row
 from japagen.tasks import Example, Task
 from tests.conftest import Compose
 
