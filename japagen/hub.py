@@ -5,6 +5,7 @@ Keys of streams and models take a model's id and revision, so a revision must be
 """
 
 import hashlib
+import json
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -30,11 +31,21 @@ def locate(model_id: str, key: str = "id") -> str:
         return model_id
     packaged = model_id.startswith("package:")
     folder = PACKAGE / model_id.removeprefix("package:") if packaged else Path(model_id).expanduser()
-    if not folder.is_dir():
-        raise ConfigError(f"{key}={model_id!r}: there is no folder {folder}; give a hub id (owner/name) or a folder that holds a model")
+    wanted = "give a hub id (owner/name) or a folder that holds a model"
+    if not model_id or not folder.is_dir():
+        raise ConfigError(f"{key}={model_id!r}: there is no folder {str(folder) if model_id else ''!r}; {wanted}")
     if not (folder / "config.json").is_file():
-        raise ConfigError(f"{key}={model_id!r}: {folder} holds no config.json, so it is no Hugging Face model folder")
+        raise ConfigError(f"{key}={model_id!r}: {folder} holds no config.json, so it is no Hugging Face model folder; {wanted}")
+    _check_readable(folder / "config.json", f"{key}={model_id!r}")
     return str(folder.resolve())
+
+
+def _check_readable(path: Path, what: str) -> None:
+    try:
+        if not isinstance(json.loads(path.read_text(encoding="utf-8")), dict):
+            raise ValueError("no JSON object")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{what}: {path} can't be read ({error}); get the model's files anew") from error
 
 
 def resolve_revision(model_id: str, revision: str | None, key: str = "id") -> str:
@@ -64,7 +75,8 @@ def _hub_commit(model_id: str, revision: str, key: str) -> str:
             return cached.read_text(encoding="utf-8").strip()
         raise ConfigError(
             f"{key}={model_id!r}: the commit of revision {revision!r} can't be found: the model is not in the local cache and the hub"
-            f" answered {type(error).__name__}: {str(error).splitlines()[0][:200]}; give a folder, a full commit, or fetch the model first"
+            f" answered {type(error).__name__}: {str(error).splitlines()[0][:200]}; bring it here where there is internet"
+            " (japagen fetch), or give a folder or a full commit"
         ) from error
     if commit is None:
         raise ConfigError(f"{key}={model_id!r}: the hub names no commit for revision {revision!r}")
@@ -73,14 +85,17 @@ def _hub_commit(model_id: str, revision: str, key: str) -> str:
 
 @lru_cache
 def folder_checksum(folder: str) -> str:
-    """sha256 over the names and contents of a model folder's files (hidden files and Markdown left out)."""
+    """sha256 over the names and contents of a model folder's files (hidden files and Markdown left out). ConfigError for one unread."""
     digest = hashlib.sha256()
     for path in sorted(Path(folder).rglob("*")):
         relative = path.relative_to(folder)
         if path.is_dir() or path.suffix == ".md" or any(part.startswith(".") for part in relative.parts):
             continue
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
+        try:
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise ConfigError(f"{path} can't be read ({error.strerror}), and it is part of the model in {folder}") from error
         digest.update(f"{relative.as_posix()}\0{content}\n".encode())
     return digest.hexdigest()
 
@@ -100,4 +115,6 @@ def find_file(model_id: str, revision: str | None, name: str) -> Path | None:
         return None
     except Exception as error:  # as above
         cause = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
-        raise ConfigError(f"id={model_id!r}: {name} can't be fetched ({cause}); fetch the model first, or give a folder") from error
+        raise ConfigError(
+            f"id={model_id!r}: {name} can't be fetched ({cause}); bring it here where there is internet (japagen fetch), or give a folder"
+        ) from error

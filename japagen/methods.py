@@ -173,7 +173,9 @@ def _check_needs(experiment: Experiment) -> None:
     if experiment.evaluation is None and config.method.name == "prompting":
         raise DataError(f"task {name!r}: method=prompting is scored on gold rows, and there are none; set data=files data.eval_file=FILE")
     if experiment.evaluation is None and config.curate.prior == "oracle":
-        raise DataError(f"task {name!r}: curate.prior=oracle counts the scored split's labels, and there is none")
+        raise DataError(
+            f"task {name!r}: curate.prior=oracle counts the scored split's labels, and there is none; set data=files data.eval_file=FILE"
+        )
 
 
 def _check_prompts(experiment: Experiment, stage: str) -> None:

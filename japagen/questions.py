@@ -206,7 +206,8 @@ def read_attributes(task: Task, reply: str) -> list[Attribute]:
     start, end = reply.find("["), reply.rfind("]")
     try:
         named = json.loads(reply[start : end + 1]) if start >= 0 else []
-    except ValueError:
+        json.dumps(named, ensure_ascii=False).encode()  # refuses half a character, which JSON can write and no prompt can hold
+    except (ValueError, RecursionError):
         return []
     words = {word for label in task.labels for word in (label.word, label.name) if word}
     found = {}

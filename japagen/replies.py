@@ -48,11 +48,12 @@ QUOTES_GOLD = ("contamination", "copies an exemplar", "first sentence")
 """Those whose rejected text is, or may be, a gold text: it is shown to nobody."""
 
 _QUOTES = {"「": "」", "『": "』", '"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "【": "】"}
-_MARKER = re.compile(r"^\s*(?:[-*・●○•–]\s*|[(（]?\d{1,2}[.)）．、:：]\s*)")
+_MARKER = re.compile(r"\s*(?:[-*・●○•–]\s*|[(（]?\d{1,2}[.)）．、:：]\s*)")
 _HEADING_WORDS = (
     "例文?|文章?|回答|出力|本文|説明文?|前提(?:の?文)?|仮説(?:の?文)?|文[12１２]|sentence ?[12]?|output|premise|hypothesis|text"
 )
-_HEADING = re.compile(rf"^\s*(?:{_HEADING_WORDS})\s*[:：]\s*", re.I)
+_OPENING = re.compile(rf"(?:{_MARKER.pattern}|\s*(?:{_HEADING_WORDS})\s*[:：]\s*)++", re.I)
+"""List markers and headings, as many as there are: taken off one by one, a megabyte of them would take minutes."""
 _PREAMBLE = re.compile(
     r"^(?:はい[、。,!！]|承知|かしこまり|了解し|もちろん(?:です|、)|以下(?:に|の|は|が)|こちら(?:が|は|に).{0,12}(?:例|文)"
     r"|それでは、?(?:以下|文)|sure\b|certainly\b|of course\b|here(?:'s| is| are)\b)",
@@ -120,7 +121,8 @@ def strip_wrappers(text: str) -> str:
     previous = None
     while text != previous:
         previous = text
-        text = _HEADING.sub("", _MARKER.sub("", text)).strip()
+        opening = _OPENING.match(text)
+        text = text[opening.end() if opening else 0 :].strip()
         closing = _QUOTES.get(text[:1])
         if closing and len(text) > 2 and text.endswith(closing) and closing not in text[1:-1]:
             text = text[1:-1].strip()

@@ -81,12 +81,17 @@ class Store:
 
     def meta(self, stage: str, key: str) -> dict[str, Any]:
         """The artifact's meta.json; StoreError when it can't be read."""
-        return read_json(self.path(stage, key) / "meta.json")
+        path = self.path(stage, key) / "meta.json"
+        content = read_json(path)
+        if not isinstance(content, dict) or not isinstance(content.get("checksums", {}), dict):
+            raise StoreError(f"{path} can't be read (it isn't what japagen writes); remove its folder to have it made again")
+        return content
 
     def changed(self, stage: str, key: str) -> list[str]:
         """Names of the artifact's files that are missing or aren't what was published."""
         folder, checksums = self.path(stage, key), self.meta(stage, key).get("checksums", {})
-        return [name for name, wanted in checksums.items() if not (folder / name).is_file() or file_checksum(folder / name) != wanted]
+        present = {path.name for path in folder.iterdir() if path.is_file()}
+        return [name for name, wanted in checksums.items() if name not in present or file_checksum(folder / name) != wanted]
 
     def check(self, stage: str, key: str) -> Path:
         """The artifact's folder, its files compared with the checksums in meta.json; StoreError, naming those that differ."""
@@ -221,7 +226,8 @@ class Lock:
         """Raises StoreError when somebody took the lock over (we were silent for too long)."""
         if not self.is_held():
             raise StoreError(
-                f"{self.path} was taken over by {_describe_owner(_read_text(self.path))}: this process was silent for too long"
+                f"{self.path} was taken over by {_describe_owner(_read_text(self.path))}: this process was silent for too long;"
+                " run the same command again"
             )
 
     def release(self) -> None:
@@ -323,7 +329,7 @@ class LockWatch:
             return owner["slurm_job"] is not None and self._job_is_over(owner["slurm_job"], owner.get("slurm_restarts", 0))
         except psutil.NoSuchProcess:
             return True
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return False  # unreadable: only its silence can tell
 
     def _job_is_over(self, job: str, restarts: int) -> bool:
@@ -368,26 +374,28 @@ def _describe_owner(content: str) -> str:
     try:
         owner = json.loads(content)
         return f"process {owner['pid']} on {owner['host']}"
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "an unknown process"
 
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""
 
 
 @contextmanager
-def explain_os_errors(path: Path) -> Iterator[None]:
-    """Turns the file system's refusals (full disk, read-only, no permission) into StoreError."""
+def explain_os_errors(path: Path, elsewhere: str = "choose another store (store=… or JAPAGEN_STORE)") -> Iterator[None]:
+    """Turns the file system's refusals (full disk, read-only, no permission) into StoreError; `elsewhere`: how another place is named."""
     causes = {
         errno.ENOSPC: "the disk is full: free some space",
         errno.EDQUOT: "the quota is used up: free some space",
-        errno.EROFS: "the file system is read-only: choose another store (store=… or JAPAGEN_STORE)",
-        errno.EACCES: "no permission to write: choose another store (store=… or JAPAGEN_STORE)",
-        errno.ENOTDIR: "a part of the path is no folder: choose another store (store=… or JAPAGEN_STORE)",
+        errno.EROFS: f"the file system is read-only: {elsewhere}",
+        errno.EACCES: f"no permission to write: {elsewhere}",
+        errno.EPERM: f"no permission to write: {elsewhere}",
+        errno.ENOTDIR: f"a part of the path is no folder: {elsewhere}",
+        errno.EEXIST: f"a part of the path is no folder, or a link that leads nowhere: {elsewhere}",
     }
     try:
         yield
@@ -414,7 +422,9 @@ def read_json(path: Path) -> Any:
     """A JSON file's content; StoreError, naming the file, when it is broken."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except PermissionError as error:
+        raise StoreError(f"{path} can't be read: no permission; it belongs to somebody else, who can give you leave to read it") from error
+    except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{path} can't be read ({error}); remove its folder to have it made again") from error
 
 

@@ -19,6 +19,9 @@ METRICS = {"accuracy": "classification", "macro_f1": "classification", "mcc": "c
 PERSONA, WORDING, PROBABILITY = "persona", "wording", "probability"
 """What rows record of prompt.personas, prompt.variants and synthesis.verbalized, beside attributes; so no attribute is named so."""
 
+ROW_COLUMNS = ("id", "label_probs", "weight")
+"""Columns that a data set has beside its texts and labels; so no column of a task is named so."""
+
 
 @dataclass
 class Label:
@@ -186,9 +189,17 @@ def check_task(task: Task) -> None:
         fitting = [name for name, target in METRICS.items() if target == task.target]
         raise ConfigError(f"{where}metric={task.metric!r} does not score {task.target}; allowed: {', '.join(fitting)}")
     check_at_least(f"{where}min_chars", task.min_chars, 1)
-    check_at_least(f"{where}max_chars", task.max_chars, task.min_chars)
+    if task.max_chars < task.min_chars:
+        raise ConfigError(f"{where}max_chars={task.max_chars} is less than min_chars={task.min_chars}; raise the one or lower the other")
     if len(task.fields) != task.num_turns:
         raise ConfigError(f"{where}fields={task.fields} must name {task.num_turns} text column(s), since kind={task.kind}")
+    columns = [*task.fields, task.label_field]
+    if "" in columns or len(set(columns)) < len(columns) or not set(columns).isdisjoint(ROW_COLUMNS):
+        own = ", ".join(ROW_COLUMNS)
+        raise ConfigError(
+            f"{where}fields={task.fields} and label_field={task.label_field!r} must be names that differ, and none of {own}: a data"
+            " set has columns of its own that are called so; rename the column in your file"
+        )
     if task.is_pair and not task.first_instruction.strip():
         raise ConfigError(f"{where}first_instruction is empty, and a pair task needs one")
     if task.gold_chars is not None:
@@ -207,6 +218,8 @@ def _check_labels(task: Task, where: str) -> None:
     if repeated:
         raise ConfigError(f"{where}labels names {', '.join(repeated)} more than once")
     for label in task.labels:
+        if not label.name or label.name != label.name.strip():
+            raise ConfigError(f"{where}labels has the name {label.name!r}; a name must not be empty, nor begin or end with a space")
         texts = [text.strip() for text in (label.instruction, *label.variants)]
         if label.variants and ("" in texts or len(set(texts)) < len(texts)):
             at = f"{where}labels.{label.name}.variants"

@@ -1,8 +1,10 @@
 """From a composed configuration to plain, checked dataclasses: what can be told without reading a file is refused here."""
 
 from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from functools import cache
+from math import isfinite
+from sys import float_info
 from typing import Any, Union, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
@@ -29,6 +31,8 @@ PRIORS = ("as_made", "uniform", "given", "estimated", "oracle")
 ANSWERS = ("label", "channel", "choice", "free")
 KEEP = ("all", "best_seed", "none")
 PROMPTS = ("base", "kadg", "kadg_auto")
+LARGEST_SEED = 2**32 - 1
+"""That NumPy takes."""
 
 
 def to_config(composed: DictConfig) -> Config:
@@ -36,12 +40,13 @@ def to_config(composed: DictConfig) -> Config:
     try:
         config = OmegaConf.to_object(composed)
     except MissingMandatoryValue as error:
-        raise ConfigError(f"{getattr(error, 'full_key', None) or 'a setting'} is not set, and has no default") from error
+        key = getattr(error, "full_key", None) or "a setting"
+        raise ConfigError(f"{key} is not set, and has no default; give it in its YAML file, or as {key}=VALUE") from error
     except OmegaConfBaseException as error:
         raise ConfigError(f"{getattr(error, 'full_key', None) or 'configuration'}: {str(error).splitlines()[0]}") from error
     if not isinstance(config, Config):
         raise ConfigError("the configuration is not japagen's: conf/config.yaml must name `japagen_schema` first in its defaults")
-    _check_no_additions(config, "")
+    _check_sections(config, Config, "")
     check_config(config)
     return config
 
@@ -71,7 +76,7 @@ def _as_typed(value: Any, kind: Any, where: str) -> Any:
     if origin is dict:
         _check_kind(value, dict, where)
         return {name: _as_typed(one, arguments[1], where) for name, one in value.items()}
-    if kind is float and type(value) is int:
+    if kind is float and type(value) is int and abs(value) <= float_info.max:
         return float(value)
     if kind is not Any:
         _check_kind(value, kind, where)
@@ -92,14 +97,25 @@ def _no_setting(name: str, names: Iterable[str], where: str) -> str:
     return f"{where or 'the configuration'} has no setting {name!r}{nearest(name, names)}; allowed: {', '.join(names)}"
 
 
-def _check_no_additions(node: Any, where: str) -> None:
-    """Refuses keys that `+key=value` put beside a dataclass's own; nobody would read them."""
-    names = [one.name for one in fields(node)]
-    for name, value in vars(node).items():
-        if name not in names:
-            raise ConfigError(_no_setting(name, names, where))
-        if is_dataclass(value):
-            _check_no_additions(value, f"{where}.{name}".strip("."))
+def _check_sections(value: Any, kind: Any, where: str) -> None:
+    """Refuses keys that `+key=value` put beside a dataclass's own, which nobody would read, and what an interpolation put in place of a
+    section or a list: OmegaConf looks at neither."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Union and value is not None:
+        _check_sections(value, arguments[0], where)
+    elif origin in (list, dict):
+        _check_kind(value, origin, where)
+        if is_dataclass(arguments[-1]):
+            for one in value if origin is list else value.values():
+                _check_sections(one, arguments[-1], where)
+    elif isinstance(kind, type) and is_dataclass(kind):
+        hints = _hints(kind)
+        if type(value) is not kind:
+            raise ConfigError(f"{where} is {value!r:.60}; it must be a mapping with settings: {', '.join(hints)}")
+        for name, one in vars(value).items():
+            if name not in hints:
+                raise ConfigError(_no_setting(name, hints, where))
+            _check_sections(one, hints[name], f"{where}.{name}".strip("."))
 
 
 def check_config(config: Config) -> None:
@@ -110,9 +126,11 @@ def check_config(config: Config) -> None:
             _check_server(key, llm)
     _check_choices(config)
     _check_numbers(config)
-    if config.gold_per_label != "all" and not (config.gold_per_label.isdigit() and int(config.gold_per_label) > 0):
+    if config.gold_per_label != "all" and not (config.gold_per_label.isdecimal() and int(config.gold_per_label) > 0):
         raise ConfigError(f"gold_per_label={config.gold_per_label!r} is not known; allowed: all, or a whole number from 1")
     _check_combinations(config)
+    if not config.store:
+        raise ConfigError("store is empty (store= or JAPAGEN_STORE=); name a folder, or leave both out for outputs/store")
     if config.data.train_source is not None:
         if config.data.source != "published":
             raise ConfigError(f"data.train_source={config.data.train_source!r} needs data.source=published")
@@ -125,10 +143,27 @@ def _check_server(key: str, llm: LLM) -> None:
         name = argument.partition("=")[0].replace("_", "-")
         if name in OWN_ARGUMENTS:
             raise ConfigError(f"{key}.server.extra_args holds {name}, which japagen sets itself: {OWN_ARGUMENTS[name]}")
-    if llm.base_url is not None and "@" in urlsplit(llm.base_url).netloc:
+    if llm.server.port is not None and llm.server.port > 65535:
+        raise ConfigError(f"{key}.server.port={llm.server.port} is too large; allowed: 1 to 65535, or null (a free one is found)")
+    if llm.base_url is None:
+        return
+    if "@" in llm.base_url.rpartition("://")[2].partition("/")[0]:
         raise ConfigError(
             f"{key}.base_url holds a password, which plans and logs would show; put it into a variable: {key}.api_key_env=NAME"
         )
+    if not _is_address(llm.base_url):
+        raise ConfigError(
+            f"{key}.base_url={llm.base_url!r} is no address of a server; give it up to and with /v1, e.g. http://127.0.0.1:8000/v1,"
+            " or leave it out to start vLLM"
+        )
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket without its partner, a port that is no number
+        return False
 
 
 def _check_combinations(config: Config) -> None:
@@ -182,6 +217,9 @@ def _check_choices(config: Config) -> None:
 
 
 def _check_numbers(config: Config) -> None:
+    _check_plain(config, "")
+    if config.seed > LARGEST_SEED:
+        raise ConfigError(f"seed={config.seed} is too large; allowed: 0 to {LARGEST_SEED}")
     for key, least in _LEAST.items():
         value: Any = config
         for part in key.split("."):
@@ -208,6 +246,30 @@ def _check_numbers(config: Config) -> None:
         )
     if config.train.learning_rate <= 0:
         raise ConfigError(f"train.learning_rate={config.train.learning_rate} is not allowed; allowed: above 0")
+
+
+def _check_plain(node: Any, where: str) -> None:
+    """Refuses what no key can hold: nan and inf, which every comparison below would let through too, and what isn't JSON in UTF-8."""
+    if is_dataclass(node):
+        for name, value in vars(node).items():
+            _check_plain(value, f"{where}.{name}".strip("."))
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            if not isinstance(name, str):
+                raise ConfigError(f"{where} has the name {name!r}, which is no text; put it in quotes")
+            _check_plain([name, value], where)
+    elif isinstance(node, list):
+        for value in node:
+            _check_plain(value, where)
+    elif isinstance(node, float) and not isfinite(node):
+        raise ConfigError(f"{where}={node} is not allowed; allowed: finite numbers")
+    elif isinstance(node, str):
+        try:
+            node.encode()
+        except UnicodeEncodeError as error:
+            raise ConfigError(f"{where}={node!r:.60} holds what is no UTF-8; mend the file or the terminal's encoding") from error
+    elif not isinstance(node, int | float | None):
+        raise ConfigError(f"{where}={node!r:.60} is a {type(node).__name__}; allowed: text, numbers, true, false, null, lists and mappings")
 
 
 def _ranges(config: Config) -> dict[str, tuple[float, str, bool]]:

@@ -207,8 +207,9 @@ def unused_name(store: Store, name: str) -> str:
         unused = name if number == 1 else f"{name}-{number}"
         path = store.root / "sweeps" / unused
         with explain_os_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                path.mkdir(parents=True)
+                path.mkdir()
             except FileExistsError:
                 continue
         return unused

@@ -228,7 +228,9 @@ def find_sweep(store: Store, name: str | None) -> SweepFolder:
     if not matching:
         raise StoreError(f"no sweep of {store.root} is called {name!r}{nearest(name, names)}; the latest: {shorten(names[::-1])}")
     if len(matching) > 1:
-        raise StoreError(f"{len(matching)} sweeps are called {name}…: {shorten([folder.name for folder in matching[::-1]])}")
+        raise StoreError(
+            f"{len(matching)} sweeps are called {name}…: {shorten([folder.name for folder in matching[::-1]])}; give more of the name"
+        )
     return matching[0]
 
 

@@ -5,6 +5,7 @@ client may die at any time: nothing depends on it, and the same command attaches
 """
 
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -22,7 +23,9 @@ from launch.work import say
 
 
 def check_jobs(experiments: Sequence[Experiment]) -> None:
-    """Raises ConfigError where jobs would miss what a login node has: models, data, the internet."""
+    """Raises ConfigError where there is no SLURM, or jobs would miss what a login node has: models, data, the internet."""
+    if shutil.which("sbatch") is None:
+        raise ConfigError("hydra/launcher=slurm needs SLURM, and there is no sbatch here; start it on a login node, or leave it out")
     config = experiments[0].config
     if config.site.offline:
         if config.logger.wandb == "online":

@@ -27,6 +27,8 @@ Job = dict[str, str]
 """{job: SLURM's number, 12 or 12_3, log, sweep and unit: where its state is kept}."""
 Pack = tuple[Unit, ...]
 """Units that one job does."""
+FEWER = "pack=k does k students in one job, site.max_array=k submits k jobs a call; "
+"""What helps where too many are asked for at a time."""
 
 
 def submit(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Experiment], store: Store) -> dict[str, Job]:
@@ -98,12 +100,11 @@ class _Submission:
             with _outside_a_job():
                 return executor.map_array(run_job, [str(root)] * len(packs), [[unit.id for unit in pack] for pack in packs])
         except (subprocess.CalledProcessError, submitit.core.utils.FailedJobError, submitit.core.utils.FailedSubmissionError) as error:
-            said = str(getattr(error, "stderr", "") or error).strip().splitlines()
+            said = (str(getattr(error, "stderr", "") or error).strip().splitlines() or [str(error)])[-1]
             before = sorted({job["job"].partition("_")[0] for job in self.jobs.values() if job["sweep"] == self._folder.name})
             left = f"; those submitted before go on ({', '.join(before)}), and the same command submits the rest" if before else ""
-            raise ConfigError(
-                f"sbatch refused the jobs: {said[-1] if said else error}; see site={site.name!r} (docs/cluster.md){left}"
-            ) from error
+            fewer = FEWER if re.search("limit|array|unable to accept", said) else ""
+            raise ConfigError(f"sbatch refused the jobs: {said}; {fewer}see site={site.name!r} (docs/cluster.md){left}") from error
 
     def _keys(self, unit: Unit) -> list[str]:
         """What the unit makes."""

@@ -23,6 +23,8 @@ def launch_sweep(
     compositions: Compositions, master: DictConfig, job_overrides: Sequence[Sequence[str]], first_job: int, executor: str
 ) -> list[JobReturn]:
     """Runs all jobs; each JobReturn holds a Result, or the error that Hydra raises at the end; in a search: what `judge_trials` gives."""
+    if not job_overrides:
+        raise ConfigError("the sweep has no job: one of its settings has no value, such as an empty range")
     configs = _compose(compositions, master, job_overrides, first_job)
     if is_search(master):
         outcomes = execute(configs, f"{_sweep_name(master)}-trials-{first_job:03d}", executor)

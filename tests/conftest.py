@@ -18,7 +18,9 @@ from japagen.validation import to_config
 
 ROOT = Path(__file__).parent.parent
 settings.register_profile("japagen", deadline=None, max_examples=60)  # machines are noisy, so no test is timed
-settings.load_profile("japagen")
+settings.register_profile("long", settings.get_profile("japagen"), max_examples=2800)  # --hypothesis-profile=long
+if settings.get_current_profile_name() != "long":  # this file is read once more under its other name, after the option
+    settings.load_profile("japagen")
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a script: programs under test would be deaf to Ctrl-C too
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it for its processes: what is printed would be cut to a terminal's width

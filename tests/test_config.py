@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from japagen.commands.compose import compose_sweep
 from japagen.errors import ConfigError
+from japagen.tasks import Attribute, Label, Task, check_task
 from japagen.validation import to_config
 from tests.conftest import ROOT, Compose
 
@@ -87,6 +89,20 @@ def test_every_shipped_yaml_opens_with_a_comment(group: str, name: str) -> None:
         ("llm.server.extra_args=[--host,0.0.0.0]", ["--host", "this machine only"]),
         ("+foo=3", ["no setting 'foo'"]),
         ("+task.labell=3", ["task has no setting 'labell'", "did you mean 'label"]),
+        ("seed=4294967296", ["seed=4294967296 is too large", "0 to 4294967295"]),
+        ("train.learning_rate=nan", ["train.learning_rate=nan", "finite numbers"]),
+        ("synthesis.temperatures=[1,inf]", ["synthesis.temperatures=inf", "finite numbers"]),
+        ("store=", ["store is empty"]),
+        ("llm.base_url=", ["llm.base_url='' is no address", "/v1"]),
+        ("llm.base_url=localhost:8000/v1", ["'localhost:8000/v1' is no address"]),
+        ("llm.base_url='http://[::1/v1'", ["is no address"]),
+        ("llm.base_url=http://host:99999/v1", ["is no address"]),
+        ("llm.base_url='me:secret@[::1/v1'", ["llm.base_url holds a password"]),
+        ("llm.server.port=65536", ["llm.server.port=65536 is too large", "1 to 65535"]),
+        ("curate.near_duplicates=0", ["curate.near_duplicates=0.0", "above 0, up to 1, or null"]),
+        ("task.min_chars=300", ["max_chars=50 is less than min_chars=300; raise the one or lower the other"]),
+        ("task.first_instruction=''", ["first_instruction is empty, and a pair task needs one"]),
+        ("task.name=${nowhere}", ["task.name: Interpolation key 'nowhere' not found"]),
     ],
 )
 def test_what_cannot_be_run_is_refused(composed: Compose, override: str, parts: list[str]) -> None:
@@ -100,6 +116,27 @@ def test_what_cannot_be_run_is_refused(composed: Compose, override: str, parts: 
 def test_regression_labels_must_be_numbers(composed: Compose) -> None:
     with pytest.raises(ConfigError, match=r"labels\.entailment\.score is missing"):
         composed("task.target=regression", "task.metric=spearman")
+
+
+def test_labels_at_fault_are_named() -> None:
+    for label, message in [
+        (Label("b", "x"), "labels names b more than once"),
+        (Label("a", "x", score=1.0), r"labels\.a\.score=1\.0 is set"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            check_task(Task(name="mail", fields=["text"], labels=[label, Label("b", "y")]))
+
+
+def test_an_attribute_of_a_pair_is_for_all_labels(composed: Compose) -> None:
+    task = replace(composed("task=jnli").task, attributes=[Attribute("who", ["a", "b"], "{value}", ["entailment"])])
+    with pytest.raises(ConfigError, match=r"attributes\.who\.labels is set, but a pair's first sentence serves every label"):
+        check_task(task)
+
+
+def test_a_mapping_to_no_label_is_named() -> None:
+    task = Task(name="mail", fields=["text"], labels=[Label("a", "x"), Label("b", "y")], label_map={"0": "a", "1": "c"})
+    with pytest.raises(ConfigError, match="label_map leads to 'c', which is no label; labels: a, b"):
+        check_task(task)
 
 
 def test_unknown_train_source_names_the_known_one(composed: Compose) -> None:
@@ -134,12 +171,13 @@ def run_py(*arguments: str) -> subprocess.CompletedProcess[str]:
         ("llm=demmo", ["llm='demmo' is not known", "did you mean 'demo'?"]),
         ("shotz=1", ["no setting 'shotz'", "did you mean 'shots'?"]),
         ("llm.sampling.temprature=1", ["llm.sampling has no setting 'temprature'", "did you mean 'temperature'?"]),
-        ("shots=abc", ["shots", "'abc'", "Integer"]),
+        ("shots=abc", ["shots must be a whole number; found 'abc'"]),
         ("shots=-1", ["shots=-1 is too small; allowed: 0 or more"]),
         ("llm.id=/no/such/model", ["llm.id='/no/such/model'", "no folder"]),
         ("shots=1000", ["shots=1000 is too many", "allowed: up to"]),
         ("llm.max_model_len=64", ["llm.max_model_len=64 is too small", "llm.sampling.max_tokens"]),
-        ("llm.sampling.max_tokens", ["llm.sampling.max_tokens"]),
+        ("llm.sampling.max_tokens", ["'llm.sampling.max_tokens' is no setting; settings are typed NAME=VALUE"]),
+        ("hydra/launcher=slurm", ["hydra/launcher=slurm takes sweeps: add -m"]),
     ],
 )
 def test_messages_of_the_command(argument: str, parts: list[str]) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from japagen.config import Data
 from japagen.errors import ConfigError, DataError, JapagenError
-from japagen.gold import Split, draw_exemplars, published, read_also_scored, read_eval, read_train
+from japagen.gold import Split, draw_exemplars, published, read_also_scored, read_eval, read_train, read_unlabelled
 from japagen.tasks import Published, SplitFile, Task, check_task
 from tests.conftest import MIRROR, load_task, needs_mirror
 
@@ -333,3 +333,10 @@ def test_real_jnli_stand_in() -> None:
         first = json.loads(file.readline())
     assert train.examples[0].texts == (first["sentence1"]["sentence"], first["sentence2"]["sentence"])
     assert train.examples[0].label == first["gold_label"]
+
+
+def test_unlabelled_texts_need_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("sentence\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"a\.csv: no rows, but data\.unlabelled_file needs at least one"):
+        read_unlabelled(load_task("jcola"), str(path))

@@ -1,6 +1,7 @@
 """Files of every format and encoding: what is read from them, and what the message says of one that can't be read."""
 
 import csv
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -178,6 +179,7 @@ def test_missing_files_name_the_nearest_one(tmp_path: Path, monkeypatch: pytest.
     assert f"there is no folder {tmp_path / 'nowhere'}" in fault(tmp_path / "nowhere" / "a.csv")
     (tmp_path / "folder.csv").mkdir()
     assert "folder.csv is a folder; name one file in it" in fault(tmp_path / "folder.csv")
+    assert f"{tmp_path} is a folder; name one file in it" in fault(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert read(Path("~/reviews_valid.csv")).source == "files: reviews_valid.csv"
 
@@ -215,3 +217,14 @@ def test_labels_are_compared_as_text_and_mapped(tmp_path: Path) -> None:
 def test_labels_that_are_not_listed_are_refused(tmp_path: Path, label: object) -> None:
     with pytest.raises(DataError, match=r"is not known.*allowed: yes, no, 1, 0"):
         read(write_json_lines(tmp_path / "a.jsonl", [{"text": "文です", "label": label}]), BINARY)
+
+
+@pytest.mark.parametrize("refused", ["is_file", "read_bytes"])
+def test_a_file_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
+    path = write_delimited(tmp_path / "a.csv", ROWS)
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, refused, refuse)
+    assert fault(path) == f"{path} can't be read: Permission denied"

@@ -54,3 +54,31 @@ def test_without_the_hub_the_local_cache_knows_the_commit(tmp_path: Path, monkey
     refs.mkdir(parents=True)
     (refs / "main").write_text(COMMIT, encoding="utf-8")
     assert hub.resolve_revision("owner/cached", None) == COMMIT
+
+
+@pytest.mark.parametrize("content", ['{"model_type": ', "[]", "あ".encode("cp932")])
+def test_a_broken_configuration_is_named(tmp_path: Path, content: str | bytes) -> None:
+    (tmp_path / "config.json").write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(ConfigError, match=r"model\.id='.*': .*config\.json can't be read \(.*\); get the model's files anew"):
+        hub.locate(str(tmp_path), "model.id")
+
+
+def test_a_file_of_a_model_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "weights").symlink_to(tmp_path / "gone")
+    with pytest.raises(ConfigError, match=r"weights can't be read \(No such file or directory\), and it is part of the model in"):
+        hub.resolve_revision(str(tmp_path), None)
+
+
+def test_an_empty_id_names_no_folder() -> None:
+    with pytest.raises(ConfigError, match=r"llm\.id='': there is no folder ''; give a hub id"):
+        hub.locate("", "llm.id")
+
+
+def test_a_file_that_cannot_be_fetched_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(model_id: str, name: str, revision: str | None) -> str:
+        raise OSError("no such host")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
+    with pytest.raises(ConfigError, match=r"id='owner/name': config\.json can't be fetched \(.*\); bring it here .* \(japagen fetch\)"):
+        hub.find_file("owner/name", None, "config.json")

@@ -264,6 +264,43 @@ def test_a_store_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
         pass
 
 
+def test_a_file_that_changed_is_named(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with store.lock("model", "k") as lock:
+        folder = store.publish("model", "k", build, {}, lock)
+    assert store.check("model", "k") == folder
+    (folder / "file.txt").write_text("another", encoding="utf-8")
+    with pytest.raises(StoreError, match=r"file\.txt changed or gone since it was made; remove the folder to have it made again"):
+        store.check("model", "k")
+
+
+def test_a_link_that_leads_nowhere_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "scratch").symlink_to(tmp_path / "unmounted")
+    with (
+        pytest.raises(StoreError, match="a link that leads nowhere: choose another store"),
+        Store(tmp_path / "scratch" / "store").lock("model", "k"),
+    ):
+        pass
+
+
+def test_another_place_is_named_as_it_is_chosen(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StoreError, match="permission to write: choose another folder, then"),
+        explain_os_errors(tmp_path, "choose another folder"),
+    ):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def test_a_file_that_may_not_be_read_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, encoding: str) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(StoreError, match=r"meta\.json can't be read: no permission") as caught:
+        read_json(tmp_path / "meta.json")
+    assert "remove" not in str(caught.value)
+
+
 def test_an_artifact_is_removed_whole_and_can_be_made_again(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for _ in range(2):

@@ -1,5 +1,6 @@
 """The configurations for a command, composed from the same conf/ and the same overrides as `python run.py` takes."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from japagen.validation import to_config
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
 CONF = ROOT / "conf"
+_PLAIN = re.compile(r"[\w./+-]+", re.ASCII)
 
 
 def compose_config(overrides: Sequence[str], config_dir: Path | None = None) -> Config:
@@ -53,6 +55,14 @@ def compose_sweep(overrides: Sequence[str], config_dir: Path | None = None, one_
         return [_job_config(loader, master, job) for job in chosen.values()]
 
 
+def hydra_value(path: str) -> str:
+    """A path as an override's value: quoted where Hydra's grammar asks for it, as for Japanese names."""
+    if _PLAIN.fullmatch(path):
+        return path
+    escaped = path.replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 def _job_config(loader: ConfigLoader, master: DictConfig, job: Sequence[str]) -> Config:
     composed = loader.load_sweep_config(master, list(job))
     with open_dict(composed):
@@ -65,7 +75,7 @@ def _job_config(loader: ConfigLoader, master: DictConfig, job: Sequence[str]) ->
 
 def _check_checkout() -> None:
     if not CONF.is_dir():
-        raise ConfigError(f"there is no folder {CONF}: japagen is run from its checkout (make install), where conf/ lies")
+        raise ConfigError(f"there is no folder {CONF}: this command is for the checkout, where conf/ lies (make install there)")
 
 
 def _searched(config_dir: Path | None) -> list[str]:

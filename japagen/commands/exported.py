@@ -42,7 +42,7 @@ def results_of(store: Store, stage: str, key: str) -> dict[Path, Result]:
 def copy_artifact(artifact: Artifact, target: Path) -> None:
     """Writes all of it into `target`, which is new or empty, or nothing. StoreError for a file that isn't what was published."""
     temporary = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
-    with explain_os_errors(target):
+    with explain_os_errors(target, "choose another folder"):
         temporary.mkdir(parents=True)
         try:
             _write(artifact, temporary)

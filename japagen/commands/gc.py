@@ -165,8 +165,11 @@ def carry_out(inventory: "Inventory", plan: "Plan", say: Callable[[str], None]) 
 def _remove(store: Store, one: "Removal") -> bool:
     """Whether it is gone, by us; HeldError where somebody works on its key now."""
     from japagen.commands.removal import LEFTOVER, LOCK, SWEEP, WORK
+    from japagen.synthesis import claims
 
     path = one.extent.path
+    if one.kind == LEFTOVER and path.name == claims.FOLDER:
+        return claims.remove_void(store, one.key)
     if one.kind == LOCK:
         return LockWatch(path).remove_lost()
     if one.kind == SWEEP:

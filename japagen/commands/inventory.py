@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from japagen.commands.artifacts import FOLDERS
 from japagen.errors import StoreError
 from japagen.store import SILENT_S, STAGES, Held, Store, read_json
+from japagen.synthesis.claims import FOLDER as CLAIMS
 from launch.folder import Planned, sweep_folders
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Inventory:
     """Complete artifacts by key."""
     incomplete: tuple[Item, ...]
     leftovers: tuple[tuple[str, Extent], ...]
-    """(key, '.KEY.….tmp') of writers that were killed or still write; ('', …) in locks/, and of sweeps that were being removed."""
+    """(key, '.KEY.….tmp') or (key, a stream's claims/) of writers that were killed or still write; ('', …) in locks/, and of sweeps that
+    were being removed."""
     work: dict[str, Extent]
     """Half-done work by key."""
     locks: tuple[Held, ...]
@@ -155,6 +157,7 @@ def read_inventory(store: Store) -> Inventory:
                     incomplete.append(item)
                 elif item is not None:
                     items[item.key] = item
+    leftovers += _claims(store)
     leftovers += [("", extent) for extent in _lock_leftovers(store)]
     leftovers += [("", extent_of(Path(entry.path))) for entry in _entries(store.root) if _SWEEP_LEFTOVER.fullmatch(entry.name)]
     work = {entry.name: extent_of(Path(entry.path)) for entry in _entries(store.root / "work") if _KEY.fullmatch(entry.name)}
@@ -224,6 +227,14 @@ def _lock_leftovers(store: Store) -> Iterator[Extent]:
             extent = extent_of(Path(entry.path))
             if time.time() - extent.changed > SILENT_S:
                 yield extent
+
+
+def _claims(store: Store) -> Iterator[tuple[str, Extent]]:
+    """Who writes a stream takes its claims away at the end."""
+    for entry in _entries(store.root / STAGES["stream"]):
+        claims = Path(entry.path) / CLAIMS
+        if _KEY.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False) and _entries(claims):
+            yield entry.name, extent_of(claims)
 
 
 def _keys_in(value: Any) -> Iterator[str]:

@@ -75,7 +75,7 @@ def find_unit(store: Store, sweep: str | None, name: str, reader: QueueReader) -
 def _unknown(overview: Overview, name: str) -> str:
     names = [name for row in overview.rows for name in (row.unit.id, row.unit.name, row.job) if name]
     others = "name another sweep by --sweep; `japagen status --list` shows them"
-    ids = shorten([row.unit.id for row in overview.rows])
+    ids = shorten([row.unit.id for row in overview.rows]) or "none, since all that it needs was there"
     return f"sweep {overview.folder.name} has no unit {name!r}{nearest(name, names)}; units: {ids}; {others}"
 
 

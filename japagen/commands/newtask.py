@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from japagen.commands.arguments import make_parser
-from japagen.commands.compose import CONF
+from japagen.commands.compose import CONF, hydra_value
 from japagen.commands.console import make_console
 from japagen.commands.draft import Answers, LabelAnswer, draft_task
 from japagen.commands.labelledfile import LabelledFile, read_labelled
@@ -384,14 +384,14 @@ def _check_file(task: Task, path: Path) -> None:
 
 
 def _print_next(out: str, task: Task, file: Path | None, path: Path, console: Console) -> None:
-    folder, gold = shlex.quote(out), shlex.quote(str(file)) if file else "FILE"
+    folder, gold = shlex.quote(out), shlex.quote(f"data.eval_file={hydra_value(str(file))}") if file else "data.eval_file=FILE"
     lines = [f"Written: {path}", "", "Look at its prompts and at what an LLM makes of them:"]
     lines += [f"  japagen preview --config-dir {folder} task={task.name} llm=qwen3-swallow-8b"]
     if task.has_knowledge:
         lines += [f"  japagen preview --config-dir {folder} task={task.name} llm=qwen3-swallow-8b prompt=kadg"]
     model = "llm=qwen3-swallow-8b model=modernbert-ja-130m"
     lines += ["Then make the data set and the model; scored where there are labelled rows (leave data=… out where there are none):"]
-    lines += [f"  python run.py --config-dir {folder} task={task.name} {model} data=files data.eval_file={gold}"]
+    lines += [f"  python run.py --config-dir {folder} task={task.name} {model} data=files {gold}"]
     lines += ["Try the whole way without a GPU first with llm=demo in place of the LLM (it knows none but its own tasks' prompts)."]
     for line in lines:
         console.print(line, soft_wrap=True, markup=False)

@@ -50,9 +50,10 @@ def read_paper_form(path: Path) -> PaperForm:
     """Raises DataError, naming key and file, for what is missing or has another form."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8-sig"))
+        json.dumps(raw, ensure_ascii=False).encode()  # refuses half a character, which JSON can write and no file takes
     except OSError as error:
         raise DataError(f"--from {path} can't be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"--from {path}: not JSON in UTF-8 ({error})") from error
     if not isinstance(raw, dict):
         raise DataError(f"--from {path}: must be one JSON object with {', '.join(_KNOWN)}; found {type(raw).__name__}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from japagen.errors import DataError, nearest
-from japagen.gold.formats import Row
+from japagen.gold.formats import LineFeeds, Row
 
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl"}
 """Suffix -> format of what is written."""
@@ -56,7 +56,7 @@ class PredictionFile:
         else:
             with self._explained():
                 self._file = self.partial.open("w", encoding=encoding, errors="backslashreplace", newline="")
-        self._writer = csv.writer(self._file, delimiter=_DELIMITERS.get(format, ","), lineterminator="\n")
+        self._writer = csv.writer(LineFeeds(self._file), delimiter=_DELIMITERS.get(format, ","))
 
     @property
     def partial(self) -> Path:

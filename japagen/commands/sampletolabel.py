@@ -20,7 +20,7 @@ from pathlib import Path
 from rich.console import Console
 
 from japagen.commands.arguments import make_parser
-from japagen.commands.compose import compose_config
+from japagen.commands.compose import compose_config, hydra_value
 from japagen.commands.console import make_console
 from japagen.config import Config
 from japagen.errors import ConfigError, DataError, nearest
@@ -38,7 +38,6 @@ SHARES = ("accuracy", "macro_f1")
 """Metrics that are shares of rows, or nearly so; the others are correlations."""
 _TAKEN_OTHERWISE = re.compile(r"[=+\-@\t\r].*|[\d\s/:.,%-]+", re.DOTALL)
 """What a spreadsheet takes for a formula, a number or a date."""
-_PLAIN = re.compile(r"[\w./+-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def main(arguments: list[str]) -> int:
     num, overrides = _take_number(parsed.overrides)
     if not any(one.lstrip("+").startswith("task=") for one in overrides):
         raise ConfigError("name the task that the texts are labelled for: task=NAME (one of your own: --config-dir DIR task=NAME)")
-    out = parsed.out or parsed.file.with_name(parsed.file.stem + ENDING)
+    out = parsed.out or parsed.file.parent / (parsed.file.stem + ENDING)
     if out.suffix.lower() != ".csv":
         raise ConfigError(f"--out {out}: the sheet is a CSV file, and data=files tells a file's type by its name; let it end in .csv")
     if out.exists():
@@ -110,7 +109,7 @@ def draw(task: Task, path: Path, num: int, seed: int) -> tuple[Drawn, tuple[str,
 
 def _read(task: Task, path: Path) -> tuple[list[Row], tuple[str, ...]]:
     if path.suffix.lower() != LINES:
-        if path.suffix.lower() not in SUFFIXES:
+        if path.suffix.lower() not in SUFFIXES and not path.is_dir():
             hint = nearest(path.suffix.lower(), (*SUFFIXES, LINES))
             raise DataError(f"{path}: a file of type {path.suffix!r} can't be read{hint}; allowed: {', '.join((*SUFFIXES, LINES))}")
         return read_rows(path)
@@ -132,7 +131,7 @@ def _texts(task: Task, row: Row) -> tuple[str, ...]:
 def write_sheet(task: Task, rows: Sequence[Row], path: Path) -> None:
     """CSV for spreadsheets (UTF-8 with a BOM): id, texts, and an empty column for the label; written whole."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with explain_os_errors(path):
+    with explain_os_errors(path, "choose another file (--out)"):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("w", encoding="utf-8-sig", newline="") as file:
@@ -185,14 +184,6 @@ def _print_sheet(task: Task, drawn: Drawn, num: int, out: Path, console: Console
 
 def _print_way_back(config: Config, out: Path, overrides: Sequence[str], config_dir: Path | None, console: Console) -> None:
     own = [one for one in overrides if one.partition("=")[0] not in ("data", "data.eval_file", "seed")]
-    given = [*(["--config-dir", str(config_dir)] if config_dir else []), *own, "data=files", f"data.eval_file={_hydra_value(str(out))}"]
+    given = [*(["--config-dir", str(config_dir)] if config_dir else []), *own, "data=files", f"data.eval_file={hydra_value(str(out))}"]
     more = "" if any(one.startswith("llm=") for one in own) else " llm=… model=…"
     console.print(f"Then: python run.py {shlex.join(given)}{more}", soft_wrap=True, markup=False)
-
-
-def _hydra_value(path: str) -> str:
-    """A path as an override's value: quoted where Hydra's grammar asks for it, as for Japanese names."""
-    if _PLAIN.fullmatch(path):
-        return path
-    escaped = path.replace('"', '\\"')
-    return f'"{escaped}"'

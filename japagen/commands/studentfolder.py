@@ -1,5 +1,6 @@
 """From what a user types to a student's folder: a key of a model or of a result, or any folder with a Hugging Face classifier."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +54,12 @@ def _by_folder(folder: Path) -> StudentFolder:
 def _read(folder: Path) -> StudentFolder:
     if not (folder / "config.json").is_file():
         raise StoreError(f"{folder} holds no config.json: it is neither a student nor another Hugging Face classifier")
-    config = read_json(folder / "config.json")
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("no JSON object")
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{folder / 'config.json'} can't be read ({error}); get the model's files anew") from error
     texts = config.get("japagen") or {}
     fields = tuple(texts["fields"]) if texts.get("fields") else None
     return StudentFolder(folder, config.get("problem_type") == "regression", fields, texts.get("gold_chars"))

@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from japagen.errors import DataError, nearest
-from japagen.gold.formats import Row, check_exists, check_not_utf16, delimited_rows, is_mostly_utf8, json_line_rows, plain_rows, read_rows
+from japagen.gold.formats import (
+    Row,
+    check_exists,
+    check_not_utf16,
+    delimited_rows,
+    explain_unreadable,
+    is_mostly_utf8,
+    json_line_rows,
+    plain_rows,
+    read_rows,
+)
 
 STDIN = "-"
 FORMATS = ("lines", "csv", "tsv", "jsonl", "json", "parquet")
@@ -54,7 +64,8 @@ class Source:
 
     def _open(self) -> BinaryIO:
         # not sys.stdin itself: Python can't end while a thread waits in that
-        return open(sys.stdin.fileno(), "rb", closefd=False) if self.is_pipe else self.path.open("rb")
+        with explain_unreadable(self.path):
+            return open(sys.stdin.fileno(), "rb", closefd=False) if self.is_pipe else self.path.open("rb")
 
     def _lines(self, file: Iterable[bytes]) -> Iterator[str]:
         """Decoded lines with their ends; no line's end is part of a character in either encoding."""
@@ -93,8 +104,9 @@ def find_source(name: str, given: str | None) -> Source:
             raise DataError(f"--format {given}: such a file can't be read from a pipe; name the file itself")
         return Source(Path("standard input"), given or "lines", is_pipe=True)
     path = Path(name).expanduser()
-    if not path.exists() or path.is_dir():
-        check_exists(path)
+    with explain_unreadable(path):
+        if not path.exists() or path.is_dir():
+            check_exists(path)
     suffix = path.suffix.lower()
     if given is None and suffix not in SUFFIXES:
         known = f"known are {', '.join(SUFFIXES)}{nearest(suffix, SUFFIXES)}"
@@ -213,7 +225,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
                 for values in batch.to_pylist():
                     number += 1
                     yield Row(path, number, values)
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, OSError, ValueError, ArithmeticError) as error:  # what a spoilt file may raise besides its own
         raise DataError(f"{path}: not a Parquet file that can be read ({error})") from error
 
 

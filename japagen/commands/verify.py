@@ -5,7 +5,7 @@ the student too is trained again, which on the CPU gives the same bytes. Exit co
 """
 
 from japagen.commands.arguments import make_parser
-from japagen.commands.artifacts import FEWEST_DIGITS, WORDS, find_artifact
+from japagen.commands.artifacts import FEWEST_DIGITS, find_artifact
 from japagen.commands.console import make_console
 from japagen.commands.stored import add_store_option, open_store
 from japagen.errors import StoreError
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
     parsed = parser.parse_args(arguments)
     result, console = find_artifact(open_store(parsed.store), parsed.result), make_console()
     if result.stage != "result":
-        raise StoreError(f"{result.name} is a {WORDS[result.stage]}; name a result (japagen ls lists them)")
+        raise StoreError(f"{result.name} is no result; name one (`japagen ls results` lists them)")
     from japagen.commands.verification import DIFFERS, planned_config, verify
 
     def say(line: str) -> None:

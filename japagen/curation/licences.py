@@ -5,6 +5,7 @@ In: `Source`s, which meta.json keeps. Out: front matter as the Hugging Face hub 
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -71,4 +72,5 @@ def cell(text: str) -> str:
 
 def quoted(text: str) -> str:
     """A YAML string."""
-    return json.dumps(text, ensure_ascii=False)
+    written = json.dumps(text, ensure_ascii=False)
+    return re.sub("[\x7f-\x9f\u2028\u2029\ufffe\uffff]", lambda found: f"\\u{ord(found[0]):04x}", written)  # YAML takes none as it is

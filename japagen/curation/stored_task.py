@@ -42,7 +42,7 @@ def read_task(folder: Path) -> StoredTask | None:
     try:
         stored = StoredTask(_task_from_json(content["task"]), dict(content["data"]))
         Data(**stored.data)
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StoreError(
             f"{path} is of another version of japagen ({error}); name task and gold data yourself, e.g. task=NAME data=published"
         ) from error

@@ -79,7 +79,10 @@ def hold_out(examples: Sequence[Example], fraction: float, seed: int) -> tuple[t
     for example in examples:
         groups[example.texts[0]] = groups.get(example.texts[0], 0) + 1
     if len(groups) < 2:
-        raise DataError(f"{len(examples)} row(s) with {len(groups)} different first text(s) can't be parted into train and valid")
+        raise DataError(
+            f"{len(examples)} row(s) with {len(groups)} different first text(s) can't be parted into train and valid; give more rows, or"
+            " set gold_per_label to a number, which holds none back"
+        )
     num_free, held = max(1, round(fraction * len(examples))), set()
     ranked = sorted(groups, key=lambda first: _rank(seed, "hold_out", [first]))
     for first in ranked:

@@ -9,11 +9,14 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from japagen.errors import DataError, nearest
+
+csv.field_size_limit(2**31 - 1)  # a cell may be a megabyte
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,13 @@ def read_rows(path: Path) -> tuple[list[Row], tuple[str, ...]]:
     Raises DataError where the file is missing, its suffix is unknown, or its content is not of that format.
     """
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise DataError(f"{path}: a file of type {suffix!r} can't be read{nearest(suffix, SUFFIXES)}; allowed: {', '.join(SUFFIXES)}")
-    check_exists(path)
-    if suffix == ".parquet":
-        return _parquet_rows(path), ()
-    text, notes = _decode(path)
+    with explain_unreadable(path):
+        if suffix not in SUFFIXES and not path.is_dir():
+            raise DataError(f"{path}: a file of type {suffix!r} can't be read{nearest(suffix, SUFFIXES)}; allowed: {', '.join(SUFFIXES)}")
+        check_exists(path)
+        if suffix == ".parquet":
+            return _parquet_rows(path), ()
+        text, notes = _decode(path)
     return list(_TEXT_READERS[suffix](path, text)), notes
 
 
@@ -71,9 +75,19 @@ def read_lines(path: Path, column: str) -> tuple[list[Row], tuple[str, ...]]:
 
     Raises DataError where the file is missing or is neither UTF-8 nor CP932.
     """
-    check_exists(path)
-    text, notes = _decode(path)
+    with explain_unreadable(path):
+        check_exists(path)
+        text, notes = _decode(path)
     return list(plain_rows(path, text.removesuffix("\n").split("\n"), column)), notes
+
+
+@contextmanager
+def explain_unreadable(path: Path) -> Iterator[None]:
+    """Turns what the file system says against reading (no permission, a broken disk) into DataError."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror or error}") from error
 
 
 def check_exists(path: Path) -> None:
@@ -152,6 +166,8 @@ def json_line_rows(path: Path, lines: Iterable[str]) -> Iterator[Row]:
             values = json.loads(content)
         except json.JSONDecodeError as error:
             raise DataError(f"{path}:{line}: not JSON ({error.msg} at column {error.colno}); each line must hold one object") from error
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path}:{line}: {_TOO_MUCH} ({error})") from error
         yield _json_row(path, line, values)
 
 
@@ -160,6 +176,8 @@ def _json_array_rows(path: Path, text: str) -> Iterator[Row]:
         items = json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}: not JSON ({error.msg} at column {error.colno})") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: {_TOO_MUCH} ({error})") from error
     decoder = json.JSONDecoder()
     position, line = text.index("[") + 1, 1 + text.count("\n", 0, text.index("["))
     for item in items:  # decoded once more one by one, since only that tells where each begins
@@ -212,8 +230,19 @@ def _checked_header(path: Path, line: int, header: list[str]) -> list[str]:
 
 def _delimited_row(path: Path, line: int, header: list[str], cells: list[str]) -> Row:
     if len(cells) != len(header):
-        raise DataError(f"{path}:{line}: {len(cells)} cell(s), but the header has {len(header)}: {', '.join(header)}")
+        found = f"{len(cells)} cell(s), but the header has {len(header)}: {', '.join(header)}"
+        raise DataError(f"{path}:{line}: {found}; a cell with the separator in it must be quoted")
     return Row(path, line, dict(zip(header, cells, strict=True)))
+
+
+class LineFeeds:
+    """Takes the rows that csv.writer ends with CR LF and ends them with LF: told to end them so itself, it quotes no CR in a cell."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: str) -> int:
+        return self._file.write(row.removesuffix("\r\n") + "\n")
 
 
 def _parquet_rows(path: Path) -> list[Row]:
@@ -222,11 +251,12 @@ def _parquet_rows(path: Path) -> list[Row]:
 
     try:
         values = pyarrow.parquet.read_table(path).to_pylist()
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, OSError, ValueError, ArithmeticError) as error:  # what a spoilt file may raise besides its own
         raise DataError(f"{path}: not a Parquet file that can be read ({error})") from error
     return [Row(path, number, row) for number, row in enumerate(values, start=1)]
 
 
+_TOO_MUCH = "JSON with a number of too many digits, or with values nested too deep"
 _TEXT_READERS: dict[str, Callable[[Path, str], Iterator[Row]]] = {
     ".json": _json_rows,
     ".jsonl": _json_rows,

@@ -46,7 +46,7 @@ def read_articles(path: Path) -> list[Article]:
         with tarfile.open(path, "r:gz") as archive:
             for member in archive:
                 match = _MEMBER.fullmatch(member.name)
-                opened = archive.extractfile(member) if match else None
+                opened = archive.extractfile(member) if match and member.isfile() else None
                 if match and opened:
                     articles.append(_article(match["id"], match["category"], opened.read().decode("utf-8-sig")))
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:

@@ -15,6 +15,7 @@ from urllib.parse import urlparse
 
 from japagen.config import Data
 from japagen.errors import DataError
+from japagen.gold.formats import explain_unreadable
 from japagen.tasks import Published, SplitFile
 
 MIRROR_ENV = "JAPAGEN_DATA_MIRROR"
@@ -31,7 +32,9 @@ def find_file(published: Published, file: SplitFile, data: Data, hint: str = "")
     """
     mirror, setting = _mirror(data)
     path = local_path(file, data)
-    if not path.is_file():
+    with explain_unreadable(path):
+        is_there = path.is_file()
+    if not is_there:
         if mirror is not None:
             raise DataError(
                 f"{path} does not exist: the mirror folder ({setting}={mirror}) lacks this file of {published.name};"
@@ -59,7 +62,7 @@ def _mirror(data: Data) -> tuple[Path | None, str]:
 def _check_sha256(path: Path, file: SplitFile, cure: str) -> None:
     if not file.sha256:
         return
-    with path.open("rb") as opened:
+    with explain_unreadable(path), path.open("rb") as opened:
         found = hashlib.file_digest(opened, "sha256").hexdigest()
     if found != file.sha256.lower():
         raise DataError(f"{path}: sha256 is {found}, but the configuration has {file.sha256} for {file.url}; {cure}")

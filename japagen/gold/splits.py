@@ -225,7 +225,7 @@ def _checksum(examples: tuple[Example, ...]) -> str:
     digest = hashlib.sha256()
     for example in examples:
         line = json.dumps([example.texts, example.label, example.score], ensure_ascii=False, separators=(",", ":"))
-        digest.update(line.encode("utf-8", errors="surrogatepass") + b"\n")  # JSON files can hold lone surrogates
+        digest.update(line.encode() + b"\n")
     return digest.hexdigest()
 
 
@@ -244,10 +244,20 @@ def _text(row: Row, column: str, max_chars: int | None) -> str:
     if not isinstance(text, str) and text is not None:
         raise DataError(f"{row.place}: column {column!r} must hold text; found {type(text).__name__} {text!r:.40}")
     if text is None or not text.strip():
-        raise DataError(f"{row.place}: column {column!r} is empty; each row needs a text there")
+        raise DataError(f"{row.place}: column {column!r} is empty; each row needs a text there: fill it in, or remove the row")
+    _check_whole(row, column, text)
     if max_chars is None or len(text) <= max_chars:
         return text
     return text.strip()[:max_chars].rstrip()
+
+
+def _check_whole(row: Row, column: str, text: str) -> None:
+    """DataError for half a character (a lone surrogate), which JSON can write and nothing after this can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(text[error.start]):x}"
+        raise DataError(f"{row.place}: column {column!r} holds half a character ({half}); take it out, or write both halves") from error
 
 
 def _label(task: Task, row: Row, column: str) -> str:
@@ -271,7 +281,7 @@ def _score(task: Task, row: Row, column: str) -> float:
     found, low, high = row.value(column), min(task.label_scores()), max(task.label_scores())
     try:
         score = math.nan if isinstance(found, bool) else float(found)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         score = math.nan
     if not low <= score <= high:
         raise DataError(
@@ -284,7 +294,7 @@ def _id(row: Row) -> str:
     for column in ID_COLUMNS:
         found = _as_text(row.values.get(column))
         if found:
-            return found
+            return found.encode("utf-8", "replace").decode()  # half a character of a JSON file, which is no text
     return str(row.line)
 
 

@@ -9,6 +9,7 @@ The client creates no task of its own; a caller keeps about `limit` calls of `co
 import asyncio
 import gc
 import json
+import math
 import random
 import re
 import time
@@ -49,7 +50,7 @@ third of our CPU time."""
 _RETRIED = frozenset({408, 409, 429})
 _OVERLOADED = frozenset({429, 503})
 _NO_LOGPROBS = (
-    "gives no log-probabilities of a prompt, as vLLM 0.32 does; take method.answer=choice or free, and no judging or keep_likeliest"
+    "gives no log-probabilities of a prompt (vLLM does); set method.answer=choice or free, curate.judging=off and curate.keep_likeliest=1"
 )
 _REFUSES_ALL = {
     401: "the key is refused (llm.api_key_env names the variable that holds it)",
@@ -303,11 +304,11 @@ class Client:
             if request.kind == NEXT:
                 return Reply((), int(answer["usage"]["prompt_tokens"]), 0, next_logprobs=_read_next(answer, request))
             tokens = [next(iter(place.items())) for place in answer["prompt_logprobs"] if place]
-            scored = tuple((int(token), float(found["logprob"])) for token, found in tokens)
+            scored = tuple((int(token), _finite(found["logprob"])) for token, found in tokens)
             return Reply((), int(answer["usage"]["prompt_tokens"]), 0, scored_tokens=scored)
         except (KeyError, TypeError):
             raise self._lose(_NO_LOGPROBS) from None
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, IndexError, OverflowError, RecursionError):
             return _Fault("malformed", f"no log-probabilities: {content.decode('utf-8', 'replace')[:300]}")
 
     def _read_refusal(self, request: Request, status: int, content: bytes, retry_after: str | None) -> "_Fault":
@@ -344,10 +345,11 @@ def _read_reply(content: bytes, n: int) -> Reply | _Fault:
         answer = json.loads(content)
         choices = sorted(answer["choices"], key=lambda choice: choice.get("index", 0))
         completions = tuple(Completion(choice["message"]["content"] or "", choice["finish_reason"] or "stop") for choice in choices)
-        "".join(completion.text for completion in completions).encode()  # refuses what is no text, or has half a surrogate pair
+        # refuses what is no text, or has half a surrogate pair
+        "".join(completion.text + completion.finish_reason for completion in completions).encode()
         usage = answer.get("usage") or {}
         tokens = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return _Fault("malformed", f"no chat completion: {content.decode('utf-8', 'replace')[:300]}")
     if any(completion.finish_reason == "abort" for completion in completions):
         return _Fault("passing", "the server aborted the request")  # vLLM, as it shuts down
@@ -363,7 +365,15 @@ def _read_next(answer: dict[str, Any], request: Request) -> tuple[dict[int, floa
     places = [choice["logprobs"]["top_logprobs"][0] for choice in choices]
     if len(places) != len(request.prompts):
         raise ValueError(len(places))
-    return tuple({token: float(place[f"token_id:{token}"]) for token in request.token_ids} for place in places)
+    return tuple({token: _finite(place[f"token_id:{token}"]) for token in request.token_ids} for place in places)
+
+
+def _finite(value: Any) -> float:
+    """The number; ValueError for nan and infinity, which JSON can write and no probability comes from."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(number)
+    return number
 
 
 def _read_retry_after(value: str | None) -> float:
@@ -375,7 +385,7 @@ def _read_retry_after(value: str | None) -> float:
     except ValueError:
         try:
             date = parsedate_to_datetime(value)
-        except ValueError:
+            seconds = (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+        except (ValueError, OverflowError):
             return 0.0
-        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)
+    return min(seconds, LONGEST_RETRY_AFTER_S) if seconds > 0 else 0.0  # nan is a number to float()

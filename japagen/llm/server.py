@@ -3,14 +3,16 @@
 `serve` is all that others need. vLLM is a process, never an import; between us and it stands the keeper
 (`japagen.llm.keeper`), which ends it when we do, however we end. A thread watches it: after a crash it starts again on the
 same port with the same key, so that the client's retries reach it; after `llm.server.max_restarts` of these it is given
-up, and `Endpoint.failure` tells the client so. Silence is no hang: only a dead process, a closed port or an engine that
-reports itself dead (/health 503) counts, and for the start the time that `llm.server.start_timeout_s` allows.
+up, and `Endpoint.failure` tells the client so. Silence is no hang while it starts: only a dead process counts, and the time that
+`llm.server.start_timeout_s` allows. Later a closed port or an engine that reports itself dead (/health 503) count too, and a server
+that has requests and writes no token for minutes, or answers nothing for as long: it hangs.
 """
 
 import http.client
 import json
 import logging
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -37,8 +39,15 @@ PORT_TRIES = 3
 """Starts with new ports where another process was quicker to take one."""
 POLL_S = 0.2
 HEALTH_EVERY_S = 3.0
+ANSWER_S = 5.0
 DEAD_AFTER_S = 15.0
 """How long a living process may refuse connections or report a dead engine before it counts as dead."""
+LOOK_EVERY_S = 30.0
+HANG_LOOKS = 10
+"""In so many looks a server that has requests may have written no token: one step of the engine takes seconds. Looks are counted, since a
+job that SLURM suspended finds its clock far ahead."""
+_RUNNING = re.compile(rb"^vllm:num_requests_running\{.*\} (\S+)$", re.MULTILINE)
+_WRITTEN = re.compile(rb"^vllm:generation_tokens_total\{.*\} (\S+)$", re.MULTILINE)
 
 
 @contextmanager
@@ -154,14 +163,18 @@ class _Server:
 
     def _get(self, path: str) -> int | None:
         """The status of a GET, None where there is no answer in time, 0 where nothing listens."""
-        connection = http.client.HTTPConnection(HOST, self._port, timeout=5)
+        return self._read(path)[0]
+
+    def _read(self, path: str) -> tuple[int | None, bytes]:
+        connection = http.client.HTTPConnection(HOST, self._port, timeout=ANSWER_S)
         try:
             connection.request("GET", path, headers={"Authorization": f"Bearer {self._api_key}"})
-            return connection.getresponse().status
+            response = connection.getresponse()
+            return response.status, response.read()
         except ConnectionRefusedError:
-            return 0
+            return 0, b""
         except (OSError, http.client.HTTPException):
-            return None
+            return None, b""
         finally:
             connection.close()
 
@@ -175,6 +188,7 @@ class _Server:
                     self._failure = (
                         f"the vLLM server for llm={self._llm.name!r} is lost after {restarts} restarts (llm.server.max_restarts): {cause}"
                     )
+                    self._end()  # what hangs holds the client's requests
                     return
                 restarts += 1
                 logger.warning("vLLM for llm=%s died and is restarted (%d): %s", self._llm.name, restarts, cause)
@@ -186,7 +200,8 @@ class _Server:
 
     def _wait_until_dead(self) -> str | None:
         """Why the server counts as dead, or None once the context ends."""
-        healthy_at = checked_at = time.monotonic()
+        healthy_at = checked_at = looked_at = time.monotonic()
+        work, num_alike = None, 0
         while not self._stopping.wait(POLL_S):
             if (status := self._exit_status()) is not None:
                 return f"it ended with exit status {status}"
@@ -198,7 +213,20 @@ class _Server:
                 healthy_at = now
             elif now - healthy_at > DEAD_AFTER_S:
                 return "it refuses connections" if health == 0 else "its engine is dead (/health: 503)"
+            if now - looked_at < LOOK_EVERY_S:
+                continue
+            looked_at, before, work = now, work, self._work()
+            num_alike = num_alike + 1 if work is not None and work == before else 0
+            if num_alike == HANG_LOOKS:
+                return f"it hangs: {'no token was written' if work else 'nothing was answered'} for {HANG_LOOKS * LOOK_EVERY_S:.0f} s"
         return None
+
+    def _work(self) -> tuple[bytes, ...] | None:
+        """How many tokens the engines have written, while requests run; None where it rests or doesn't tell, () where it is silent."""
+        status, text = self._read("/metrics")
+        if status is None:
+            return ()
+        return tuple(_WRITTEN.findall(text)) if any(float(number) for number in _RUNNING.findall(text)) else None
 
     def _restart(self) -> None:
         self._end()
@@ -250,6 +278,8 @@ def _list_models(llm: LLM, endpoint: Endpoint) -> list[dict[str, object]]:
             raise ServerError(f"{where} answers {error.code}: {key} {state}") from error
         raise ServerError(f"{where} answers {error.code} to GET /models; give the address up to and with /v1") from error
     except (OSError, http.client.HTTPException) as error:
-        raise ServerError(f"{where} can't be reached: {error}; start that server, or leave llm.base_url out to start vLLM") from error
+        cause = getattr(error, "reason", error)
+        raise ServerError(f"{where} can't be reached: {cause}; start that server, or leave llm.base_url out to start vLLM") from error
     except (ValueError, TypeError, KeyError) as error:
-        raise ServerError(f"{where} answers GET /models, but not as OpenAI-compatible servers do; give the address up to /v1") from error
+        cure = "give the address up to and with /v1"
+        raise ServerError(f"{where} answers GET /models, but not as OpenAI-compatible servers do; {cure}") from error

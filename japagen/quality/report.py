@@ -112,7 +112,8 @@ def check_fits(store: Store, dataset: str, task: Task) -> None:
     if names != task.label_names or identity["fields"] != columns:
         raise ConfigError(
             f"task={task.name!r} is not what data set {dataset} was made for: that has the labels {', '.join(names)} and the columns"
-            f" {', '.join(identity['fields'])}; the task has {', '.join(task.label_names)} and {', '.join(columns)}"
+            f" {', '.join(identity['fields'])}; the task has {', '.join(task.label_names)} and {', '.join(columns)};"
+            " name the task that it was made for (one of your own: --config-dir DIR)"
         )
 
 

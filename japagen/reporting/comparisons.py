@@ -13,6 +13,7 @@ from typing import Any
 
 from japagen.config import Config
 from japagen.errors import JapagenError
+from japagen.gold.formats import LineFeeds
 from japagen.reporting.outcome import Outcome
 from japagen.reporting.sweep import Aggregate, aggregate, safe_cell, write_whole
 from japagen.results import PRIMARY, Result
@@ -246,7 +247,7 @@ def write_comparisons(comparisons: Sequence[Comparison], folder: Path) -> list[P
 
 def _write_csv(comparisons: Sequence[Comparison], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(LineFeeds(file))
         writer.writerow([*_COLUMNS, "p_holm", f"significant_at_{SIGNIFICANT}", "note"])
         writer.writerows([safe_cell(value) for value in _row(comparison)] for comparison in comparisons)
 

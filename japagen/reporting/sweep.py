@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from japagen.gold.formats import LineFeeds
 from japagen.reporting.outcome import Failure, Outcome
 from japagen.results import Result, Scores
 
@@ -188,7 +189,7 @@ def _columns(rows: Sequence[Row]) -> dict[str, type]:
 
 def _write_csv(rows: Sequence[Row], columns: dict[str, type], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(LineFeeds(file))
         writer.writerow([safe_cell(name) for name in columns])
         writer.writerows([[safe_cell(row.get(name)) for name in columns] for row in rows])
 

@@ -53,7 +53,7 @@ def _save(title: str, markdown: str, groups: Sequence[str], project: str, entity
 
     entity = entity or wandb.Api().default_entity
     if entity is None:
-        raise ConfigError("W&B names no account for this key: give logger.entity=NAME")
+        raise ConfigError("W&B names no account for this key: start the sweep again with logger.entity=NAME (nothing is made twice)")
     report = reports.Report(
         project=project, entity=entity, title=title[:MAX_TITLE], width="fluid",
         blocks=[reports.MarkdownBlock(markdown), reports.H2("Runs"), _panels(groups, project, entity)],

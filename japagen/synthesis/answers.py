@@ -83,15 +83,17 @@ async def answer_all(
             if not pending:
                 break
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            answers = [task.result() for task in done]
+            answers = [task.result() for task in done if task.exception() is None]
             rows.append(answers)
             num_new += len(answers)
             num_tokens += sum(answer.completion_tokens for answer in answers)
             show(progress())
+            await asyncio.gather(*done)  # raises what one of them ended with
         rows.write_held()
     finally:
         for task in pending:
             task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
         rows.close()
     show(progress())
 

@@ -9,6 +9,8 @@ and of several who want a block one gets it.
 
 A row asked for twice does no harm (the first in file order counts), so an owner who was silent for too long and wakes up
 looks once a second whether its lock is still its own, and else goes on under a new token.
+
+What the dead claimed lies there until `japagen gc` takes it away (`remove_void`).
 """
 
 import itertools
@@ -23,6 +25,8 @@ from typing import Self
 from japagen.store import Lock, LockWatch, Store, explain_os_errors
 from japagen.synthesis.stream import Stream
 
+FOLDER = "claims"
+"""In a stream's folder."""
 MOST_ROWS = 256
 """Rows of the largest blocks: 25,000 texts a label are 150 to 200 claims."""
 GROWTH = 16
@@ -49,7 +53,7 @@ class Claims:
     """One writer's claims; a context manager around its work, whose end gives them back."""
 
     def __init__(self, store: Store, stream: Stream) -> None:
-        self.folder = store.path("stream", stream.key) / "claims"
+        self.folder = store.path("stream", stream.key) / FOLDER
         self._store, self._key = store, stream.key
         self._blocks = Blocks(stream.texts_per_request)
         self._lanes = {label: number for number, label in enumerate(["", *stream.task.label_names])}
@@ -77,6 +81,9 @@ class Claims:
         self.token = uuid.uuid4().hex
         self._lock: Lock = self._locks.enter_context(self._store.lock("writer", self._owner(self.token)))
         self._own.clear()
+        if self._store.lock_path("stream", self._key).exists():  # who tidies or removes looks for our lock once it has its own
+            with self._store.lock("stream", self._key):
+                pass
         with explain_os_errors(self.folder), self._badge(self.token).open("w", encoding="utf-8") as file:
             file.write(self.token)
             file.flush()
@@ -154,6 +161,15 @@ class Claims:
         self._refused = {block: token for block, token in self._refused.items() if token not in gone}
         if self.token in gone:
             self._begin()
+
+
+def remove_void(store: Store, key: str) -> bool:
+    """Takes away a stream's claims and says whether none is left; HeldError where somebody writes it. Who begins meanwhile waits."""
+    folder = store.path("stream", key) / FOLDER
+    with store.lock_now("stream", key), explain_os_errors(folder):
+        for path in folder.iterdir():
+            path.unlink(missing_ok=True)
+        return not any(folder.iterdir())
 
 
 def _read(path: Path) -> str | None:

@@ -16,7 +16,11 @@ from japagen.tasks import PROBABILITY
 UNLISTED = "unlisted"
 """finish_reason of texts that a finished reply doesn't list."""
 _NUMBERED = re.compile(r"^\s*[(（]?(\d{1,3})\s*[.)）．、:：]\s*(.*)$")
-_TRAILING = re.compile(r"\s*[(（\[]\s*(?:確率|probability)?\s*[:：=]?\s*([01](?:\.\d+)?|\.\d+)\s*[)）\]]\s*$", re.I)
+_TRAILING = re.compile(r"[(（\[]\s*+(?:(?:確率|probability)\s*+)?(?:[:：=]\s*+)?([01](?:\.\d+)?|\.\d+)\s*[)）\]]$", re.I)
+
+_OBJECT = re.compile(r'\{\s*+"')
+_MOST_CHARS = 100_000
+"""What a reply of nothing but broken objects takes grows with the square of its length."""
 
 
 @dataclass(frozen=True)
@@ -62,19 +66,20 @@ def read_list(reply: str, finish_reason: str, num: int) -> list[Listed]:
 
 
 def _read_objects(reply: str) -> list[Listed]:
-    """Every whole JSON object with a `text`, whatever stands around it."""
-    found, decoder, start = [], json.JSONDecoder(), reply.find("{")
-    while start >= 0:
-        end = start + 1
+    """Every whole JSON object with a `text`, whatever stands around it, in the reply's first _MOST_CHARS characters."""
+    reply = reply[:_MOST_CHARS]
+    found, decoder, opening = [], json.JSONDecoder(), _OBJECT.search(reply)
+    while opening:
+        end = opening.start() + 1
         try:
-            value, past = decoder.raw_decode(reply, start)
+            value, past = decoder.raw_decode(reply, opening.start())
         except (ValueError, RecursionError):
             value, past = None, end
         if isinstance(value, dict) and isinstance(value.get("text"), str):
             text = value["text"].encode(errors="replace").decode()  # JSON can write half a surrogate pair, which is no text
             found.append(Listed(text, attributes=_probability(value.get("probability"))))
             end = past
-        start = reply.find("{", end)
+        opening = _OBJECT.search(reply, end)
     return found
 
 
@@ -91,13 +96,13 @@ def _read_lines(reply: str, is_cut: bool) -> list[Listed]:
     for lines in texts[:-1] if is_cut else texts:
         text = "\n".join(lines).strip()
         said = _TRAILING.search(text)
-        found.append(Listed(text[: said.start()], attributes=_probability(said[1])) if said else Listed(text))
+        found.append(Listed(text[: said.start()].rstrip(), attributes=_probability(said[1])) if said else Listed(text))
     return found
 
 
 def _probability(said: Any) -> dict[str, str]:
     try:
         value = float(said)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return {}
     return {PROBABILITY: f"{value:g}"} if math.isfinite(value) else {}

@@ -7,9 +7,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from huggingface_hub import constants
 
+from japagen.commands import fetch as fetch_module
 from japagen.commands.compose import compose_sweep
 from japagen.hub import PACKAGE
 from tests.commands.stub_hub import COMMIT, StubHub, serving
@@ -219,3 +222,14 @@ def test_a_folder_of_ones_own_is_read_by_sweeps(tmp_path: Path) -> None:
     task = "name: mine\nsystem: 文を書きます。\nfields: [text]\nlabels:\n- {name: a, instruction: 甲}\n- {name: b, instruction: 乙}\n"
     (tmp_path / "task" / "mine.yaml").write_text(task, encoding="utf-8")
     assert [config.task.name for config in compose_sweep(["task=mine,jnli"], tmp_path)] == ["mine", "jnli"]
+
+
+def test_a_disk_that_is_too_small_is_told_before_the_download(
+    hub: StubHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1000))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(fetch_module, "_on_hub", lambda one: (COMMIT, ["config.json"], 5000))
+    assert fetch_module.main(["llm.id=owner/llm", "logger=none"]) == 1
+    assert f"5.0 kB are needed and {tmp_path} has 1.0 kB free; make room, or set HF_HOME" in capsys.readouterr().out
+    assert hub.sent == []

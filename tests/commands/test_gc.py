@@ -239,6 +239,22 @@ def test_what_killed_processes_left_goes(store: Store, gc: Gc) -> None:
     assert done in there(store)
 
 
+def test_claims_of_dead_writers_go_and_those_of_others_stay(store: Store, gc: Gc) -> None:
+    dead, living = make_stream(store, "dead"), make_stream(store, "living")
+    for stream in (dead, living):
+        claims = store.path("stream", stream) / "claims"
+        claims.mkdir()
+        for name in ("owner-t", "1-000008.0"):
+            (claims / name).write_text("t", encoding="utf-8")
+    (store.path("stream", make_stream(store, "done")) / "claims").mkdir()
+    lock_of(store, "writer", f"{living}-t")
+    assert f"leftover {dead[:8]}" in gc()[1]
+    _, out, _ = gc("--yes")
+    assert "removed 1" in out
+    assert [len(list((store.path("stream", stream) / "claims").iterdir())) for stream in (dead, living)] == [0, 2]
+    assert "nothing to remove" in gc("--yes")[1]
+
+
 def test_incomplete_folders_go_when_they_are_old(store: Store, gc: Gc) -> None:
     for stage, name, days in (("model", "old", 8), ("model", "new", 1), ("stream", "rows", 8)):
         folder = store.path(stage, key(name))

@@ -1,6 +1,7 @@
 """A task asked for: by options, by typed answers, from a labelled file; what is written is what was said."""
 
 import io
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from japagen.commands import newtask
 from japagen.commands.compose import compose_config
 from japagen.commands.draft import Answers, LabelAnswer, draft_task
 from japagen.commands.taskfile import check_text, task_yaml
-from japagen.errors import ConfigError, DataError
+from japagen.errors import ConfigError, DataError, StoreError
 from japagen.gold import read_eval
 from japagen.tasks import Task
 
@@ -26,6 +27,9 @@ Written = Callable[..., Task]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mails.csv").write_text(CSV, encoding="utf-8")
+    (tmp_path / "one.csv").write_text("本文\n注文です\n", encoding="utf-8")
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "uneven.jsonl").write_text('{"本文": "注文です", "種別": "注文"}\n{"本文": "在庫は"}\n', encoding="utf-8")
     return tmp_path
 
 
@@ -124,6 +128,25 @@ def test_the_end_of_the_answers_leaves_no_file(num: int, folder: Path, monkeypat
     assert not (folder / "my").exists()
 
 
+def test_a_label_without_description_is_named(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--description is missing, and there is no proposal .*: .* \(a\)"):
+        newtask.main(["--name", "mail", "--about", "メール", "--labels", "a,b", "--yes"])
+
+
+def test_a_folder_that_is_a_file_is_told(folder: Path) -> None:
+    (folder / "my").touch()
+    with pytest.raises(StoreError, match=r"mail\.yaml can't be written: .*; choose another --out"):
+        newtask.main([*OPTIONS, "--labels", "a,b", "--yes"])
+
+
+def test_the_next_command_names_the_file_as_it_must_be_typed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "問い合わせ.csv").write_text(CSV, encoding="utf-8")
+    assert newtask.main([*OPTIONS, "--file", "問い合わせ.csv", "--yes"]) == 0
+    typed_next = next(line for line in capsys.readouterr().out.splitlines() if "data=files" in line)
+    config = compose_config(shlex.split(typed_next)[4:], Path("my"))
+    assert config.data.eval_file == "問い合わせ.csv"
+
+
 def test_an_existing_file_is_never_touched(folder: Path) -> None:
     path = folder / "my" / "task" / "mail.yaml"
     path.parent.mkdir(parents=True)
@@ -141,6 +164,14 @@ def test_an_existing_file_is_never_touched(folder: Path) -> None:
         (["--labels", "a,b,c"], "--description gives 2, but there are 3 labels: a, b, c"),
         (["--labels", "a,b", "--max-chars", "many"], "--max-chars: 'many' is no whole number"),
         (["--labels", "a,b", "--attribute", "channel=電話"], "--attribute: 'channel=電話' must be NAME=VALUE,VALUE"),
+        (["--labels", "a,b", "--title", " "], "--title: one line of text is needed here"),
+        (["--labels", "a,b", "--kind", "pair", "--fields", "本文"], r"--fields: '本文' names 1 column\(s\); a pair task has 2"),
+        (["--labels", "a,b", "--fields", "本文", "--label-field", "本文"], "--label-field: '本文' is a text column"),
+        (["--labels", "a,b", "--target", "regression", "--scores", "1,x"], "--scores: '1,x': scores are numbers, separated by commas"),
+        (["--labels", "a,b", "--target", "regression", "--scores", "1,1"], "--scores: 1 different scores; there are 2 labels: a, b"),
+        (["--labels", "a,b", "--file", "one.csv"], r"--file: one\.csv: one column \(本文\); it must hold texts and labels"),
+        (["--labels", "a,b", "--file", "empty.csv"], r"--file: empty\.csv: no rows; it must hold some labelled ones"),
+        (["--labels", "a,b", "--file", "uneven.jsonl"], r"--file: uneven\.jsonl:2: no 種別 here; all rows must have the same columns"),
         ([], "--labels is missing, and there is no proposal"),
     ],
 )

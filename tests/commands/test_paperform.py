@@ -95,6 +95,16 @@ def without(key: str) -> dict[str, Any]:
         (PAIR | {"labels": {"0": {"instruction": '"object"の話'}, "1": {"instruction": "b"}}}, "in a pair task only `content` may"),
         (SINGLE | {"genre": ["家具"]}, "genre must list two or more different texts"),
         (SINGLE | {"content": '"genre"の店'}, "content holds nothing but sentences with placeholders"),
+        (SINGLE | {"content": '店の客です。"genre"の店。"genre"の品。'}, 'content names "genre" in two sentences; name it in one'),
+        (
+            SINGLE | {"content": '店の客です。"genre"と"color"の話。', "color": ["赤", "青"]},
+            'content names "genre" and "color" in one sentence; give each a sentence of its own',
+        ),
+        (
+            SINGLE | {"labels": {"0": {"instruction": '"genre"と"color"'}, "1": {"instruction": "b"}}, "color": ["赤", "青"]},
+            r"labels\.0\.instruction names two lists \(genre, color\)",
+        ),
+        (SINGLE | {"content": '店の客です。"genre"の店。'}, '"genre" stands in content and in labels; name it in one of them'),
         ([], "must be one JSON object"),
     ],
 )

@@ -224,6 +224,20 @@ def test_a_column_of_ours_that_the_file_has_already_is_called_otherwise(predict:
     assert "a.csv:2: there is a column 'label_predicted' already" in err
 
 
+def test_a_column_of_ours_that_comes_later_is_refused(predict: Predict, student: Path, tmp_path: Path) -> None:
+    code, _, err = predict(student, write_jsonl(tmp_path / "a.jsonl", [{"text": "良い"}, {"text": "悪い", "label": "x"}]))
+    assert code == 1
+    assert "a.jsonl:2: column 'label' isn't in the first row, and ours is called so; rename it in your file" in err
+
+
+def test_a_place_that_cannot_be_written_is_told(predict: Predict, student: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    (tmp_path / "out.csv.partial").mkdir()
+    code, _, err = predict(student, write_csv(tmp_path / "a.csv", [{"text": "良い"}]), "--out", out)
+    assert code == 1
+    assert f"{out} can't be written: Is a directory" in err
+
+
 def test_doubtful_labels_are_left_empty(predict: Predict, student: Path, expected: list[tuple[str, list[float]]], tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", [{"text": text} for text in TEXTS])
     least = sorted(max(probabilities) for _, probabilities in expected)[2] - 0.001
@@ -327,6 +341,8 @@ def test_bytes_that_are_no_text_are_refused(predict: Predict, student: Path, tmp
         (["a.csv", "--out", "o.xls"], "allowed: .csv, .tsv, .jsonl"),
         (["a.csv", "--out", "a.csv"], "is the file that is read"),
         (["a.csv", "--out", "nowhere/o.csv"], "there is no folder nowhere"),
+        (["a.csv", "--out", "folder.csv"], "--out folder.csv is a folder; name a file in it"),
+        (["bad.parquet"], "bad.parquet: not a Parquet file that can be read"),
         (["a.csv"], "Looked for: text; sentence1,sentence2; columns here: title, body; name them by --fields"),
         (["a.csv", "--fields", "boddy"], "no column 'boddy' (did you mean 'body'?)"),
         (["a.csv", "--fields", "title,body,text"], "allowed: one, or two for pairs"),
@@ -338,6 +354,8 @@ def test_faults_are_told_before_the_student_is_loaded(
     monkeypatch.chdir(tmp_path)
     write_csv(Path("a.csv"), [{"title": "題", "body": "本文"}])
     Path("a.xlsx").touch()
+    Path("folder.csv").mkdir()
+    Path("bad.parquet").write_bytes(b"PAR1")
     broken = tmp_path / "broken"
     shutil.copytree(student, broken, ignore=shutil.ignore_patterns("*.safetensors"))
     code, _, err = predict(broken, *arguments)
@@ -472,6 +490,9 @@ def test_what_is_no_student_is_told(predict: Predict, store: Store, student: Pat
     dataset = store_dataset(store, config, pairs(4, config.task))
     store_model(store, student, MODEL, dataset)
     store_result(store, SCORE, answers="x")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text("[]", encoding="utf-8")
     for what, fault in [
         (dataset[:8], f"data set {dataset} is no student; name a model or a result; students of this data set: {MODEL}"),
         (SCORE, "has no student: the LLM answered itself"),
@@ -479,6 +500,7 @@ def test_what_is_no_student_is_told(predict: Predict, store: Store, student: Pat
         ("aa", "too short"),
         ("my/studnet", "'my/studnet' is neither a folder nor a key"),
         (tmp_path, "holds no config.json"),
+        (broken, f"{broken / 'config.json'} can't be read (no JSON object); get the model's files anew"),
         (ROOT / "japagen/demo/encoder", "holds no trained classifier: its weights lack classifier.bias"),
     ]:
         code, _, err = predict(what, path)

@@ -232,6 +232,7 @@ def test_faults_are_named_and_leave_nothing(sample: Sample) -> None:
         ("t.csv", "task=news"): "t.csv:2: no column 'text'",
         ("nowhere.csv", "task=jcola"): "nowhere.csv does not exist",
         ("t.csv", "task=jcola", "--out", "sheet.xlsx"): "let it end in .csv",
+        (".", "task=jcola"): ". is a folder; name one file in it",
         ("t.xlsx", "task=jcola"): "a file of type '.xlsx' can't be read",
         ("empty.csv", "task=jcola"): "empty.csv: no row has a text in sentence",
         ("numbers.jsonl", "task=jcola"): "numbers.jsonl:1: column 'sentence' must hold text; found int 3",

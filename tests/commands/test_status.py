@@ -232,6 +232,9 @@ def test_names_that_do_not_fit_are_told_with_the_nearest(sweep: SweepFolder) -> 
         logs.main(["jnli"])
     with pytest.raises(StoreError, match=r"student-0000 \(waiting\) has no log, it has not begun"):
         logs.main(["student-0000"])
+    SweepFolder.create(Store(sweep.root.parent.parent), "done", [], [], [])
+    with pytest.raises(StoreError, match="sweep done has no unit 'llm-0'; units: none, since all that it needs was there; name another"):
+        logs.main(["llm-0", "--sweep", "done"])
     with pytest.raises(SystemExit):
         logs.main(["llm-0", "-n", "-1"])
 

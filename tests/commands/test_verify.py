@@ -127,7 +127,7 @@ def test_gold_data_that_changed_are_said(store: Store, verify: Verify) -> None:
 
 
 def test_what_is_no_result_or_was_planned_by_nobody_is_refused(store: Store) -> None:
-    with pytest.raises(StoreError, match="is a data set; name a result"):
+    with pytest.raises(StoreError, match="is no result; name one"):
         main([the(store, "datasets/*").name, "--store", str(store.root)])
     shutil.rmtree(store.root / "sweeps")
     with pytest.raises(StoreError, match=r"no sweep in .* planned"):

@@ -122,6 +122,11 @@ def test_faults_are_told_with_their_jobs_and_the_same_once(loader: Loader) -> No
     assert len(loader.composed) == 2, "of all that differ in values one"
 
 
+def test_a_sweep_without_a_job_is_refused(loader: Loader) -> None:
+    with pytest.raises(ConfigError, match="the sweep has no job"):
+        launch_sweep(Compositions(loader), MASTER, [], 0, "local")  # type: ignore[arg-type]
+
+
 COUNTED = """
 import atexit, runpy, sys
 sys.argv = ["run.py", *sys.argv[1:]]

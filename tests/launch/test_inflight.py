@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from japagen.errors import ConfigError
+from japagen.errors import ConfigError, StoreError
 from japagen.store import Store
 from launch import inflight as module
 from launch.folder import DONE, RUNNING, WAITING, State, SweepFolder, unused_name
@@ -63,3 +63,6 @@ def test_a_unit_of_another_sweeps_job_has_the_state_that_its_own_folder_says(tmp
 def test_each_start_has_a_folder_of_its_own(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert [unused_name(store, "mine") for _ in range(3)] == ["mine", "mine-2", "mine-3"]
+    (tmp_path / "scratch").symlink_to(tmp_path / "unmounted")
+    with pytest.raises(StoreError, match="a link that leads nowhere"):
+        unused_name(Store(tmp_path / "scratch" / "store"), "mine")

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from japagen.errors import ConfigError
 from japagen.store import Store
 from launch.folder import LLM, STUDENT, SweepFolder, Unit
 from launch.inflight import Inflight
 from launch.planning import plan_experiments
+from launch.slurm import check_jobs
 from launch.submission import _link, _outside_a_job, _packs, _parameters, _Submission
 from launch.units import plan_units
 from tests.conftest import Compose
@@ -68,6 +70,14 @@ def test_signals_reach_python_with_and_without_srun(composed: Compose) -> None:
     assert _parameters(site, site.llm, 1, LLM)["signal_delay_s"] == 30
 
 
+def test_a_machine_without_slurm_is_told_so_before_anything_is_planned(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match="there is no sbatch here"):
+        check_jobs(plan_experiments([composed()]))
+
+
 def test_judges_are_submitted_after_those_whose_texts_they_judge(
     composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,3 +91,21 @@ def test_judges_are_submitted_after_those_whose_texts_they_judge(
     assert calls == [(["llm-0"], 1), (["judge-1"], 2), (["student-0000", "student-0001"], 1)]
     keys = [submission._keys(unit) for unit in units]
     assert len({key for found in keys for key in found}) == sum(map(len, keys)), "no unit is taken for another's job"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "is_number"), [("Job violates accounting/QOS policy (job submit limit)", True), ("invalid partition", False)]
+)
+def test_a_refusal_is_told_with_what_helps(
+    refusal: str, is_number: bool, composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("sbatch", "srun"):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho 'sbatch: error: {refusal}' >&2\nexit 1\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    experiments = plan_experiments([composed("task=jcola", "site=lab", "site.max_array=10")])
+    submission = _Submission(SweepFolder(tmp_path / "sweep"), experiments, Inflight(tmp_path / "inflight.json", {}))
+    with pytest.raises(ConfigError) as caught:
+        submission.submit(plan_units(experiments, Store(tmp_path)))
+    assert f"sbatch refused the jobs: sbatch: error: {refusal}; " in str(caught.value)
+    assert ("pack=k" in str(caught.value)) == is_number

@@ -1,7 +1,7 @@
 """Stands in for vLLM's API server where a test needs one that fails in a known way, and starts at once.
 
 Its behaviour comes by the environment variable STUB: a folder with a file `mode` (ok, die, die after 0, taken, taken_once, silent,
-sick 0), read at every start and request, where 0 is the first start; it notes its arguments and environment there.
+sick 0, hung 0, mute 0), read at every start and request, where 0 is the first start; it notes its arguments and environment there.
 """
 
 import json
@@ -26,9 +26,14 @@ class Handler(BaseHTTPRequestHandler):
             status = 503 if mode() == f"sick {START}" else 200
         else:
             status = 200 if self.headers["Authorization"] == f"Bearer {os.environ['VLLM_API_KEY']}" else 401
+        if mode() == f"mute {START}":
+            signal.pause()
+        is_at_work = self.path == "/metrics" and mode() == f"hung {START}"
+        content = b'vllm:num_requests_running{engine="0"} 3.0\nvllm:generation_tokens_total{engine="0"} 7.0\n' if is_at_work else b""
         self.send_response(status)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
+        self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
         pass

@@ -1,5 +1,6 @@
 """The server's life with a stub in vLLM's place: started through the same keeper, watched and ended as vLLM is."""
 
+import errno
 import json
 import logging
 import os
@@ -18,7 +19,7 @@ from japagen.config import LLM, Server
 from japagen.errors import ConfigError, ServerError
 from japagen.llm import keeper, server
 from japagen.llm.build import choose_device
-from japagen.llm.command import command
+from japagen.llm.command import choose_port_base, command
 from japagen.llm.server import serve
 from tests.llm.family import family
 from tests.waiting import eventually
@@ -278,6 +279,33 @@ def test_a_server_whose_engine_is_dead_is_restarted(stub: Stub, monkeypatch: pyt
         assert endpoint.failure() is None
 
 
+@pytest.mark.parametrize(
+    ("mode", "said"), [("hung 0", "it hangs: no token was written for"), ("mute 0", "it hangs: nothing was answered for")]
+)
+def test_a_server_that_hangs_is_restarted(
+    mode: str, said: str, stub: Stub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server, "HEALTH_EVERY_S", 0.1)
+    monkeypatch.setattr(server, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(server, "ANSWER_S", 0.2)
+    with start(stub) as endpoint:
+        assert len(stub.starts()) == 1
+        stub.behave(mode)
+        assert eventually(lambda: len(stub.starts()) == 2 and is_healthy(endpoint.base_url))
+        assert endpoint.failure() is None
+    assert said in caplog.text
+
+
+def test_a_server_that_hangs_is_ended_where_no_restart_is_left(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEALTH_EVERY_S", 0.1)
+    monkeypatch.setattr(server, "LOOK_EVERY_S", 0.1)
+    with start(stub, max_restarts=0) as endpoint:
+        processes = family()
+        stub.behave("hung 0")
+        assert eventually(lambda: gone(processes)), "or its clients would wait for their answers"
+        assert "lost after 0 restarts (llm.server.max_restarts): it hangs" in (endpoint.failure() or "")
+
+
 CLIENT = """
 import os, signal, sys
 from pathlib import Path
@@ -369,3 +397,12 @@ def test_cpu_build_serves_the_demo_and_what_was_asked_for(demo: bool, device: st
 def test_an_interpreter_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"llm\.server\.python=.*can't be run"):
         choose_device(LLM(name="x", id="org/x", server=Server(python=str(tmp_path / "nothing"))), "cpu")
+
+
+def test_a_machine_without_free_ports_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: socket.socket, address: tuple[str, int]) -> None:
+        raise OSError(errno.EADDRINUSE, "in use")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(ServerError, match="no 4 free ports in a row were found between 15000 and 32000 on this machine"):
+        choose_port_base(4)

@@ -1,6 +1,7 @@
 """Answers: probabilities of whole labels, texts' log-probabilities, and rows that are asked for once."""
 
 import asyncio
+import gc
 import math
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from japagen.errors import ServerError
+from japagen.llm.client import Request
 from japagen.prompts import Message, Prompting
 from japagen.questions import Question, channel_question, label_question, likelihood_question, written_question
 from japagen.synthesis.answers import Answer, answer_all
@@ -99,6 +102,20 @@ def test_a_failed_question_is_a_row_without_an_answer(tmp_path: Path) -> None:
     assert len(failed) == 1
     assert failed[0].probabilities() is None
     assert failed[0].mean_logprob is None
+
+
+def test_what_came_beside_a_fault_is_kept_and_every_fault_is_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def write(request: Request) -> str:
+        if "文7" in str(request.messages) or "文8" in str(request.messages):
+            raise ServerError("gone")
+        return "容認できる"
+
+    questions = [written_question(TASK, Prompting(), (f"文{place}。",), 0, forced=False, id=str(place)) for place in range(9)]
+    with pytest.raises(ServerError, match="gone"):
+        ask(tmp_path, AnsweringClient(write=write), *questions)
+    gc.collect()
+    assert {answer.id for answer in StreamRows(tmp_path, Answer)} == {str(place) for place in range(7)}
+    assert "never retrieved" not in caplog.text
 
 
 @given(st.lists(st.floats(-500, 0), min_size=2, max_size=6))

@@ -3,6 +3,7 @@
 import csv
 import io
 
+from japagen.gold.formats import LineFeeds
 from japagen.reporting.pivoting import NONE
 from japagen.reporting.report import Report, pivots
 from japagen.reporting.sweep import safe_cell
@@ -17,7 +18,7 @@ COLUMNS = (
 def render(report: Report) -> str:
     """Numbers as they are; text that a spreadsheet would take for a formula gets a quote in front. What was not planned has no row."""
     stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
+    writer = csv.writer(LineFeeds(stream))
     writer.writerow(COLUMNS)
     for pivot in pivots(report):
         for row in pivot.rows:
