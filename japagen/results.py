@@ -18,6 +18,7 @@ from japagen.asking import Answered, answered, read_answers
 from japagen.baselines import baselines
 from japagen.cards import model_card, model_sources
 from japagen.curation.dataset import Dataset
+from japagen.errors import StoreError
 from japagen.evaluation import Predictions, calibration_error, decide, evaluate
 from japagen.experiment import Experiment, Say, encoder_location
 from japagen.keys import KEY_LENGTH, canonical_json
@@ -141,10 +142,14 @@ def _without(names: Sequence[str], value: Any) -> Any:
 
 
 def read_result(folder: Path) -> Result:
-    """The Result of a published folder."""
-    content = read_json(folder / "result.json")
+    """The Result of a published folder; StoreError where its file isn't one."""
+    path = folder / "result.json"
+    content = read_json(path)
     known = {one.name for one in fields(Result)}
-    return Result(**{name: value for name, value in content.items() if name in known})
+    try:
+        return Result(**{name: value for name, value in content.items() if name in known})
+    except (AttributeError, TypeError) as error:
+        raise StoreError(f"{path} can't be read ({error}); remove its folder to have it made again") from error
 
 
 def find_result(experiment: Experiment, store: Store) -> Result | None:

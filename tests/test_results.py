@@ -3,8 +3,11 @@
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
+
+from japagen.errors import StoreError
 from japagen.methods import plan_experiment
-from japagen.results import find_result
+from japagen.results import find_result, read_result
 from japagen.store import Store, write_json
 from tests.conftest import Compose
 from tests.reporting.test_table import RESULT
@@ -24,3 +27,10 @@ def test_a_stored_result_is_called_what_the_present_configuration_calls_it(compo
     assert RESULT.protocol == "zero-shot"
     assert found.protocol == "0 shots, LLM tuned on this task's train split, encoder too"
     assert found.demo
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"task": 1}', "not JSON"])
+def test_a_spoilt_result_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "result.json").write_text(content, encoding="utf-8")
+    with pytest.raises(StoreError, match=r"result\.json can't be read"):
+        read_result(tmp_path)

@@ -209,7 +209,7 @@ class RowsFile:
                         if name in values:
                             values[name] = intern(values[name])
                     yield self.row_type(**values)
-                except (ValueError, TypeError) as error:
+                except (ValueError, TypeError, RecursionError) as error:
                     raise StoreError(
                         f"{self.path}:{self.num_lines}: not a row of a stream ({error}); remove the line, it will be asked for again"
                     ) from error
