@@ -1,10 +1,13 @@
 """The fault suite's long form: hundreds of random kills, wrong answers and spoilt stores, counted, with the table of docs/reliability.md.
 
     python benchmarks/faults.py [--kills 200] [--first-seed 0] [--only kills answers store] [--add] [--seconds 3600]
+    python benchmarks/faults.py --only vllm slurm --add [--cases 0 1]
 
-It drives run.py as a process against a server of its own (tests/faults/). `--add` keeps what benchmarks/results/faults.json has of kills
-with other seeds and of other parts. Ends with code 1 where anything was lost, made twice, asked for again although it stood in the store,
-left running, came out otherwise, or was told by a traceback. The table in docs/reliability.md is written anew from the JSON.
+It drives run.py as a process against a server of its own (tests/faults/), for `vllm` with a real vLLM on the CPU, for `slurm` on the
+cluster of `make slurm-up`; these two are tried only where they are named. `--add` keeps what benchmarks/results/faults.json has of kills
+with other seeds, of other cases of vllm and slurm, and of other parts. Ends with code 1 where anything was lost, made twice, asked for
+again although it stood in the store, left running, came out otherwise, or was told by a traceback. The
+table in docs/reliability.md is written anew from the JSON.
 """
 
 import argparse
@@ -23,13 +26,17 @@ from measuring import RESULTS, ROOT, machine, write_result
 
 sys.path.insert(0, str(ROOT))
 
-from tests.faults.answers import CASES, try_case
+from tests.faults import slurmfaults, vllmfaults
+from tests.faults.answers import CASES, LARGE, try_case
 from tests.faults.kills import LIMIT, NUM_PER_LABEL, STAGES, Kill, Killer, Loop
 from tests.faults.program import forker
 from tests.faults.server import running
+from tests.faults.slurmsweep import labelled
 from tests.faults.storefaults import Bench, all_cases
 
-PARTS = ("kills", "answers", "store")
+ALONE = ("kills", "answers", "store")
+"""What needs nothing that isn't here."""
+PARTS = (*ALONE, "vllm", "slurm")
 TASKS = ("jcola", "jnli")
 SHARE_FRESH = 0.15
 DOC = ROOT / "docs" / "reliability.md"
@@ -42,33 +49,44 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=ALONE)
+    parser.add_argument("--cases", type=int, nargs="+", help="of vllm or slurm, by number; left out: all")
     parser.add_argument("--add", action="store_true")
     parser.add_argument("--seconds", type=float, default=3600.0, help="nothing is begun after so many")
     options = parser.parse_args()
-    path, ends = RESULTS / "faults.json", time.monotonic() + options.seconds
-    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if options.add and path.is_file() else {}
-    report = {"machine": machine("torch", "aiohttp", "pyarrow"), "num_per_label": NUM_PER_LABEL, "open_requests": LIMIT} | {
-        part: [] if part == "store" and part in options.only else report.get(part, []) for part in PARTS
-    }
+    ends = time.monotonic() + options.seconds
+    tried: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS if part in options.only}
     try:
-        if "answers" in options.only:
-            report["answers"] = list(_answers())
+        if "answers" in tried:
+            tried["answers"] = list(_answers())
+        for part, try_some in (("vllm", _vllm), ("slurm", _slurm)):
+            if part in tried:
+                try_some(options, tried[part], ends)
         for part, try_all in (("kills", _kills), ("store", _store)):
-            if part in options.only:
+            if part in tried:
                 with ThreadPoolExecutor(len(TASKS)) as workers:
-                    works = [workers.submit(try_all, number, options, report[part], ends) for number in range(len(TASKS))]
+                    works = [workers.submit(try_all, number, options, tried[part], ends) for number in range(len(TASKS))]
                 for work in works:
                     work.result()
     finally:
-        loops = {(loop["seed"], loop["task"]): loop for loop in report["kills"]}
-        report["kills"] = [loops[place] for place in sorted(loops)]
+        report = _merged(tried, options.add)
         write_result("faults", report)
         DOC.write_text(with_table(DOC.read_text(encoding="utf-8"), table(report)), encoding="utf-8")
     amiss = list(faults(report))
     for line in amiss:
         print(f"amiss: {line}")
     sys.exit(bool(amiss))
+
+
+def _merged(tried: dict[str, list[dict[str, Any]]], adds: bool) -> dict[str, Any]:
+    """What was tried now and, where it `adds`, what the JSON holds else. It is read last: other parts may be tried meanwhile."""
+    path = RESULTS / "faults.json"
+    before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if adds and path.is_file() else {}
+    report = {part: tried.get(part) or before.get(part, []) for part in PARTS}
+    for part, names in (("kills", ("seed", "task")), ("vllm", ("case",)), ("slurm", ("case",))):
+        found = {tuple(one[name] for name in names): one for one in [*before.get(part, []), *tried.get(part, [])]}
+        report[part] = [found[place] for place in sorted(found)]
+    return {"machine": machine("torch", "aiohttp", "pyarrow"), "num_per_label": NUM_PER_LABEL, "open_requests": LIMIT} | report
 
 
 def _kills(number: int, options: argparse.Namespace, found: list[dict[str, Any]], ends: float) -> None:
@@ -86,7 +104,7 @@ def _kills(number: int, options: argparse.Namespace, found: list[dict[str, Any]]
 def _answers() -> Iterator[dict[str, Any]]:
     with running() as server, tempfile.TemporaryDirectory() as folder:
         for task in TASKS:
-            for case in CASES:
+            for case in (*CASES, *LARGE):
                 outcome = try_case(case, server, Path(folder), task)
                 print(f"{task}: {case.name}: {outcome.counts}", flush=True)
                 yield {"task": task, "same": case.same, "expected": case.message, **_plain(outcome, folder), "name": case.name}
@@ -100,6 +118,25 @@ def _store(number: int, options: argparse.Namespace, found: list[dict[str, Any]]
                 outcome = attempt()
                 print(f"{group}: code {outcome.code} {outcome.message}", flush=True)
                 found.append({"case": case, "group": group, **_plain(outcome, folder)})
+
+
+def _vllm(options: argparse.Namespace, found: list[dict[str, Any]], ends: float) -> None:
+    with forker() as forks, tempfile.TemporaryDirectory() as folder:
+        for number in options.cases or range(len(vllmfaults.CASES)):
+            if time.monotonic() < ends:
+                outcome = vllmfaults.try_case(number, forks, Path(folder), options.first_seed)
+                print(outcome, flush=True)
+                found.append({**_plain(outcome, folder), "is_well": outcome.is_well})
+
+
+def _slurm(options: argparse.Namespace, found: list[dict[str, Any]], ends: float) -> None:
+    with running() as server, labelled() as slurm, tempfile.TemporaryDirectory() as folder:
+        bench = slurmfaults.Bench(slurm, server, Path(folder))
+        for number in options.cases or range(len(slurmfaults.CASES)):
+            if time.monotonic() < ends:
+                outcome = bench.try_case(number)
+                print(outcome, flush=True)
+                found.append({**_plain(outcome, folder), "is_well": outcome.is_well})
 
 
 def _plain(outcome: Any, folder: str) -> dict[str, Any]:
@@ -120,6 +157,9 @@ def faults(report: dict[str, Any]) -> Iterator[str]:
         wrong = one["rows_lost"] or one["rows_twice"] or one["repeated"] or one["processes_left"] or one["is_silent"]
         if wrong or one["after"] or one["printed"] or not one["is_same"]:
             yield f"store: {one}"
+
+    for part in ("vllm", "slurm"):
+        yield from (f"{part}: {one}" for one in report[part] if not one["is_well"])
 
 
 def table(report: dict[str, Any]) -> str:
@@ -155,11 +195,17 @@ def _rows(report: dict[str, Any]) -> Iterator[Sequence[object]]:
         words = next((one["message"] for one in some if one["message"]), "–")
         counts = [_total(some, what) for what in ("rows_lost", "rows_twice", "repeated", "processes_left")]
         yield name, len(some), *counts, _shortened(words)
+    for part, title in (("vllm", "vLLM"), ("slurm", "SLURM")):
+        for one in sorted(report[part], key=lambda one: one["case"]):
+            words = one["message"] or ("nothing: it is gone" if one["code"] < 0 else "–")
+            counts = [one[what] for what in ("rows_lost", "rows_twice", "repeated", "processes_left")]
+            yield f"{title}: {one['name']}", 1, *counts, _shortened(words)
 
 
 def _shortened(message: str) -> str:
-    """Without the experiment's name and folders."""
+    """Without the experiment's name, the unit's and folders."""
     said = re.sub(r"^failed: [^:]*: ", "failed: ", message)
+    said = re.sub(r"\S+: the texts that the student learns from are not all written: llm-0 (failed|unfinished): ", "", said)
     return re.sub(r"…/\S*/(?=\S)", "…/", said)[:170].replace("|", "/")
 
 

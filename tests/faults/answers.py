@@ -19,11 +19,11 @@ from japagen.methods import plan_experiment
 from japagen.selection import make_selector
 from japagen.stages import fill
 from japagen.store import Store
-from japagen.synthesis.stream import StreamRows
+from japagen.synthesis.rowsfile import StreamRows
 from tests.faults.program import read_kept
 from tests.faults.server import MODEL, Running
 
-NUM_PER_LABEL = 60
+NUM_PER_LABEL, LIMIT = 60, 8
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ class Case:
     """Whether the same texts are chosen as without the fault; else as many, since some of the rows can't be had."""
     message: str = ""
     """Where the run can't go on: what its error says."""
+    num_per_label: int = NUM_PER_LABEL
+    limit: int = LIMIT
+    """Open requests."""
 
 
 CASES = [
@@ -55,6 +58,14 @@ CASES = [
     Case("every row is refused (400)", {"fault": "400", "share": 1.0}, message=r"\d+ rows one after the other, all alike: status 400"),
     Case("every answer is empty", {"fault": "empty", "share": 1.0}, message=r"only 0 of 2\d\d replies were accepted \(rejected: empty"),
 ]
+LARGE = [
+    Case("20 s outage after 300 answers, 64 open", {"outage_at": 300, "outage_s": 20.0, "latency_s": 0.05}, num_per_label=500, limit=64),
+    Case(
+        "1% of rows are refused for good (400), 64 open", {"fault": "400", "share": 0.01, "stubborn": True, "latency_s": 0.05}, same=False,
+        num_per_label=500, limit=64,
+    ),
+]  # fmt: skip
+"""The peers' faults at their size, which take too long for a test."""
 
 
 @dataclass(frozen=True)
@@ -79,19 +90,21 @@ class Outcome:
     """What became of the requests."""
 
 
-def experiment_of(base_url: str, store: Path, task: str = "jcola") -> Experiment:
+def experiment_of(base_url: str, store: Path, task: str = "jcola", num_per_label: int = NUM_PER_LABEL) -> Experiment:
     """The experiment whose stream is filled."""
-    settings = [f"task={task}", f"llm.base_url={base_url}", f"llm.id={MODEL}", f"num_per_label={NUM_PER_LABEL}", f"store={store}"]
+    settings = [f"task={task}", f"llm.base_url={base_url}", f"llm.id={MODEL}", f"num_per_label={num_per_label}", f"store={store}"]
     return plan_experiment(compose_config([*settings, "synthesis.texts_per_request=2", "logger=none"]))
 
 
-def fill_stream(server: Running, store: Path, plan: dict[str, Any], task: str = "jcola") -> str:
+def fill_stream(
+    server: Running, store: Path, plan: dict[str, Any], task: str = "jcola", num_per_label: int = NUM_PER_LABEL, limit: int = LIMIT
+) -> str:
     """Fills the stream while the server behaves as planned; '' or the error's text."""
     server.plan(**plan)
-    experiment = experiment_of(server.base_url, store, task)
+    experiment = experiment_of(server.base_url, store, task, num_per_label)
 
     async def run() -> None:
-        async with Client(Endpoint(server.base_url, is_vllm=False, patience_s=60.0), MODEL, 8) as client:
+        async with Client(Endpoint(server.base_url, is_vllm=False, patience_s=60.0), MODEL, limit) as client:
             await fill(experiment, "stream", Store(store), client, lambda progress: None)
 
     try:
@@ -101,9 +114,9 @@ def fill_stream(server: Running, store: Path, plan: dict[str, Any], task: str = 
     return ""
 
 
-def chosen(server: Running, store: Path, task: str = "jcola") -> list[tuple[str, tuple[str, ...]]]:
+def chosen(server: Running, store: Path, task: str = "jcola", num_per_label: int = NUM_PER_LABEL) -> list[tuple[str, tuple[str, ...]]]:
     """The texts that the stored rows give."""
-    experiment = experiment_of(server.base_url, store, task)
+    experiment = experiment_of(server.base_url, store, task, num_per_label)
     selector = make_selector(experiment)
     selector.advance(StreamRows(Store(store).path("stream", experiment.keys["stream"])))
     return [(one.label, one.texts) for one in selector.accepted]
@@ -111,18 +124,18 @@ def chosen(server: Running, store: Path, task: str = "jcola") -> list[tuple[str,
 
 def try_case(case: Case, server: Running, folder: Path, task: str = "jcola") -> Outcome:
     """Fills one store through the fault, and one undisturbed where that isn't there yet."""
-    undisturbed, store = folder / f"undisturbed-{task}", folder / "faulty"
+    num = case.num_per_label
+    undisturbed, store = folder / f"undisturbed-{task}-{num}", folder / "faulty"
     if not undisturbed.exists():
-        assert fill_stream(server, undisturbed, {}, task) == ""
+        assert fill_stream(server, undisturbed, {}, task, num, case.limit) == ""
     shutil.rmtree(store, ignore_errors=True)
-    message = fill_stream(server, store, case.plan, task)
+    message = fill_stream(server, store, case.plan, task, num, case.limit)
     requests, kept = server.requests(), read_kept(store)
-    texts = chosen(server, store, task)
+    texts, wanted = chosen(server, store, task, num), chosen(server, undisturbed, task, num)
     good = Counter((seed, n) for seed, n, end in requests if end == "ok")
     sent = {seed + j for seed, n in good for j in range(n)}
-    full = 2 * NUM_PER_LABEL
     return Outcome(
         len(sent), len(sent - kept.seeds), kept.num_twice, len(requests), sum(good.values()) - len(good),
         sum(row["finish_reason"] == "error" and bool(row["error"]) for row in kept.rows.values()),
-        len(texts) == full, texts == chosen(server, undisturbed, task), message, dict(Counter(end for _, _, end in requests)),
+        len(texts) == len(wanted), texts == wanted, message, dict(Counter(end for _, _, end in requests)),
     )  # fmt: skip

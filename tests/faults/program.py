@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -92,10 +92,12 @@ class Forker:
             else:
                 self._ends[int(pid)].put(code[0])
 
-    def start(self, arguments: tuple[str, ...], store: Path, log: Path, fault: Fault = NEVER, stale_s: float = 180.0) -> Run:
+    def start(
+        self, arguments: tuple[str, ...], store: Path, log: Path, fault: Fault = NEVER, stale_s: float = 180.0, look_s: float = 30.0
+    ) -> Run:
         """`run.py` with `arguments`."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(asdict(Start(arguments, str(store), str(log), fault, stale_s))) + "\n")
+        self._process.stdin.write(json.dumps(asdict(Start(arguments, str(store), str(log), fault, stale_s, look_s))) + "\n")
         self._process.stdin.flush()
         pid = self._starts.get(timeout=TIMEOUT_S)
         return Run(pid, log, self._ends[pid])
@@ -103,8 +105,8 @@ class Forker:
 
 @contextmanager
 def forker() -> Iterator[Forker]:
-    """One thread a run, so that a student comes out bit by bit the same."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "HYDRA_FULL_ERROR": "1", "JAPAGEN_DEBUG": ""}
+    """One thread a run, so that a student comes out bit by bit the same; vLLM's workers may share a NUMA node."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "HYDRA_FULL_ERROR": "1", "JAPAGEN_DEBUG": "", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
     command = [sys.executable, "-m", "tests.faults.forked"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment)
     try:
@@ -114,9 +116,9 @@ def forker() -> Iterator[Forker]:
         process.wait()
 
 
-def start_fresh(arguments: tuple[str, ...], log: Path) -> Run:
+def start_fresh(arguments: tuple[str, ...], log: Path, more: Mapping[str, str] | None = None) -> Run:
     """`python run.py` as a user starts it."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "JAPAGEN_DEBUG": ""}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "JAPAGEN_DEBUG": ""} | dict(more or {})
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "run.py"), *arguments],

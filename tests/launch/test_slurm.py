@@ -12,11 +12,9 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 import pytest
 
 from japagen.results import Result, read_result
@@ -25,6 +23,7 @@ from launch.folder import RUNNING, State, SweepFolder, sweep_folders
 from tests.commands.conftest import Messages, StubLLM, serving
 from tests.conftest import ROOT
 from tests.launch.conftest import Slurm
+from tests.launch.daemons import is_ours, lost_node, no_controller
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
@@ -212,6 +211,8 @@ def test_students_wait_for_their_own_llm_and_clients_may_come_and_go(sweeps: Swe
 
 
 def test_llm_job_that_is_preempted_and_loses_its_node(sweeps: Sweeps, llm: GatedLLM, tmp_path: Path) -> None:
+    if not is_ours():
+        pytest.skip("the SLURM here is not the one of make slurm-up")
     client = sweeps.start(
         "task=jcola", "num_per_label=64", "train.epochs=1", f"llm.base_url={llm.base_url}", "llm.id=stub", "site.llm.partition=low",
         "synthesis.concurrency=2", "site.llm.cpus=1",
@@ -242,24 +243,21 @@ def test_llm_job_that_is_preempted_and_loses_its_node(sweeps: Sweeps, llm: Gated
     assert set(sweeps.ended(3).values()) == {"COMPLETED", "CANCELLED"}
 
 
-@contextmanager
-def lost_node(slurm: Slurm, node: str, job: str) -> Iterator[None]:
-    """The node, with all processes of the job on it, is dead inside."""
-    pid = Path(f"/run/japagen-slurm/slurmd-{node}.pid")
-    if not pid.is_file():
+def test_the_controller_is_gone_for_a_while(sweeps: Sweeps, llm: GatedLLM) -> None:
+    if not is_ours():
         pytest.skip("the SLURM here is not the one of make slurm-up")
-    daemon = psutil.Process(int(pid.read_text(encoding="utf-8")))
-    daemon.kill()
-    for process in psutil.process_iter(["cmdline", "environ"]):
-        of_job = (process.info["environ"] or {}).get("SLURM_JOB_ID") == job
-        if of_job or " ".join(process.info["cmdline"] or []).startswith(f"slurmstepd: [{job}."):
-            process.kill()
-    try:
-        slurm.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
-        yield
-    finally:
-        subprocess.run(["slurmd", "-N", node], check=True, timeout=30)
-        assert eventually(lambda: slurm.run("sinfo", "-hN", "-n", node, "-p", "main", "-o", "%t") in ("idle", "mix", "alloc"), 60)
+    command = ["task=jcola", "num_per_label=16", QUICK, f"llm.base_url={llm.base_url}", "llm.id=stub"]
+    client = sweeps.start(*command)
+    sweeps.until(llm.is_asked)
+    with no_controller():
+        client.says("SLURM doesn't answer (squeue)")
+        refused = sweeps.run(*command, "seed=9", code=1)
+        assert "SLURM can't be asked (squeue gave no answer), so nothing was submitted" in refused
+        assert "Traceback" not in refused
+    llm.gate.set()  # of a job that ends meanwhile the controller would be told late
+    assert client.wait() == 0, client.printed
+    assert set(sweeps.rows().values()) == {1}
+    assert len(sweeps.results()) == 1
 
 
 def test_shards_fill_one_stream_while_no_client_waits(sweeps: Sweeps, llm: GatedLLM) -> None:
