@@ -42,10 +42,10 @@ HEALTH_EVERY_S = 3.0
 ANSWER_S = 5.0
 DEAD_AFTER_S = 15.0
 """How long a living process may refuse connections or report a dead engine before it counts as dead."""
-LOOK_EVERY_S = 30.0
+LOOK_EVERY_S = 60.0
 HANG_LOOKS = 10
-"""In so many looks a server that has requests may have written no token: one step of the engine takes seconds. Looks are counted, since a
-job that SLURM suspended finds its clock far ahead."""
+"""In so many looks a server that has requests may have written no token: a step of the engine takes seconds, that of a large LLM on the CPU
+minutes. Looks are counted, since a job that SLURM suspended finds its clock far ahead."""
 _RUNNING = re.compile(rb"^vllm:num_requests_running\{.*\} (\S+)$", re.MULTILINE)
 _WRITTEN = re.compile(rb"^vllm:generation_tokens_total\{.*\} (\S+)$", re.MULTILINE)
 

@@ -27,7 +27,7 @@ FEWEST, MOST = 20, 200
 CLIENT, KEEPER, API, ENGINE, WORKER = "client", "keeper", "API server", "EngineCore", "worker"
 STOP = "SIGSTOP"
 LOOK_S = 3.0
-"""japagen.llm.server.LOOK_EVERY_S, so that a server that hangs is given up after half a minute and not after five."""
+"""japagen.llm.server.LOOK_EVERY_S, so that a server that hangs is given up after half a minute and not after ten."""
 END_S = 30.0
 """For the keeper to end vLLM once its client is gone."""
 ASKED = re.compile(r"Received request \S+ params: SamplingParams\(n=(\d+), .*?seed=(\d+)")

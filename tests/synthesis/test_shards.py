@@ -235,7 +235,7 @@ def write(store: Path, base_url: str) -> None:
     experiment = experiment_of(store, base_url)
 
     async def run() -> None:
-        async with Client(Endpoint(base_url), "stub") as client:
+        async with Client(Endpoint(base_url), "stub", 16) as client:
             await fill_stage(experiment, "stream", Store(store), client, lambda progress: None)
 
     asyncio.run(run())
