@@ -74,12 +74,16 @@ def _explain_file(error: BaseException) -> str | None:
         return f"{mark.name}:{mark.line + 1}: not YAML ({error.problem} at column {mark.column + 1})"
     if isinstance(error, YAMLError):
         return f"not YAML: {' '.join(str(error).split())}"
-    if not isinstance(error, UnicodeDecodeError | OSError):
+    if not isinstance(error, ValueError | RecursionError | OSError):
         return None
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if "pathlib" not in frame.f_code.co_filename]
     for frame in frames:
         if frame.f_code.co_filename.endswith("file_config_source.py"):  # Hydra's reader: the error doesn't name the file
-            cause = error.strerror if isinstance(error, OSError) else "not UTF-8; save it as UTF-8"
+            cause = "a number has too many digits, or values are nested too deep"
+            if isinstance(error, UnicodeDecodeError):
+                cause = "not UTF-8; save it as UTF-8"
+            elif isinstance(error, OSError):
+                cause = error.strerror or str(error)
             return f"{frame.f_locals.get('full_path')} can't be read: {cause}"
     if isinstance(error, OSError) and frames and Path(hydra.__file__).parent in Path(frames[-1].f_code.co_filename).parents:
         where = "name another folder for a run's notes: hydra.run.dir=DIR, with -m hydra.sweep.dir=DIR"

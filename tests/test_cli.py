@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 
 def said_of(*overrides: str, config_dir: Path | None = None) -> str:
     """The message for what composing them raises."""
-    with pytest.raises((HydraException, OmegaConfBaseException, UnicodeDecodeError, YAMLError)) as caught:
+    with pytest.raises((HydraException, OmegaConfBaseException, ValueError, RecursionError, YAMLError)) as caught:
         compose_config(overrides, config_dir)
     message = explain(caught.value)
     assert message is not None
@@ -76,6 +76,8 @@ def test_a_text_in_quotes_is_read_as_it_is() -> None:
         (b"name: a\nname: b\n", "mine.yaml:2: not YAML (found duplicate key name at column 1)"),
         (b'name: "\x00"\n', "not YAML: unacceptable character #x0000"),
         ("name: 私\n".encode("cp932"), "mine.yaml can't be read: not UTF-8; save it as UTF-8"),
+        (b"max_chars: " + b"9" * 5000, "mine.yaml can't be read: a number has too many digits"),
+        (b"name: " + b"[" * 5000, "mine.yaml can't be read: a number has too many digits, or values are nested too deep"),
         (b"- a\n", "task has settings of its own: name, title"),
         (b"name:\n", "task.name must be set; found null"),
     ],
