@@ -54,6 +54,7 @@ def load_task(name: str) -> Task:
     return task
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes share the work (-n 2): a file's tests, which share fixtures, stay together, and all that need SLURM."""
     for item in items:
