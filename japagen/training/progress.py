@@ -30,10 +30,23 @@ def write(state: dict[str, Any], path: Path) -> None:
     """torch.save through a temporary sibling: whoever reads `path` sees the old file or the new one, whole."""
     partial = path.with_name(f"{path.name}.partial")
     with partial.open("wb") as file:  # given a path, torch doesn't say why it couldn't write
-        torch.save(state, file)
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:
+            if (interruption := _interruption(error)) is not None:
+                raise interruption from None
+            raise
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def _interruption(error: BaseException) -> BaseException | None:
+    """The Ctrl-C or signal that cut a file short: torch, closing the file, raises an error of its own over it."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt | SystemExit):
+        cause = cause.__context__
+    return cause
 
 
 def is_readable(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """A training that dies, at whatever moment, ends as an undisturbed one does: bitwise, on the CPU."""
 
+import io
 import json
 import os
 import subprocess
@@ -219,3 +220,20 @@ def test_a_killed_process_with_soft_and_weighted_rows_is_resumed_to_the_same_end
     resumed = run.train("resumed", "work")
     assert without_seconds(resumed) == without_seconds(whole)
     assert run.weights("resumed") == run.weights("whole")
+
+
+class Interrupted(io.FileIO):
+    """A file whose writing Ctrl-C cuts short."""
+
+    def write(self, data: Any) -> int:
+        if self.tell() > 100_000:
+            raise KeyboardInterrupt
+        return super().write(data)
+
+
+def test_an_interruption_while_a_checkpoint_is_written_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    progress.write({"step": 1}, tmp_path / "last.ckpt")
+    monkeypatch.setattr(Path, "open", lambda path, mode: Interrupted(path, mode))
+    with pytest.raises(KeyboardInterrupt):
+        progress.write({"weights": [torch.zeros(50_000) for _ in range(5)]}, tmp_path / "last.ckpt")
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True) == {"step": 1}, "the old one stands"
