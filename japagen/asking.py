@@ -9,6 +9,7 @@ from typing import Any
 
 from japagen.errors import GenerationError, MissingTextsError
 from japagen.experiment import Experiment
+from japagen.files import explain_os_errors
 from japagen.questions import (
     CONTENT_FREE,
     Question,
@@ -22,7 +23,7 @@ from japagen.questions import (
     written_question,
 )
 from japagen.selection import selected
-from japagen.store import Store, explain_os_errors
+from japagen.store import Store
 from japagen.synthesis.answers import Answer
 from japagen.synthesis.rowsfile import StreamRows
 from japagen.synthesis.stream import Stream

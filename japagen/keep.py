@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from japagen.errors import StoreError
 from japagen.experiment import Experiment
 from japagen.keys import canonical_json
-from japagen.store import HeldError, Store
+from japagen.locks import HeldError
+from japagen.store import Store
 
 
 def prune_models(experiments: Sequence[Experiment], store: Store, keep: str) -> list[str]:

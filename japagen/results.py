@@ -21,10 +21,12 @@ from japagen.curation.dataset import Dataset
 from japagen.errors import StoreError
 from japagen.evaluation import Predictions, calibration_error, decide, evaluate
 from japagen.experiment import Experiment, Say, encoder_location
+from japagen.files import read_json, write_json
 from japagen.keys import KEY_LENGTH, canonical_json
+from japagen.locks import Lock
 from japagen.rows import training_rows
 from japagen.stages import llm_seconds
-from japagen.store import Lock, Store, commit, read_json, versions, write_json
+from japagen.store import Store, commit, versions
 from japagen.tasks import Example
 
 Scores = dict[str, dict[str, float] | None]

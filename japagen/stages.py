@@ -12,10 +12,11 @@ from pathlib import Path
 from japagen.asking import asked_ids, auto_attributes, questions, read_answers, stream_of, write_attributes
 from japagen.errors import MissingTextsError
 from japagen.experiment import Experiment
+from japagen.files import explain_os_errors
 from japagen.llm.client import Client
 from japagen.methods import ATTRIBUTE_TOKENS
 from japagen.selection import make_selector, select
-from japagen.store import Store, explain_os_errors
+from japagen.store import Store
 from japagen.synthesis.answers import Answer, answer_all
 from japagen.synthesis.claims import Claims
 from japagen.synthesis.generate import Generator, Progress

@@ -13,6 +13,7 @@ from japagen.config import LLM as LLMSettings
 from japagen.config import Config, Encoder
 from japagen.errors import ConfigError
 from japagen.experiment import Experiment
+from japagen.files import explain_os_errors
 from japagen.methods import Planner
 from japagen.reporting.comparisons import Comparison, compare_settings, write_comparisons
 from japagen.reporting.failedrows import all_failed, failed_lines
@@ -20,7 +21,7 @@ from japagen.reporting.report import Report, Run
 from japagen.reporting.sweep import write_sweep_results
 from japagen.reporting.table import Failure, print_results
 from japagen.results import Result, find_result, settings_key
-from japagen.store import Store, explain_os_errors
+from japagen.store import Store
 from japagen.tracking import log_found, run_name
 from japagen.tracking.login import is_agents_run
 from launch.exitcode import ROWS_FAILED, note_failed_rows

@@ -20,8 +20,9 @@ from typing import Any
 
 from japagen.config import Config
 from japagen.errors import StoreError
+from japagen.files import explain_os_errors, read_json, write_json
 from japagen.reporting.report import Sweep
-from japagen.store import Store, commit, explain_os_errors, read_json, write_json
+from japagen.store import Store, commit
 from japagen.validation import read_config
 
 LLM, STUDENT = "llm", "student"

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from japagen.errors import ConfigError
-from japagen.store import Store, explain_os_errors, read_json
+from japagen.files import explain_os_errors, read_json
+from japagen.store import Store
 from launch.folder import write_whole
 from launch.squeue import queue_states
 from launch.work import say

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from japagen.config import LLM as LLMConfig
 from japagen.experiment import Experiment
+from japagen.files import read_json
 from japagen.results import read_result
 from japagen.stages import sessions
-from japagen.store import Store, read_json
+from japagen.store import Store
 from japagen.synthesis.answers import Answer
 from japagen.synthesis.rowsfile import Row, StreamRows
 from launch.folder import LLM, STUDENT, Unit

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from japagen.experiment import Experiment
+from japagen.files import write_json
 from japagen.keep import prune_models
 from japagen.methods import plan_experiment
 from japagen.results import settings_key
-from japagen.store import Store, write_json
+from japagen.store import Store
 from tests.conftest import Compose
 
 

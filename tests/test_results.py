@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from japagen.errors import StoreError
+from japagen.files import write_json
 from japagen.methods import plan_experiment
 from japagen.results import find_result, read_result
-from japagen.store import Store, write_json
+from japagen.store import Store
 from tests.conftest import Compose
 from tests.reporting.test_table import RESULT
 

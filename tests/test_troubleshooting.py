@@ -4,11 +4,11 @@ import inspect
 
 import pytest
 
-from japagen import errors, store
+from japagen import errors, locks
 from japagen.errors import JapagenError
 from tests.conftest import ROOT
 
-KINDS = {one for module in (errors, store) for _, one in inspect.getmembers(module, inspect.isclass) if issubclass(one, JapagenError)}
+KINDS = {one for module in (errors, locks) for _, one in inspect.getmembers(module, inspect.isclass) if issubclass(one, JapagenError)}
 
 
 @pytest.mark.parametrize("name", sorted(one.__name__ for one in KINDS))

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from japagen.errors import StoreError
-from japagen.store import STAGES, Store, read_json
+from japagen.files import read_json
+from japagen.store import STAGES, Store
 
 FEWEST_DIGITS = 4
 MOST_NAMED = 8

@@ -16,10 +16,11 @@ from japagen.commands.artifacts import Artifact, artifacts
 from japagen.curation.licences import Source, cell
 from japagen.curation.stored_task import TASK_FILE
 from japagen.errors import StoreError
+from japagen.files import explain_os_errors, file_checksum, read_json, write_json
 from japagen.replies import QUOTES_GOLD
 from japagen.reporting.table import format_score
 from japagen.results import Result, read_result
-from japagen.store import STAGES, Store, explain_os_errors, file_checksum, read_json, write_json
+from japagen.store import STAGES, Store
 
 CARD, REJECTS, PROVENANCE = "README.md", "rejects.jsonl", "provenance.json"
 NOT_KEPT = ("checksums",)

@@ -21,7 +21,9 @@ from japagen.commands.arguments import make_parser
 from japagen.commands.console import make_console, size
 from japagen.commands.stored import add_store_option, open_store
 from japagen.errors import ConfigError, StoreError
-from japagen.store import STAGES, HeldError, LockWatch, Store, explain_os_errors
+from japagen.files import explain_os_errors
+from japagen.locks import HeldError, LockWatch
+from japagen.store import STAGES, Store
 
 if TYPE_CHECKING:
     from japagen.commands.inventory import Inventory, Item

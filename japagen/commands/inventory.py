@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from japagen.commands.artifacts import FOLDERS
 from japagen.errors import StoreError
-from japagen.store import SILENT_S, STAGES, Held, Store, read_json
+from japagen.files import read_json
+from japagen.locks import SILENT_S, Held
+from japagen.store import STAGES, Store
 from japagen.synthesis.claims import FOLDER as CLAIMS
 from launch.folder import Planned, sweep_folders
 

@@ -15,12 +15,13 @@ from omegaconf.errors import OmegaConfBaseException
 from japagen.commands.where import Where, choose
 from japagen.config import Config
 from japagen.errors import ConfigError, JapagenError, StoreError
+from japagen.files import read_json
 from japagen.keys import KEY_LENGTH
 from japagen.reporting.comparisons import compare_settings, named_settings
 from japagen.reporting.outcome import Failure, Outcome
 from japagen.reporting.report import Report, Run, Sweep
 from japagen.results import Result, read_result
-from japagen.store import Store, read_json
+from japagen.store import Store
 from launch.folder import DONE, RUNNING, STUDENT, UNFINISHED, WAITING, Planned, SweepFolder
 from launch.overview import UnitRow, find_sweep, job_ids, read_overview
 from launch.squeue import queue_states

@@ -24,9 +24,9 @@ from japagen.commands.compose import compose_config, hydra_value
 from japagen.commands.console import make_console
 from japagen.config import Config
 from japagen.errors import ConfigError, DataError, nearest
+from japagen.files import explain_os_errors
 from japagen.gold.formats import SUFFIXES, Row, read_lines, read_rows
 from japagen.gold.splits import ID_COLUMNS
-from japagen.store import explain_os_errors
 from japagen.tasks import Task
 
 NUM = 100

@@ -10,7 +10,8 @@ from typing import Any
 from japagen.commands.artifacts import FEWEST_DIGITS, FOLDERS, WORDS, Artifact, artifacts, find_artifact
 from japagen.commands.stored import open_store
 from japagen.errors import StoreError
-from japagen.store import STAGES, Store, read_json
+from japagen.files import read_json
+from japagen.store import STAGES, Store
 
 _KEY = re.compile(r"[0-9a-fA-F]{1,32}")
 

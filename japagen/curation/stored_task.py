@@ -10,7 +10,7 @@ from typing import Any
 
 from japagen.config import Data
 from japagen.errors import StoreError
-from japagen.store import read_json, write_json
+from japagen.files import read_json, write_json
 from japagen.tasks import Attribute, Label, Published, SplitFile, Task
 
 TASK_FILE = "task.json"

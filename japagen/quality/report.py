@@ -16,6 +16,7 @@ from japagen import gold, keys
 from japagen.config import Data
 from japagen.curation.dataset import ANNOTATED, read_examples
 from japagen.errors import ConfigError, TrainingError
+from japagen.files import read_json, write_json
 from japagen.quality.artefacts import one_text_only, overlap_by_label
 from japagen.quality.diversity import diversity
 from japagen.quality.likeness import balance, lengths, neighbours
@@ -23,7 +24,7 @@ from japagen.quality.samples import draw
 from japagen.quality.students import agreement, find_gold_student
 from japagen.replies import QUOTES_GOLD
 from japagen.results import Result
-from japagen.store import Store, read_json, write_json
+from japagen.store import Store
 from japagen.tasks import Example, Task
 
 NUM_EXAMPLES = 3

@@ -22,7 +22,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from japagen.store import Lock, LockWatch, Store, explain_os_errors
+from japagen.files import explain_os_errors
+from japagen.locks import Lock, LockWatch
+from japagen.store import Store
 from japagen.synthesis.stream import Stream
 
 FOLDER = "claims"

@@ -17,7 +17,8 @@ from sys import intern
 from typing import Any
 
 from japagen.errors import StoreError
-from japagen.store import Store, artifact_meta, explain_os_errors, write_json
+from japagen.files import explain_os_errors, write_json
+from japagen.store import Store, artifact_meta
 
 SYNC_S = 5.0
 """Appended rows reach the disk at least this often (a killed process loses none; a power cut at most these)."""

@@ -8,7 +8,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from japagen.store import Store, artifact_meta, write_json
+from japagen.files import write_json
+from japagen.store import Store, artifact_meta
 from launch.folder import Planned, SweepFolder, Unit
 from tests.reporting.test_table import RESULT
 

@@ -17,9 +17,10 @@ from japagen.curation.dataset import Dataset, dataset_card, write_dataset
 from japagen.curation.licences import Source
 from japagen.curation.select import Rejected
 from japagen.curation.stored_task import write_task
+from japagen.files import write_json
 from japagen.hub import PACKAGE
 from japagen.keys import stage_key
-from japagen.store import Store, artifact_meta, write_json
+from japagen.store import Store, artifact_meta
 from japagen.tasks import Example
 from tests.conftest import Compose
 from tests.quality.stored import pairs, store_dataset

@@ -18,8 +18,9 @@ from japagen.commands import predict as command
 from japagen.commands.main import main
 from japagen.commands.textrows import TextRow, chunks, chunks_as_they_come
 from japagen.errors import DataError
+from japagen.files import write_json
 from japagen.gold.formats import Row
-from japagen.store import Store, artifact_meta, write_json
+from japagen.store import Store, artifact_meta
 from tests.conftest import ROOT, Compose
 from tests.quality.stored import pairs, store_dataset
 from tests.reporting.test_table import RESULT

@@ -21,10 +21,11 @@ from japagen.commands.reportfile import print_to_stdout, write
 from japagen.commands.where import parse_where
 from japagen.config import Config
 from japagen.errors import ConfigError, StoreError
+from japagen.files import write_json
 from japagen.reporting.outcome import Failure
 from japagen.reporting.report import Report, pivots
 from japagen.results import Result
-from japagen.store import Store, write_json
+from japagen.store import Store
 from launch.folder import DONE, FAILED, LLM, STUDENT, UNFINISHED, Planned, State, SweepFolder, Unit
 from tests.conftest import Compose
 from tests.reporting.test_table import RESULT

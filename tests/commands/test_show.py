@@ -11,8 +11,9 @@ import pytest
 
 from japagen.commands.main import main
 from japagen.config import Config
+from japagen.files import write_json
 from japagen.keys import stage_key, stream_identity
-from japagen.store import Store, artifact_meta, write_json
+from japagen.store import Store, artifact_meta
 from japagen.tasks import Example
 from tests.conftest import Compose
 from tests.quality.stored import pairs, store_dataset

@@ -139,7 +139,7 @@ class Killer:
             for stage in STAGES:
                 if stage not in begins and _has_begun(stage, run, store):
                     begins[stage] = time.monotonic() - began
-            time.sleep(0.005)
+            time.sleep(0.005)  # between looks, so that the moment at which a stage begins is known
         ended = run.wait()
         assert ended.code == 0, ended.printed
         ends = [*begins.values(), time.monotonic() - began][1:]
@@ -210,10 +210,10 @@ class Killer:
         delay_s = draw.random() * self.reference.seconds.get(stage, 0.5) * (4 if is_fresh and stage == "start" else 1)
         run = start_fresh(arguments, log) if is_fresh else self.forker.start(arguments, store, log, Fault(until=until))
         while not run.is_over and not _has_begun(stage, run, store):
-            time.sleep(0.002)
+            time.sleep(0.002)  # between looks: a stage may last a few milliseconds
         end = time.monotonic() + delay_s
         while not run.is_over and time.monotonic() < end:
-            time.sleep(0.002)
+            time.sleep(0.002)  # the random moment of the kill, unless it ends before
         is_in_time = not run.is_over
         run.strike(getattr(signal, name))
         return _struck(run.wait(), is_in_time, name, f"{'fresh ' * is_fresh}moment", until)

@@ -148,7 +148,7 @@ class Observed:
         """How it ended, and how many of its processes are left END_S later at most."""
         while not self.run.is_over:
             self.look()
-            time.sleep(0.3)
+            time.sleep(0.3)  # between looks: all that ever runs below it must be seen
         ended = self.run.wait()
         eventually(lambda: not any(map(_lives, self.seen)), END_S, every_s=0.2)
         left = [one for one in self.seen if _lives(one)]
@@ -203,15 +203,15 @@ def _strike(case: Case, run: Observed, store: Path, draw: random.Random) -> int:
     num, delay_s = draw.randint(FEWEST, MOST), draw.uniform(0.0, 6.0)
     while not run.run.is_over and (run.find(ENGINE) is None if case.at_start else len(read_kept(store).rows) < num):
         run.look()
-        time.sleep(0.05)
+        time.sleep(0.05)  # between looks, as above
     if case.at_start:
-        time.sleep(delay_s)
+        time.sleep(delay_s)  # the random moment: nothing outside tells how far vLLM has loaded
     if (struck := run.find(case.who)) is None:
         raise LookupError(f"there is no {case.who} to strike: {run.run.printed[-2000:]}")
     rows = len(read_kept(store).rows)
     struck.send_signal(getattr(signal, case.how))
     if case.wakes_s:
-        time.sleep(case.wakes_s)
+        time.sleep(case.wakes_s)  # the fault itself: so long it stands still
         struck.send_signal(signal.SIGCONT)
     return rows
 

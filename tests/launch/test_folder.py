@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from japagen.config import Site
 from japagen.errors import ConfigError, StoreError
-from japagen.store import Store, read_json, write_json
+from japagen.files import read_json, write_json
+from japagen.store import Store
 from launch.folder import DONE, LLM, RUNNING, STUDENT, UNFINISHED, WAITING, Planned, State, SweepFolder, Unit, folder_name, sweep_folders
 from launch.planning import pinned, plan_experiments
 from tests.conftest import ROOT, Compose

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from japagen.errors import StoreError
-from japagen.store import Store, write_json
+from japagen.files import write_json
+from japagen.store import Store
 from launch.folder import DONE, FAILED, LLM, RUNNING, STUDENT, UNFINISHED, WAITING, Planned, State, SweepFolder, Unit
 from launch.overview import LOST, Queue, find_sweep, find_units, format_duration, job_ids, read_overview, sum_progress, with_ends
 

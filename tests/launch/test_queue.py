@@ -145,9 +145,9 @@ if how == "endless":
     sys.stdin.read()
     note("alone")
     sys.exit(1)
-for other in told["until"].get(unit, []):
-    while f'["end", "{other}"' not in (root / "events").read_text():
-        time.sleep(0.01)  # until another stub has ended: it has no other way to hear of it
+for what, other in told["until"].get(unit, []):
+    while f'["{what}", "{other}"' not in (root / "events").read_text():
+        time.sleep(0.01)  # until another stub has started or ended: it has no other way to hear of it
 time.sleep(told["takes"].get(unit, 0.0))  # the stub's work; its slots are held meanwhile
 note("end")
 state("failed" if how == "failed" else "done", cause="why" if how == "failed" else "", ended=time.time())
@@ -171,7 +171,7 @@ def stub_command(root: Path, id_: str) -> list[str]:
 def tell(
     folder: SweepFolder, how: dict[str, str] | None = None, until: Any = None, takes: dict[str, float] | None = None, **more: Any
 ) -> None:
-    """What the stub workers do: end as `how` says, once those of `until` have ended, after `takes` seconds."""
+    """What the stub workers do: end as `how` says, once `until` (pairs such as ("end", "llm-0")) has happened, after `takes` seconds."""
     told = {"how": how or {}, "until": until or {}, "takes": takes or {}, **more}
     (folder.root / "told.json").write_text(json.dumps(told), encoding="utf-8")
 
@@ -202,7 +202,7 @@ def test_never_more_than_the_slots_and_each_gpu_for_one(folder: SweepFolder) -> 
     sizes = [2, 1, 3, 1, 1, 2, 4, 1, 1, 2]
     needs = {6: ["student-2"], 9: ["student-5"]}
     units = [unit(f"student-{number}", size, needs.get(number, [])) for number, size in enumerate(sizes)]
-    tell(folder, takes=dict.fromkeys((one.id for one in units), 0.05))
+    tell(folder, until={"student-0": [("start", "student-1")]}, takes=dict.fromkeys((one.id for one in units), 0.05))
     assert sorted(run(folder, units, ["0", "1", "GPU-a", "MIG-b/1"])) == sorted(one.id for one in units)
     running: dict[str, set[str]] = {}
     most = 0
@@ -227,7 +227,7 @@ def test_units_start_in_order_and_after_what_they_need(folder: SweepFolder) -> N
         unit("student-1", needs=["llm-0", "llm-1"]),
         unit("student-2"),
     ]
-    tell(folder, until={"llm-0": ["student-0"]})
+    tell(folder, until={"llm-0": [("end", "student-0")], "llm-1": [("start", "llm-0")]})
     run(folder, units, ["", ""])
     starts, ends = order(folder), order(folder, "end")
     assert set(starts[:2]) == {"llm-0", "llm-1"}
@@ -240,7 +240,7 @@ def test_units_start_in_order_and_after_what_they_need(folder: SweepFolder) -> N
 
 def test_a_unit_that_takes_two_slots_is_not_starved(folder: SweepFolder) -> None:
     units = [unit("a"), unit("b"), unit("large", gpus=2), unit("c"), unit("d")]
-    tell(folder, until={"b": ["a"]}, takes={"b": 0.4})  # a's slot is free for long enough to give it to c
+    tell(folder, until={"b": [("end", "a")]}, takes={"b": 0.4})  # a's slot is free for long enough to give it to c
     run(folder, units, ["0", "1"])
     assert order(folder)[2] == "large"
 

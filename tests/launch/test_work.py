@@ -11,11 +11,12 @@ import pytest
 
 from japagen.errors import ConfigError, ServerError, TrainingError
 from japagen.experiment import Experiment
+from japagen.files import read_json, write_json
 from japagen.llm.client import Completion, Reply, Request
 from japagen.llm.endpoint import Endpoint
 from japagen.rows import build_dataset
 from japagen.stages import is_complete
-from japagen.store import Store, read_json, write_json
+from japagen.store import Store
 from launch import work
 from launch.folder import DONE, FAILED, RUNNING, UNFINISHED, State, SweepFolder, Unit
 from launch.planning import pinned, plan_experiments

@@ -13,9 +13,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from japagen.errors import StoreError
+from japagen.locks import LockWatch
 from japagen.reporting.outcome import Failure
 from japagen.reporting.sweep import write_sweep_results
-from japagen.store import LockWatch, Store
+from japagen.store import Store
 from japagen.synthesis.answers import Answer
 from japagen.synthesis.rowsfile import Row, RowsFile, StreamRows
 from tests.properties.hostile import misshapen, spoilt, texts, tried, write
@@ -105,7 +106,7 @@ def test_a_lock_of_any_content_is_somebodys(folder: Path, monkeypatch_squeue: No
 def monkeypatch_squeue() -> Iterator[None]:
     """SLURM says nothing."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("japagen.store._squeue_says_over", lambda job: False)
+        patched.setattr("japagen.locks._squeue_says_over", lambda job: False)
         yield
 
 

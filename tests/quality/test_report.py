@@ -10,11 +10,12 @@ from japagen import gold
 from japagen.config import Config, Data
 from japagen.curation.stored_task import read_task
 from japagen.errors import ConfigError, DataError, StoreError
+from japagen.files import write_json
 from japagen.methods import plan_experiment
 from japagen.quality.report import make_quality
 from japagen.quality.students import find_gold_student
 from japagen.rows import build_dataset
-from japagen.store import Store, write_json
+from japagen.store import Store
 from japagen.synthesis.rowsfile import Row
 from japagen.synthesis.stream import open_rows
 from japagen.tasks import Task

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from japagen import store as store_module
-from japagen.store import HeldError, Store
+from japagen import locks
+from japagen.locks import HeldError
+from japagen.store import Store
 from japagen.synthesis.claims import MOST_ROWS, Blocks, Claims, remove_void
 from japagen.synthesis.stream import Stream
 from tests.conftest import Compose
@@ -80,8 +81,8 @@ def test_labels_of_single_texts_are_claimed_apart(tmp_path: Path, composed: Comp
 
 
 def test_who_lives_keeps_its_claims(tmp_path: Path, stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "HEARTBEAT_S", 0.02)
-    monkeypatch.setattr(store_module, "STALE_S", 0.5)
+    monkeypatch.setattr(locks, "HEARTBEAT_S", 0.02)
+    monkeypatch.setattr(locks, "STALE_S", 0.5)
     with Claims(Store(tmp_path), stream) as one, Claims(Store(tmp_path), stream) as other:
         one.take("", 0)
         other.take("", 0)
@@ -98,7 +99,7 @@ def test_a_silent_owner_elsewhere_loses_its_claims(tmp_path: Path, stream: Strea
         owner = json.loads(one._lock.path.read_text(encoding="utf-8"))
         one._lock.path.write_text(json.dumps(owner | {"host": "elsewhere"}), encoding="utf-8")
         assert other.gone(other.rivals) == frozenset()
-        monkeypatch.setattr(store_module, "STALE_S", 0.0)
+        monkeypatch.setattr(locks, "STALE_S", 0.0)
         other.forget(other.gone(other.rivals))
         assert other.take("", 0)
 

@@ -15,9 +15,10 @@ from japagen.curation.dataset import ANNOTATED, Dataset, dataset_card, write_dat
 from japagen.curation.select import Rejected
 from japagen.curation.stored_task import write_task
 from japagen.experiment import Experiment
+from japagen.files import write_json
 from japagen.methods import plan_experiment
 from japagen.results import Result
-from japagen.store import Store, write_json
+from japagen.store import Store
 from japagen.tasks import Example
 from tests.conftest import Compose
 from tests.reporting.test_table import RESULT

@@ -1,0 +1,77 @@
+"""Files of the store: JSON, checksums, and what the file system says against them in words."""
+
+import errno
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from japagen.errors import JapagenError, StoreError
+
+
+@contextmanager
+def explain_os_errors(path: Path, elsewhere: str = "choose another store (store=… or JAPAGEN_STORE)") -> Iterator[None]:
+    """Turns the file system's refusals (full disk, read-only, no permission) into StoreError; `elsewhere`: how another place is named."""
+    causes = {
+        errno.ENOSPC: "the disk is full: free some space",
+        errno.EDQUOT: "the quota is used up: free some space",
+        errno.EROFS: f"the file system is read-only: {elsewhere}",
+        errno.EACCES: f"no permission to write: {elsewhere}",
+        errno.EPERM: f"no permission to write: {elsewhere}",
+        errno.ENOTDIR: f"a part of the path is no folder: {elsewhere}",
+        errno.EEXIST: f"a part of the path is no folder, or a link that leads nowhere: {elsewhere}",
+    }
+    try:
+        yield
+    except JapagenError:
+        raise
+    except Exception as error:
+        if (number := _system_error(error)) not in causes:
+            raise
+        raise StoreError(f"{path}: {causes[number]}, then run the same command again; what was made stays") from error
+
+
+def _system_error(error: BaseException | None) -> int | None:
+    """The system's number for a failed write: torch raises an error of its own on top of it, safetensors and tokenizers put it in words."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return error.errno
+        if named := re.search(r"\(os error (\d+)\)", str(error)):
+            return int(named[1])
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file's content; StoreError, naming the file, when it is broken."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except PermissionError as error:
+        raise StoreError(f"{path} can't be read: no permission; it belongs to somebody else, who can give you leave to read it") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise StoreError(f"{path} can't be read ({error}); remove its folder to have it made again") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON for people (indented, UTF-8 as it is) and waits until it is on the disk."""
+    with path.open("w", encoding="utf-8") as file:
+        json.dump(value, file, ensure_ascii=False, indent=1, allow_nan=False)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def synced_checksum(path: Path) -> str:
+    """`file_checksum`, once the file is on the disk: a power cut must not leave a complete meta.json beside empty files."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return file_checksum(path)
+
+
+def file_checksum(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
