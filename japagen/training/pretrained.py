@@ -19,9 +19,7 @@ from japagen.config import Encoder
 from japagen.errors import TrainingError
 from japagen.tasks import Task
 from japagen.training.encoding import needs_words
-
-_NO_LIMIT = 1_000_000
-"""Tokenizers that state no limit give a number above this."""
+from japagen.training.limits import check_length
 
 
 def choose_device(device: str) -> str:
@@ -44,7 +42,7 @@ def load(task: Task, encoder: Encoder, path: str, revision: str | None) -> tuple
     """The encoder in float32 with a new head for `task`, drawn from torch's generator, and its tokenizer.
 
     The config names the labels; a regression's head has one output, and its config's `score_range` is the levels' range.
-    Raises TrainingError where something can't be loaded, or the encoder can't take `encoder.max_length` tokens.
+    Raises TrainingError where something can't be loaded, ConfigError where the encoder can't take `encoder.max_length` tokens.
     """
     source: dict[str, Any] = {"trust_remote_code": encoder.trust_remote_code}
     if revision is not None and not Path(path).is_dir():  # a folder's revision is its checksum, which transformers doesn't know
@@ -59,7 +57,7 @@ def load(task: Task, encoder: Encoder, path: str, revision: str | None) -> tuple
         model = AutoModelForSequenceClassification.from_pretrained(path, **options, **source)
     except (ImportError, OSError, ValueError, KeyError) as error:
         raise TrainingError(_failure(encoder, part, error)) from error
-    _check_length(encoder, model, tokenizer)
+    check_length(encoder, [getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length])
     _tell_inputs(model, tokenizer)
     if encoder.word_splitter:
         needs_words(tokenizer, encoder.word_splitter)
@@ -91,13 +89,6 @@ def _tell_inputs(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> 
     segments = ["token_type_ids"] if (getattr(model.config, "type_vocab_size", None) or 0) > 1 else []
     names = ["input_ids", *segments, "attention_mask"]
     tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = names
-
-
-def _check_length(encoder: Encoder, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    limits = [getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length]
-    limit = min(value for value in [*limits, _NO_LIMIT] if isinstance(value, int))
-    if encoder.max_length > limit:
-        raise TrainingError(f"model.max_length={encoder.max_length} is more than encoder {encoder.name!r} takes; allowed: 8 to {limit}")
 
 
 def _head(task: Task) -> dict[str, Any]:

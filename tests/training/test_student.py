@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from transformers import BertModel
 
 from japagen.config import Encoder, Train
-from japagen.errors import TrainingError
+from japagen.errors import ConfigError, TrainingError
 from japagen.evaluation import decide
 from japagen.tasks import Example, Task
 from japagen.training import classifier, encoding, student
@@ -393,7 +393,7 @@ def test_a_folder_without_weights_is_told(fit: Any, encoder_path: str, keyword_t
 
 
 def test_more_tokens_than_the_encoder_takes_are_refused(fit: Any, encoder: Encoder, keyword_task: Task, keyword_rows: Rows) -> None:
-    with pytest.raises(TrainingError, match=r"model.max_length=65 .* allowed: 8 to 64"):
+    with pytest.raises(ConfigError, match=r"model.max_length=65 .* allowed: 8 to 64"):
         fit(keyword_task, keyword_rows, [], encoder=replace(encoder, max_length=65))
 
 
