@@ -130,7 +130,8 @@ def train_once(run: Run) -> dict[str, Any]:
     """The primary metric of one student on the valid split, and what it learned from."""
     import torch
 
-    from japagen.training.student import predict, train_student
+    from japagen.training.prediction import predict
+    from japagen.training.student import train_student
 
     torch.set_num_threads(1)
     task, encoder = load_task(run.task), demo_encoder()

@@ -262,7 +262,7 @@ def _is_probable(experiment: Experiment) -> bool:
 
 
 def _predict(experiment: Experiment, store: Store, split: gold.Split) -> tuple[list[list[float]], Predictions]:
-    from japagen.training.student import predict
+    from japagen.training.prediction import predict
 
     texts = [example.texts for example in split.examples]
     config = experiment.config

@@ -38,7 +38,7 @@ ALONE = {
     "omegaconf": ["japagen.validation", "japagen.cli", "japagen.commands", "japagen.demo", "launch", "hydra_plugins", "run"],
     "torch": ["japagen.training", "japagen.demo"],
     "transformers": ["japagen.training", "japagen.demo"],
-    "pytorch_lightning": ["japagen.training"],
+    "pytorch_lightning": ["japagen.training.classifier", "japagen.training.progress", "japagen.training.student"],
     "submitit": ["launch"],
     "optuna": ["launch"],
     "wandb": ["japagen.keep", "japagen.tracking", "japagen.reporting"],

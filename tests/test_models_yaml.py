@@ -204,7 +204,8 @@ def test_a_student_of_split_words_splits_by_itself(
 ) -> None:
     from transformers import AutoTokenizer
 
-    from japagen.training.student import predict, train_student
+    from japagen.training.prediction import predict
+    from japagen.training.student import train_student
 
     task = Task(name="animal", labels=[Label("dog", "書く"), Label("cat", "書く")], metric="accuracy", system="s")
     texts = [(f"とり{word}とり", label) for word, label in (("いぬ", "dog"), ("ねこ", "cat"))] * 16

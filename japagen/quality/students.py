@@ -41,7 +41,7 @@ def agreement(task: Task, rows: Sequence[Example], student: Result, folder: Path
 
     Raises TrainingError where the student in `folder` can't be loaded.
     """
-    from japagen.training.student import predict
+    from japagen.training.prediction import predict
 
     sample = draw(rows, MOST_ROWS)
     outputs = predict(folder, [row.texts for row in sample], device)

@@ -22,6 +22,7 @@ from japagen.training.batches import Schedule, by_length
 from japagen.training.encoding import Encoded, Padding
 from japagen.training.ensemble import Ensemble
 from japagen.training.losses import generalised_cross_entropy
+from japagen.training.outputs import to_outputs
 
 Batch = dict[str, Any]
 """`inputs`: the model's, each (B, T) int64; `targets`: (B,) int64 classes or float32 scores, or (B, C) float32 soft labels;
@@ -180,17 +181,3 @@ class Rows(pl.LightningDataModule):
             batch_sampler=batches,
             collate_fn=collate,
         )
-
-
-def to_outputs(task: Task, logits: np.ndarray) -> np.ndarray:
-    """logits (N, C) of training -> probabilities (N, C), or values on the task's scale (N, 1)."""
-    if not task.is_regression:
-        return probabilities(logits)
-    low, high = min(task.label_scores()), max(task.label_scores())
-    return (low + (high - low) * logits).clip(low, high)
-
-
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """(N, C) float32 -> (N, C) float32, rows summing to 1."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return (shifted / shifted.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -11,8 +11,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from japagen.errors import TrainingError
 from japagen.training.batches import by_length
-from japagen.training.classifier import probabilities
 from japagen.training.encoding import encode, encode_once, padding_of
+from japagen.training.outputs import probabilities
 from japagen.training.pretrained import choose_device, quiet
 
 

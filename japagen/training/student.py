@@ -28,11 +28,8 @@ from japagen.training.classifier import Classifier, Part, Rows
 from japagen.training.encoding import Encoded, encode_once, padding_of
 from japagen.training.ensemble import Ensemble
 from japagen.training.losses import to_targets, to_weights
-from japagen.training.prediction import predict
 from japagen.training.pretrained import choose_device, load, quiet, to_task_scale
 from japagen.training.progress import OnMetrics, Progress, Selection, WholeFiles, is_readable
-
-__all__ = ["Fit", "predict", "train_student"]
 
 Precision = Literal["32-true", "bf16-mixed"]
 """Lightning's names."""

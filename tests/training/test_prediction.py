@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ from transformers import AutoTokenizer, pipeline
 from japagen.config import Encoder, Train
 from japagen.errors import TrainingError
 from japagen.tasks import Example, Task
-from japagen.training.prediction import load_student
-from japagen.training.student import predict, train_student
+from japagen.training.prediction import load_student, predict
+from japagen.training.student import train_student
+from tests.conftest import ROOT
 
 Student = tuple[Path, list[tuple[str, ...]]]
 
@@ -130,3 +133,8 @@ def test_where_the_tokenizer_states_no_limit_the_encoders_counts(classifier: Stu
     student = load_student(folder, "cpu")
     assert student.predict([("か" * 200,)]).shape == (1, 3)
     assert (student.max_length, student.num_truncated) == (64, 1)
+
+
+def test_predicting_loads_no_lightning() -> None:
+    program = "import sys, japagen.training.prediction; sys.exit('pytorch_lightning' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0, "it takes a second"

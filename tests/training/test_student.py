@@ -18,7 +18,8 @@ from japagen.evaluation import decide
 from japagen.tasks import Example, Task
 from japagen.training import classifier, encoding, student
 from japagen.training.ensemble import Ensemble
-from japagen.training.student import Fit, choose_precision, predict, train_student
+from japagen.training.prediction import predict
+from japagen.training.student import Fit, choose_precision, train_student
 
 Rows = list[Example]
 
