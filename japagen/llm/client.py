@@ -236,8 +236,9 @@ class Client:
         assert self._session is not None, "Client is an async context manager"
         self.requests += 1
         try:
-            async with self._session.post(self._url(request), data=self._body(request)) as response:
-                content = await response.read()
+            with self._endpoint.traffic:
+                async with self._session.post(self._url(request), data=self._body(request)) as response:
+                    content = await response.read()
                 if response.status == 200 and request.kind != WRITE:
                     return self._read_measure(content, request)
                 if response.status == 200:

@@ -9,6 +9,21 @@ def _never() -> str | None:
     return None
 
 
+@dataclass
+class Traffic:
+    """Requests at an endpoint, over all its clients: a `with` block is one. Any thread may read it."""
+
+    num_open: int = 0
+    num_ended: int = 0
+
+    def __enter__(self) -> None:
+        self.num_open += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.num_open -= 1
+        self.num_ended += 1
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """An OpenAI-compatible server that is ready."""
@@ -23,6 +38,8 @@ class Endpoint:
     """Takes vLLM's own request fields; others get them only where they differ from the defaults."""
     patience_s: float = 300.0
     """How long it may give no answer at all (a restart with a large model) before it counts as lost."""
+    traffic: Traffic = field(default_factory=Traffic, repr=False, compare=False)
+    """Clients keep it; who watches the server learns from it whether anybody waits for an answer."""
 
     @property
     def is_local(self) -> bool:

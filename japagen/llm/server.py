@@ -5,7 +5,7 @@
 same port with the same key, so that the client's retries reach it; after `llm.server.max_restarts` of these it is given
 up, and `Endpoint.failure` tells the client so. Silence is no hang while it starts: only a dead process counts, and the time that
 `llm.server.start_timeout_s` allows. Later a closed port or an engine that reports itself dead (/health 503) count too, and a server
-that has requests and writes no token for minutes, or answers nothing for as long: it hangs.
+that has requests of ours and neither answers one nor writes a token for minutes: it hangs.
 """
 
 import http.client
@@ -29,7 +29,7 @@ from japagen.errors import ServerError, nearest
 from japagen.llm import keeper, serverlog
 from japagen.llm.build import choose_device
 from japagen.llm.command import HOST, choose_http_port, choose_port_base, command, environment, is_free
-from japagen.llm.endpoint import Endpoint
+from japagen.llm.endpoint import Endpoint, Traffic
 
 __all__ = ["Endpoint", "serve"]
 
@@ -46,7 +46,6 @@ LOOK_EVERY_S = 60.0
 HANG_LOOKS = 10
 """In so many looks a server that has requests may have written no token: a step of the engine takes seconds, that of a large LLM on the CPU
 minutes. Looks are counted, since a job that SLURM suspended finds its clock far ahead."""
-_RUNNING = re.compile(rb"^vllm:num_requests_running\{.*\} (\S+)$", re.MULTILINE)
 _WRITTEN = re.compile(rb"^vllm:generation_tokens_total\{.*\} (\S+)$", re.MULTILINE)
 
 
@@ -86,6 +85,7 @@ class _Server:
         self._log_start = 0
         self._keeper: subprocess.Popen[bytes] | None = None
         self._failure: str | None = None
+        self._traffic = Traffic()
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="vllm-watcher", daemon=True)
 
@@ -105,6 +105,7 @@ class _Server:
             api_key=self._api_key,
             failure=lambda: self._failure,
             patience_s=self._llm.server.start_timeout_s + 300,
+            traffic=self._traffic,
         )
 
     def stop(self) -> None:
@@ -201,7 +202,7 @@ class _Server:
     def _wait_until_dead(self) -> str | None:
         """Why the server counts as dead, or None once the context ends."""
         healthy_at = checked_at = looked_at = time.monotonic()
-        work, num_alike = None, 0
+        done, num_alike = None, 0
         while not self._stopping.wait(POLL_S):
             if (status := self._exit_status()) is not None:
                 return f"it ended with exit status {status}"
@@ -215,18 +216,19 @@ class _Server:
                 return "it refuses connections" if health == 0 else "its engine is dead (/health: 503)"
             if now - looked_at < LOOK_EVERY_S:
                 continue
-            looked_at, before, work = now, work, self._work()
-            num_alike = num_alike + 1 if work is not None and work == before else 0
+            looked_at, before, done = now, done, self._done()
+            num_alike = num_alike + 1 if done is not None and done == before else 0
             if num_alike == HANG_LOOKS:
-                return f"it hangs: {'no token was written' if work else 'nothing was answered'} for {HANG_LOOKS * LOOK_EVERY_S:.0f} s"
+                said = "no token was written" if done and done[1] is not None else "nothing was answered"
+                return f"it hangs: {said} for {HANG_LOOKS * LOOK_EVERY_S:.0f} s"
         return None
 
-    def _work(self) -> tuple[bytes, ...] | None:
-        """How many tokens the engines have written, while requests run; None where it rests or doesn't tell, () where it is silent."""
+    def _done(self) -> tuple[int, list[bytes] | None] | None:
+        """Requests that have ended, and tokens that each engine has written (None: no word of it); None where no request is open."""
+        if not self._traffic.num_open:
+            return None
         status, text = self._read("/metrics")
-        if status is None:
-            return ()
-        return tuple(_WRITTEN.findall(text)) if any(float(number) for number in _RUNNING.findall(text)) else None
+        return self._traffic.num_ended, None if status is None else _WRITTEN.findall(text)
 
     def _restart(self) -> None:
         self._end()

@@ -47,6 +47,8 @@ class Case:
     """After STOP: goes on after so many seconds; 0: never."""
     at_start: bool = False
     """Struck while vLLM loads, not in generation."""
+    as_soon_as: str = ""
+    """Struck once vLLM's log says so, not in generation."""
     restarts: int = 2
     """llm.server.max_restarts."""
     message: str = ""
@@ -74,6 +76,7 @@ CASES = [
     Case(ENGINE, "SIGKILL", "SIGKILL of the EngineCore, no restart left", restarts=0, message="is lost after 0 restarts"),
     Case(API, "SIGKILL", "SIGKILL of the API server while it loads", at_start=True, message="before it was ready"),
     Case(ENGINE, STOP, "the EngineCore hangs (SIGSTOP), no restart left", restarts=0, message="it hangs: no token was written"),
+    Case(ENGINE, STOP, "the EngineCore hangs (SIGSTOP) before its first request", as_soon_as="Application startup complete"),
 ]
 
 
@@ -201,9 +204,9 @@ def _arguments(store: Path, folder: Path, case: Case) -> tuple[str, ...]:
 def _strike(case: Case, run: Observed, store: Path, draw: random.Random) -> int:
     """Waits for the moment and strikes; the rows that stood there then."""
     num, delay_s = draw.randint(FEWEST, MOST), draw.uniform(0.0, 6.0)
-    while not run.run.is_over and (run.find(ENGINE) is None if case.at_start else len(read_kept(store).rows) < num):
+    while not run.run.is_over and not _has_come(case, run, store, num):
         run.look()
-        time.sleep(0.05)  # between looks, as above
+        time.sleep(0.01 if case.as_soon_as else 0.05)  # between looks, as above
     if case.at_start:
         time.sleep(delay_s)  # the random moment: nothing outside tells how far vLLM has loaded
     if (struck := run.find(case.who)) is None:
@@ -216,16 +219,25 @@ def _strike(case: Case, run: Observed, store: Path, draw: random.Random) -> int:
     return rows
 
 
+def _has_come(case: Case, run: Observed, store: Path, num: int) -> bool:
+    """Whether the case's moment is there."""
+    if case.as_soon_as:
+        return any(case.as_soon_as in text for text in _logs(store))
+    return run.find(ENGINE) is not None if case.at_start else len(read_kept(store).rows) >= num
+
+
+def _logs(store: Path) -> list[str]:
+    return [path.read_text(encoding="utf-8", errors="replace") for path in sorted(store.glob("logs/vllm-*.log"))]
+
+
 def _asked(store: Path) -> list[tuple[int, int]]:
     """(seed, n) of the requests that vLLM was sent, by its logs."""
-    texts = [path.read_text(encoding="utf-8", errors="replace") for path in sorted(store.glob("logs/vllm-*.log"))]
-    return [(int(seed), int(n)) for text in texts for n, seed in ASKED.findall(text)]
+    return [(int(seed), int(n)) for text in _logs(store) for n, seed in ASKED.findall(text)]
 
 
 def _starts(store: Path) -> list[int]:
     """The port of each start of vLLM."""
-    texts = [path.read_text(encoding="utf-8", errors="replace") for path in sorted(store.glob("logs/vllm-*.log"))]
-    return [int(port) for text in texts for port in re.findall(r"^\[japagen\].* --port (\d+) ", text, re.MULTILINE)]
+    return [int(port) for text in _logs(store) for port in re.findall(r"^\[japagen\].* --port (\d+) ", text, re.MULTILINE)]
 
 
 def _has(kept: Kept, seed: int, n: int) -> bool:

@@ -29,7 +29,7 @@ class Handler(BaseHTTPRequestHandler):
         if mode() == f"mute {START}":
             signal.pause()
         is_at_work = self.path == "/metrics" and mode() == f"hung {START}"
-        content = b'vllm:num_requests_running{engine="0"} 3.0\nvllm:generation_tokens_total{engine="0"} 7.0\n' if is_at_work else b""
+        content = b'vllm:generation_tokens_total{engine="0"} 7.0\n' if is_at_work else b""
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

@@ -288,12 +288,30 @@ def test_a_server_that_hangs_is_restarted(
     monkeypatch.setattr(server, "HEALTH_EVERY_S", 0.1)
     monkeypatch.setattr(server, "LOOK_EVERY_S", 0.1)
     monkeypatch.setattr(server, "ANSWER_S", 0.2)
-    with start(stub) as endpoint:
+    with start(stub) as endpoint, endpoint.traffic:
         assert len(stub.starts()) == 1
         stub.behave(mode)
         assert eventually(lambda: len(stub.starts()) == 2 and is_healthy(endpoint.base_url))
         assert endpoint.failure() is None
     assert said in caplog.text
+
+
+@pytest.mark.parametrize("is_answered", [False, True])
+def test_a_server_that_rests_or_answers_does_not_hang(is_answered: bool, stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEALTH_EVERY_S", 0.0)
+    monkeypatch.setattr(server, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(server, "HANG_LOOKS", 2)
+    with start(stub) as endpoint:
+        stub.behave("hung 0")
+
+        def is_restarted() -> bool:
+            endpoint.traffic.num_ended += 1  # such as /tokenize, which writes no token
+            return len(stub.starts()) > 1
+
+        endpoint.traffic.num_open = int(is_answered)
+        assert not eventually(is_restarted, 3)
+        endpoint.traffic.num_open = 1
+        assert eventually(lambda: len(stub.starts()) == 2)
 
 
 def test_a_server_that_hangs_is_ended_where_no_restart_is_left(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,7 +320,8 @@ def test_a_server_that_hangs_is_ended_where_no_restart_is_left(stub: Stub, monke
     with start(stub, max_restarts=0) as endpoint:
         processes = family()
         stub.behave("hung 0")
-        assert eventually(lambda: gone(processes)), "or its clients would wait for their answers"
+        with endpoint.traffic:
+            assert eventually(lambda: gone(processes)), "or its clients would wait for their answers"
         assert "lost after 0 restarts (llm.server.max_restarts): it hangs" in (endpoint.failure() or "")
 
 
