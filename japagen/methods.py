@@ -20,7 +20,7 @@ from japagen.llm.context import check_context
 from japagen.questions import attribute_questions, channel_question, label_question
 from japagen.synthesis.personas import read_personas
 from japagen.tasks import Attribute, Example
-from japagen.training.limits import check_files
+from japagen.training.limits import check_stated_length
 from japagen.training.words import check_splitter
 
 UNRESOLVED = "unresolved"
@@ -59,7 +59,7 @@ class Planner:
             resolve = partial(resolve_revision, config.model.id, config.model.revision, "model.id")
             encoder_revision = self._revision(resolve, config.model.id)
             if not (self._tentative and is_on_hub(config.model.id)):  # it would fetch files
-                check = partial(check_files, config.model, encoder_revision)
+                check = partial(check_stated_length, config.model, encoder_revision)
                 self._once(f"length {config.model.max_length} {config.model.id} {encoder_revision}", check)
         if method in LEARN_GOLD:
             rows = UNRESOLVED

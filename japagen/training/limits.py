@@ -13,7 +13,7 @@ _NO_LIMIT = 1_000_000
 """Tokenizers that state no limit give a number above this."""
 
 
-def check_files(encoder: Encoder, revision: str) -> None:
+def check_stated_length(encoder: Encoder, revision: str) -> None:
     """`check_length` with what the encoder's files state; what they don't say, or can't be had now, is seen when training loads it."""
     check_length(encoder, [_stated(encoder, revision, file, setting) for file, setting in _STATED.items()])
 

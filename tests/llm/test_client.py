@@ -69,6 +69,25 @@ def test_garbage_is_collected_as_before_once_the_client_is_closed() -> None:
     assert gc.get_threshold() == before
 
 
+def test_open_requests_are_told_to_who_watches_the_server() -> None:
+    async def body() -> None:
+        traffic: list[int] = []
+
+        def note(row: int, attempt: int) -> str:
+            traffic.append(endpoint.traffic.num_open)
+            return "400" if row == 2 else ""
+
+        async with StubServer(note) as server:
+            endpoint = server.endpoint()
+            async with Client(endpoint, "m") as client:
+                await client.complete(ask(1))
+                await client.complete(ask(2))
+        assert traffic == [1, 1]
+        assert (endpoint.traffic.num_open, endpoint.traffic.num_ended) == (0, 2)
+
+    run(body())
+
+
 def test_every_sampling_value_goes_to_vllm() -> None:
     async def body() -> None:
         sampling = Sampling(temperature=0.7, top_p=0.9, max_tokens=33)

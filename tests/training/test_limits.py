@@ -8,7 +8,7 @@ import pytest
 from japagen.config import Encoder
 from japagen.errors import ConfigError
 from japagen.methods import Planner, plan_experiment
-from japagen.training.limits import check_files
+from japagen.training.limits import check_stated_length
 from tests.conftest import Compose
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -31,16 +31,16 @@ def test_a_plan_refuses_before_anything_is_made(composed: Compose) -> None:
 )
 def test_the_smaller_limit_counts(tmp_path: Path, model: dict[str, int], tokenizer: dict[str, int] | None, allowed: int) -> None:
     write(tmp_path, model, tokenizer)
-    check_files(Encoder(name="tiny", id=str(tmp_path), max_length=allowed), "")
+    check_stated_length(Encoder(name="tiny", id=str(tmp_path), max_length=allowed), "")
     with pytest.raises(ConfigError, match=f"allowed: 8 to {allowed}"):
-        check_files(Encoder(name="tiny", id=str(tmp_path), max_length=allowed + 1), "")
+        check_stated_length(Encoder(name="tiny", id=str(tmp_path), max_length=allowed + 1), "")
 
 
 @pytest.mark.parametrize("tokenizer", ["", "[]", '{"model_max_length": "long"}', "\udcff"])
 def test_what_files_do_not_say_is_left_to_training(tmp_path: Path, tokenizer: str) -> None:
     write(tmp_path, {})
     (tmp_path / "tokenizer_config.json").write_bytes(tokenizer.encode(errors="surrogateescape"))
-    check_files(Encoder(name="tiny", id=str(tmp_path), max_length=100_000), "")
+    check_stated_length(Encoder(name="tiny", id=str(tmp_path), max_length=100_000), "")
 
 
 def test_a_hub_model_in_the_cache_is_looked_at_and_a_missing_one_is_not_fetched_for_a_look_ahead(
@@ -49,7 +49,9 @@ def test_a_hub_model_in_the_cache_is_looked_at_and_a_missing_one_is_not_fetched_
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     asked = ["model.id=owner/cached", f"model.revision={COMMIT}", "model.max_length=513"]
-    assert Planner(tentative=True).plan(composed(*asked)).encoder_revision == COMMIT
+    with monkeypatch.context() as unfetched:
+        unfetched.setattr("japagen.training.limits.find_file", lambda *_: pytest.fail("a look ahead fetches nothing"))
+        assert Planner(tentative=True).plan(composed(*asked)).encoder_revision == COMMIT
     assert plan_experiment(composed(*asked)).encoder_revision == COMMIT, "the hub can't be reached: training will tell"
     write(tmp_path / "models--owner--cached" / "snapshots" / COMMIT, {"max_position_embeddings": 512})
     with pytest.raises(ConfigError, match="allowed: 8 to 512"):
