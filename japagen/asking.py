@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from japagen.config import WRITTEN_ANSWERS
 from japagen.errors import GenerationError, MissingTextsError
 from japagen.experiment import Experiment
 from japagen.files import explain_os_errors
@@ -65,7 +66,7 @@ def questions(experiment: Experiment, stage: str, store: Store) -> list[Question
     if how == "channel":
         return [channel_question(task, prompting, one, shown, id_) for id_, one in texts]
     ordered = balanced_order(task, shown, config.seed)
-    if how in ("choice", "free"):
+    if how in WRITTEN_ANSWERS:
         return [written_question(task, prompting, one, wording, ordered, how == "choice", id_) for id_, one in texts]
     found = [label_question(task, prompting, one, wording, ordered, id_) for id_, one in texts]
     if stage == "answers" and experiment.is_calibrated:
@@ -138,7 +139,7 @@ def answered(experiment: Experiment, store: Store) -> Answered:
     ids = [str(place) for place in range(len(experiment.asked_texts))]
     if any(id_ not in answers for id_ in ids):
         raise MissingTextsError(f"{task.name}: the LLM's answers are not all there")
-    if config.method.answer in ("choice", "free"):
+    if config.method.answer in WRITTEN_ANSWERS:
         read = [None if answers[id_].finish_reason == "error" else read_answer(task, answers[id_].text) for id_ in ids]
         return Answered([_one_hot(task, one) for one in read], read, [None] * len(read))
     baseline = _baseline(answers)

@@ -356,6 +356,8 @@ WRITE = ("japagen", "mixed", "annotate_japagen")
 """Methods with texts that an LLM writes."""
 LEARN_GOLD = ("gold", "mixed")
 ANNOTATE = ("annotate", "annotate_japagen")
+WRITTEN_ANSWERS = ("choice", "free")
+"""Values of method.answer with which the LLM writes its answer; with the others labels are scored."""
 NUM_WORDINGS = 3
 """Wordings of the question that an LLM answers (japagen.questions.WORDINGS)."""
 

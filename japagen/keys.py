@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from japagen.config import LLM, Config, Train
+from japagen import readings, replies
+from japagen.config import LLM, WRITTEN_ANSWERS, Config, Train
 from japagen.questions import VERSION as QUESTIONS_VERSION
 from japagen.tasks import Attribute, Example, Task
 
@@ -155,6 +156,8 @@ def dataset_identity(
     task, curate = config.task, config.curate
     checks = config.curate.contamination != "off" and evaluation_checksum is not None
     options: dict[str, Any] = dict(answers)  # absent where off: older keys stay as they were
+    if "answers" in answers:
+        options |= _reading_identity(config.method.answer)
     if "judgements" in answers:
         options["judging"] = [curate.judging, curate.judge_threshold]
     if "likelihoods" in answers:
@@ -170,6 +173,7 @@ def dataset_identity(
         }
     return options | {
         "stream": stream,
+        "replies_version": replies.VERSION,
         "num_per_label": config.num_per_label,
         "filters": {
             "language": task.language,
@@ -209,9 +213,15 @@ def train_identity(train: Train) -> dict[str, Any]:
     return identity
 
 
-def answered_identity(task: Task, answers: str, evaluation_checksum: str | None, metrics_version: int) -> dict[str, Any]:
-    """A result without a student: the LLM's answers, the gold rows that score them, and the metrics' version."""
-    return {"answers": answers, "gold": evaluation_checksum, "metric": task.metric, "metrics_version": metrics_version}
+def answered_identity(config: Config, answers: str, evaluation_checksum: str | None, metrics_version: int) -> dict[str, Any]:
+    """A result without a student: the LLM's answers, how they are read, the gold rows that score them, and the metrics' version."""
+    scored = {"answers": answers, "gold": evaluation_checksum, "metric": config.task.metric, "metrics_version": metrics_version}
+    return scored | _reading_identity(config.method.answer)
+
+
+def _reading_identity(answer: str) -> dict[str, Any]:
+    """The version of the rules by which written answers are read; nothing where labels are scored."""
+    return {"readings_version": readings.VERSION} if answer in WRITTEN_ANSWERS else {}
 
 
 def result_identity(task: Task, model: str, evaluation_checksum: str | None, metrics_version: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from japagen import gold, keys
-from japagen.config import ANNOTATE, LEARN_GOLD, LLM, WRITE, Config
+from japagen.config import ANNOTATE, LEARN_GOLD, LLM, WRITE, WRITTEN_ANSWERS, Config
 from japagen.errors import ConfigError, DataError, JapagenError
 from japagen.evaluation import METRICS_VERSION
 from japagen.experiment import Experiment, wording_of
@@ -204,7 +204,7 @@ def _check_prompts(experiment: Experiment, stage: str) -> None:
     else:
         shown = [example for examples in experiment.exemplars.values() for example in examples]
         asked = label_question(task, experiment.prompting, texts, experiment.wording if stage == "answers" else 0, shown)
-    num_tokens = config.method.max_tokens if how in ("choice", "free") else 1
+    num_tokens = config.method.max_tokens if how in WRITTEN_ANSWERS else 1
     check_context(llm, revision, [list(chat) for chat in asked.chats], task.name, num_tokens)
 
 
@@ -236,12 +236,12 @@ def _identities(
     if method in ANNOTATE or method == "prompting":
         answer = config.method.answer
         how = {"answer": answer, "calibrate": config.method.calibrate}
-        how |= {"max_tokens": config.method.max_tokens} if answer in ("choice", "free") else {}
+        how |= {"max_tokens": config.method.max_tokens} if answer in WRITTEN_ANSWERS else {}
         how |= {"wording": wording_of(config)} | ({"order": config.seed} if exemplars else {}) if answer != "channel" else {}
         texts = keys.texts_checksum(unlabelled) if method in ANNOTATE else str(checksum)
         identities["answers"] = keys.answers_identity(config, config.llm, revision, how, texts, exemplars)
     if method == "prompting":
-        identities["result"] = keys.answered_identity(task, str(key("answers")), checksum, METRICS_VERSION)
+        identities["result"] = keys.answered_identity(config, str(key("answers")), checksum, METRICS_VERSION)
         return identities
     rows = gold_rows_key
     if method != "gold":

@@ -10,13 +10,12 @@ synthesis prompt with the text as its reply (Min et al. 2022, noisy channel). `w
 
 import json
 import random
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from japagen.prompts import Message, Prompting, attributes_of, messages
-from japagen.replies import normalise, strip_wrappers
+from japagen.readings import read_labels, read_number
 from japagen.tasks import PERSONA, PROBABILITY, WORDING, Attribute, Example, Label, Task, nearest_level
 
 Chat = tuple[Message, ...]
@@ -144,25 +143,11 @@ def balanced_order(task: Task, exemplars: Mapping[str, Sequence[Example]], seed:
 
 
 def read_answer(task: Task, reply: str) -> str | float | None:
-    """The label that a written reply names, or the number that it gives; None: neither, or more than one label."""
-    text = normalise(strip_wrappers(reply.strip()))
+    """The label that a written reply names, or the number that it gives; None: neither, or more than one."""
     if task.is_regression:
-        return _read_number(task, text)
-    words = {normalise(name): label.name for label in task.labels for name in (answer_word(task, label), label.name)}
-    if text.rstrip("。.") in words:
-        return words[text.rstrip("。.")]
-    found, rest = set(), text
-    for word in sorted(words, key=len, reverse=True):  # the longest first: one label's word may hold another's
-        if word in rest:
-            found.add(words[word])
-            rest = rest.replace(word, " ")
-    return found.pop() if len(found) == 1 else None
-
-
-def _read_number(task: Task, text: str) -> float | None:
-    numbers = {float(number) for number in re.findall(r"(?<![\d.])\d+(?:\.\d+)?(?![\d.])", text)}
-    allowed = [number for number in numbers if min(task.label_scores()) <= number <= max(task.label_scores())]
-    return allowed[0] if len(numbers) == len(allowed) == 1 else None
+        return read_number(reply, min(task.label_scores()), max(task.label_scores()))
+    named = read_labels(reply, {answer_word(task, label): label.name for label in task.labels}, task.label_names)
+    return next(iter(named)) if len(named) == 1 and named <= set(task.label_names) else None
 
 
 ATTRIBUTE_REQUESTS = (

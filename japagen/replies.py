@@ -47,8 +47,15 @@ REASONS = {
 QUOTES_GOLD = ("contamination", "copies an exemplar", "first sentence")
 """Those whose rejected text is, or may be, a gold text: it is shown to nobody."""
 
+VERSION = 1
+"""Enters the keys of data sets; raised when a rule of this module changes."""
+
 _QUOTES = {"「": "」", "『": "』", '"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "【": "】"}
-_MARKER = re.compile(r"\s*(?:[-*・●○•–]\s*|[(（]?\d{1,2}[.)）．、:：]\s*)")
+_BULLET = r"[*•]|・(?!・)|[-–](?![-–\d])|●(?![●○◯×])|[○◯](?=\s|$)"
+_NUMBERING = r"[(（]?\d{1,2}(?:[)）]|[.．](?!\d)|[、:：](?![\d〇一二三四五六七八九十]))"
+_MARKER = re.compile(rf"\s*(?:{_BULLET}|{_NUMBERING})\s*")
+"""A list marker. A sign or stop right before a digit belongs to a number (「-5℃」, 「1.5リットル」, 「10:30に」, 「3、4人」), and a circle
+before a letter stands for a name (「○○さん」)."""
 _HEADING_WORDS = (
     "例文?|文章?|回答|出力|本文|説明文?|前提(?:の?文)?|仮説(?:の?文)?|文[12１２]|sentence ?[12]?|output|premise|hypothesis|text"
 )

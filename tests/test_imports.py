@@ -14,6 +14,7 @@ LAYERS = [
     ["japagen.validation", "japagen.files"],
     ["japagen.locks"],
     ["japagen.hub", "japagen.prompts", "japagen.replies", "japagen.gold", "japagen.store"],
+    ["japagen.readings"],
     ["japagen.questions"],
     ["japagen.keys"],
     ["japagen.llm", "japagen.evaluation"],

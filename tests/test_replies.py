@@ -124,3 +124,30 @@ def test_paragraphs_are_one_text_where_the_task_has_them(composed: Compose) -> N
     assert clean_reply(composed("task=jcola").task, reply, "stop") == Reject("several candidates")
     numbered = "1. とても軽いです。\n2. 買ってよかったです。"
     assert clean_reply(composed("task=marcja").task, numbered, "stop") == Reject("several candidates")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.5リットルの水を飲んだ。", "１．５リットルの水を飲んだ。", "10:30に駅で会いましょう。", "10：30に駅で会いましょう。",
+        "3、4人が並んでいる。",
+        "2、三冊の本が積んである。", "○○さんが駅前に来た。", "○月○日に届きました。", "●●さんが駅前に来た。", "-5℃まで冷え込んだ。",
+        "–5℃まで冷え込んだ。",
+        "・・・そうだったのか。",
+    ],
+)  # fmt: skip
+def test_numbers_and_names_at_the_start_are_no_list_markers(composed: Compose, text: str) -> None:
+    task = composed("task=covid19").task
+    assert clean_reply(task, text, "stop") == text
+    assert clean_reply(task, f"1. {text}", "stop") == text
+    assert clean_reply(task, f"「{text}」", "stop") == text
+
+
+@pytest.mark.parametrize("marker", ["1. ", "1.", "1) ", "(1)", "１．", "1、", "1: ", "・", "- ", "-", "* ", "● ", "●", "○ ", "• "])
+def test_list_markers_are_removed(composed: Compose, marker: str) -> None:
+    assert clean_reply(composed().task, f"{marker}犬が公園を走っています。", "stop") == "犬が公園を走っています。"
+
+
+@pytest.mark.parametrize("marker", ["1. ", "1)", "(1) ", "・", "- ", "● "])
+def test_list_markers_are_removed_before_numbers(composed: Compose, marker: str) -> None:
+    assert clean_reply(composed().task, f"{marker}2人が公園を走っています。", "stop") == "2人が公園を走っています。"
