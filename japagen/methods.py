@@ -49,9 +49,14 @@ class Planner:
         where = canonical_json([asdict(task), asdict(config.data)])
         evaluation = self._gold(f"eval {where}", lambda: gold.read_eval(task, config.data))
         also_scored = self._gold(f"also {where}", lambda: gold.read_also_scored(task, config.data)) or {}
+        scored = [split for split in (evaluation, *also_scored.values()) if split is not None]
         train_gold = self._train_gold(config, where)
-        unlabelled = self._unlabelled(config, where)
-        exemplars = self._exemplars(config, train_gold, where)
+        unlabelled = self._unlabelled(config, where, scored)
+        used = f"{config.curate.contamination == 'off'} {where}"
+        if train_gold is not None and _shows_gold(config):
+            part = partial(gold.part_from_scored, task, config.data, train_gold, scored, config.curate.contamination == "off")
+            train_gold = self._once(f"unscored {used}", part)
+        exemplars = self._exemplars(config, train_gold, used)
         encoder_revision, rows = "", ""
         if method != "prompting":
             check_splitter(config.model)
@@ -64,12 +69,11 @@ class Planner:
         if method in LEARN_GOLD:
             rows = UNRESOLVED
         if method in LEARN_GOLD and train_gold is not None:
-            drawn = f"gold {config.gold_per_label} {config.shots_seed} {where}"
+            drawn = f"gold {config.gold_per_label} {config.shots_seed} {used}"
             rows = self._once(drawn, partial(_gold_rows_key, config, train_gold))
         revision = self._revision(partial(llm_revision, config.llm), config.llm.id) if method != "gold" else ""
         judge = config.judge if config.curate.judging != "off" else None
         judge_revision = self._revision(partial(llm_revision, judge, "judge"), judge.id) if judge is not None else revision
-        scored = [split for split in (evaluation, *also_scored.values()) if split is not None]
         path = config.prompt.personas if method in WRITE else None
         personas = self._once(f"personas {path}", partial(read_personas, path)) if path else None
         identities = _identities(config, scored, rows, unlabelled, exemplars, personas, (revision, judge_revision), encoder_revision)
@@ -101,7 +105,7 @@ class Planner:
             )
         return train
 
-    def _unlabelled(self, config: Config, where: str) -> tuple[tuple[str, ...], ...]:
+    def _unlabelled(self, config: Config, where: str, scored: Sequence[gold.Split]) -> tuple[tuple[str, ...], ...]:
         """Different texts, drawn by shots_seed where fewer are asked for; of the train split its labels aren't looked at."""
         if not _needs_unlabelled(config):
             return ()
@@ -113,6 +117,8 @@ class Planner:
             return tuple(example.texts for example in train.examples) if train is not None else ((UNRESOLVED,) * config.task.num_turns,)
 
         texts = self._once(f"unlabelled {where}", read)
+        if config.method.name == "annotate" and config.curate.contamination != "off":  # what curation drops, the LLM is asked about in vain
+            self._once(f"texts left {where}", partial(gold.check_texts_left, config.task, config.data, texts, scored))
         num = config.method.num_texts
         return self._once(f"unlabelled {num} {config.shots_seed} {where}", lambda: gold.draw_texts(texts, num, config.shots_seed))
 

@@ -66,7 +66,7 @@ class Result:
     baselines: dict[str, Scores]
     num_eval: int
     num_contaminated: int | None
-    """Training texts dropped because they match evaluation texts; None where that was not checked."""
+    """Training texts, and rows of the train split, dropped because they match evaluation texts; None where that was not checked."""
     keys: dict[str, str]
     seconds: dict[str, float]
     tokens: dict[str, int]
@@ -158,19 +158,21 @@ def find_result(experiment: Experiment, store: Store) -> Result | None:
     """The experiment's result when the store has it.
 
     What enters no key is taken from the present configuration: a YAML whose `seen` was corrected is not called zero-shot any more.
+    Gold rows' key doesn't say either whether they were compared with the scored ones.
     """
     folder = store.find("result", experiment.keys["result"])
     if folder is None:
         return None
-    config = experiment.config
+    config, stored = experiment.config, read_result(folder)
     return replace(
-        read_result(folder),
+        stored,
         task=config.task.name,
         llm=config.llm.name if experiment.needs_llm else None,
         model=config.model.name if experiment.has_student else None,
         demo=experiment.is_demo,
         protocol=experiment.protocol,
         options=experiment.options,
+        num_contaminated=stored.num_contaminated if "dataset" in experiment.keys else _num_contaminated(experiment, {}),
         settings=settings_key(experiment),
     )
 
@@ -306,7 +308,6 @@ def _describe(experiment: Experiment, store: Store, scored: dict[str, dict[str, 
     model = store.meta("model", experiment.keys["model"]) if experiment.has_student else {}
     dataset = store.meta("dataset", experiment.keys["dataset"]) if "dataset" in experiment.keys else {}
     asked, written = experiment.needs_llm, "stream" in experiment.keys
-    checked = bool(dataset) and config.curate.contamination != "off" and evaluation is not None
     tokens = dataset.get("tokens", {})
     if not experiment.has_student:
         answers = read_answers(experiment, "answers", store).values()
@@ -334,7 +335,7 @@ def _describe(experiment: Experiment, store: Store, scored: dict[str, dict[str, 
         baselines=primary.get("baselines", {}),
         num_eval=primary.get("num_eval", 0),
         also_scored=scored,
-        num_contaminated=sum(counts.get("contamination", 0) for counts in dataset["rejects"].values()) if checked else None,
+        num_contaminated=_num_contaminated(experiment, dataset.get("rejects", {})),
         keys=experiment.keys,
         seconds=_seconds(experiment, store, model, seconds),
         tokens=tokens,
@@ -346,6 +347,17 @@ def _describe(experiment: Experiment, store: Store, scored: dict[str, dict[str, 
         num_failed=primary.get("num_failed"),
         settings=settings_key(experiment),
     )
+
+
+def _num_contaminated(experiment: Experiment, rejects: Mapping[str, Mapping[str, int]]) -> int | None:
+    """How many rows were kept from the student and from prompts, as they are scored; None where nothing was compared."""
+    config, train = experiment.config, experiment.train_gold
+    made = "dataset" in experiment.keys
+    if config.curate.contamination == "off" or experiment.evaluation is None or not (made or train):
+        return None
+    dropped = sum(counts.get("contamination", 0) for counts in rejects.values())
+    is_annotated_too = experiment.annotates and config.data.unlabelled_file is None  # the data set has dropped the same rows
+    return dropped + (train.num_left_out if train and not is_annotated_too else 0)
 
 
 def _seeds(experiment: Experiment) -> dict[str, int]:

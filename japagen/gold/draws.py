@@ -20,7 +20,7 @@ def draw_exemplars(task: Task, train: Split, shots: int, seed: int) -> dict[str,
     """Label name -> exactly `shots` rows with texts of their own, in the labels' order.
 
     Regression: for level y, rows with |score - y| <= 0.3 to which no other level is closer; the true score is kept.
-    Raises ConfigError, naming `shots`, where a label has fewer such rows.
+    Raises ConfigError, naming `shots`, where a label has fewer such rows; DataError where scored rows were left out.
     """
     exemplars = {}
     for label in task.labels:
@@ -46,7 +46,7 @@ def _shows(label: Label, example: Example) -> bool:
 def draw_per_label(task: Task, train: Split, num_per_label: int, seed: int) -> tuple[Example, ...]:
     """`num_per_label` rows of each label (regression: rows whose nearest level it is), label by label.
 
-    Raises ConfigError, naming `gold_per_label`, where a label has fewer rows.
+    Raises ConfigError, naming `gold_per_label`, where a label has fewer rows; DataError where scored rows were left out.
     """
     drawn: list[Example] = []
     for label in task.labels:
@@ -102,6 +102,9 @@ def _rank(seed: int, purpose: str, texts: Sequence[str]) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _too_few(key: str, asked: int, label: Label, num_found: int, what: str, train: Split) -> ConfigError:
+def _too_few(key: str, asked: int, label: Label, num_found: int, what: str, train: Split) -> ConfigError | DataError:
     found = f"label {label.name!r} has {num_found} {what} in {train.source}"
+    if train.num_left_out:
+        cure = f"allowed: up to {num_found}, or set data.train_file to a file with other rows"
+        return DataError(f"{key}={asked} is too many: {found} that are not scored rows too ({train.notes[-1]}); {cure}")
     return ConfigError(f"{key}={asked} is too many: {found}; allowed: up to {num_found}")

@@ -43,6 +43,8 @@ class Split:
     license: str
     notes: tuple[str, ...] = ()
     """How it was read, where that may surprise, e.g. `my.csv: read as CP932`."""
+    num_left_out: int = 0
+    """Train rows that are not among `examples`, since they are scored rows too (japagen/gold/overlap.py)."""
 
 
 def read_train(task: Task, data: Data) -> Split | None:
@@ -209,7 +211,7 @@ def _read_split(
         rows, left_out = _labelled(task, rows, path)
         notes += left_out
     examples = tuple(_example(task, row, columns) for row in rows)
-    return replace(empty, examples=examples, checksum=_checksum(examples), notes=notes)
+    return replace(empty, examples=examples, checksum=rows_checksum(examples), notes=notes)
 
 
 def _labelled(task: Task, rows: list[Row], path: Path) -> tuple[list[Row], tuple[str, ...]]:
@@ -221,7 +223,8 @@ def _labelled(task: Task, rows: list[Row], path: Path) -> tuple[list[Row], tuple
     return labelled, (f"{path.name}: {num} rows without a label left out",)
 
 
-def _checksum(examples: tuple[Example, ...]) -> str:
+def rows_checksum(examples: tuple[Example, ...]) -> str:
+    """sha256 of texts, labels and scores in the given order, as a Split has it."""
     digest = hashlib.sha256()
     for example in examples:
         line = json.dumps([example.texts, example.label, example.score], ensure_ascii=False, separators=(",", ":"))
