@@ -188,7 +188,8 @@ class Curate:
     prior_values: Any = None
     """prior=given: {label: frequency}; they sum to 1."""
     contamination: str = "ngram"
-    """Drop rows that match evaluation texts: off, exact (NFKC), or ngram (exact, or 13 characters in common)."""
+    """Drop rows that match evaluation texts: off, exact (NFKC), or ngram (exact, or 13 characters in common). Gold train rows and exemplars
+    are dropped where they are scored rows as a whole."""
 
 
 @dataclass

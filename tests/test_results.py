@@ -35,3 +35,15 @@ def test_a_spoilt_result_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "result.json").write_text(content, encoding="utf-8")
     with pytest.raises(StoreError, match=r"result\.json can't be read"):
         read_result(tmp_path)
+
+
+def test_a_result_of_gold_rows_counts_what_the_present_configuration_leaves_out(composed: Compose, tmp_path: Path) -> None:
+    store, compared = Store(tmp_path), plan_experiment(composed("task=jcola", "method=gold"))
+    kept = plan_experiment(composed("task=jcola", "method=gold", "curate.contamination=off"))
+    assert kept.keys == compared.keys, "no row is shared"
+    folder = store.path("result", compared.keys["result"])
+    folder.mkdir(parents=True)
+    write_json(folder / "result.json", asdict(RESULT))
+    write_json(folder / "meta.json", {})
+    found = [find_result(experiment, store) for experiment in (compared, kept)]
+    assert [one.num_contaminated for one in found if one is not None] == [0, None]

@@ -193,6 +193,19 @@ def test_annotation_takes_a_file_of_ones_own(composed: Compose, tmp_path: Path) 
         plan_experiment(composed(*overrides, "method.num_texts=4"))
 
 
+def test_annotated_texts_that_are_scored_are_dropped_and_counted(composed: Compose, tmp_path: Path) -> None:
+    rows = [f"{word}が庭で遊ぶ。,{number % 2}" for number, word in enumerate(("犬", "猫", "鳥", "馬", "牛", "羊"))]
+    for name, chosen in (("train", rows), ("scored", rows[:2])):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["sentence,label", *chosen, ""]), encoding="utf-8")
+    files = ("data=files", f"data.train_file={tmp_path}/train.csv", f"data.eval_file={tmp_path}/scored.csv")
+    overrides = [one for one in SMALL if one != "data=sample"]
+    store, experiment = Store(tmp_path / "store"), plan_experiment(composed(*overrides, *files, "method=annotate", "shots=1"))
+    make(experiment, store, says("容認できる"))
+    dataset = training_rows(experiment, store)
+    assert {row.texts[0] for row in (*dataset.train, *dataset.valid)} == {f"{word}が庭で遊ぶ。" for word in ("鳥", "馬", "牛", "羊")}
+    assert dataset.rejects["acceptable"] == {"contamination": 2}
+
+
 def test_an_llm_that_answers_no_question_gives_no_data_set(composed: Compose, tmp_path: Path) -> None:
     store, experiment = Store(tmp_path), plan_experiment(composed(*SMALL, "method=annotate", "method.answer=free"))
     make(experiment, store, client=AnsweringClient(write=lambda request: "さあ"))

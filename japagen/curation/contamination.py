@@ -1,4 +1,5 @@
-"""Drops training texts that match evaluation texts: the one place where evaluation data touch training data.
+"""Drops training texts that match evaluation texts; beside it only `japagen.gold.overlap`, for gold rows, lets evaluation data touch
+training data.
 
 Only the evaluation texts are read, never their labels. It is the last step and asks for no replacement, so the stream and
 the selection do not depend on the evaluation data. `curate.contamination=off` shows the score without it.

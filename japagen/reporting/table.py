@@ -30,8 +30,8 @@ SCORES = ("metric", "score", "majority", "overlap", "tfidf", "n")
 def results_table(title: str, outcomes: Sequence[Outcome]) -> Table:
     """Rows in the given order; scores with their 95% intervals.
 
-    rows: what the student was trained on (validation rows apart); contaminated: texts dropped because they match
-    evaluation texts; n: gold rows scored. Splits scored beside `split` have a column each, of the same metric.
+    rows: what the student was trained on (validation rows apart); contaminated: texts and gold train rows dropped because
+    they match evaluation texts; n: gold rows scored. Splits scored beside `split` have a column each, of the same metric.
     """
     table = Table(title=title, title_justify="left", title_style="")
     for name in COLUMNS:
