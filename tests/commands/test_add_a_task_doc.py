@@ -27,8 +27,8 @@ COMMANDS = [shlex.split(line) for block in blocks("bash") for line in block.spli
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    for name in ("mails.csv", "more.csv", "texts.csv"):
-        (tmp_path / name).write_text(blocks("csv")[0], encoding="utf-8")
+    for name, another in (("mails.csv", ""), ("more.csv", "先日、"), ("texts.csv", "本日、")):
+        (tmp_path / name).write_text(re.sub(r"\n(?=.)", rf"\n{another}", blocks("csv")[0]), encoding="utf-8")
     assert COMMANDS[0][:2] == ["japagen", "new-task"]
     assert newtask.main(COMMANDS[0][2:]) == 0
     return tmp_path
