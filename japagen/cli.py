@@ -10,10 +10,12 @@ import hydra
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
+from yaml.reader import ReaderError
 
 from japagen.config import Config
 from japagen.errors import JapagenError, nearest
 
+_ESCAPE = 0x1B
 _WRONG_TYPES = {
     r"Value '(.*)' of type '\w+' could not be converted to Integer": "a whole number; found {!r}",
     r"Value '(.*)' of type '\w+' could not be converted to Float": "a number; found {!r}",
@@ -72,6 +74,8 @@ def _explain_file(error: BaseException) -> str | None:
     if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         return f"{mark.name}:{mark.line + 1}: not YAML ({error.problem} at column {mark.column + 1})"
+    if isinstance(error, ReaderError) and error.character == _ESCAPE:
+        return f"{error.name} is no text in UTF-8: it holds an escape character, as mail software's ISO-2022-JP does; save it as UTF-8"
     if isinstance(error, YAMLError):
         return f"not YAML: {' '.join(str(error).split())}"
     if not isinstance(error, ValueError | RecursionError | OSError):

@@ -75,6 +75,7 @@ def test_a_text_in_quotes_is_read_as_it_is() -> None:
         (b"name: [a\n  b: c\n", "mine.yaml:2: not YAML (expected ',' or ']', but got ':' at column 4)"),
         (b"name: a\nname: b\n", "mine.yaml:2: not YAML (found duplicate key name at column 1)"),
         (b'name: "\x00"\n', "not YAML: unacceptable character #x0000"),
+        ("name: 椅子\n".encode("iso2022_jp"), "mine.yaml is no text in UTF-8: it holds an escape character"),
         ("name: 私\n".encode("cp932"), "mine.yaml can't be read: not UTF-8; save it as UTF-8"),
         (b"max_chars: " + b"9" * 5000, "mine.yaml can't be read: a number has too many digits"),
         (b"name: " + b"[" * 5000, "mine.yaml can't be read: a number has too many digits, or values are nested too deep"),

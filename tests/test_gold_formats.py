@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from japagen.config import Data
 from japagen.errors import DataError
 from japagen.gold import Split, read_eval
-from japagen.gold.formats import read_rows
+from japagen.gold.formats import read_lines, read_rows
 from japagen.tasks import Label, Task
 
 TASK = Task(name="mail", fields=["text"], label_field="label", labels=[Label("spam", "x"), Label("ham", "y")])
@@ -54,8 +54,12 @@ def read(path: Path, task: Task = TASK) -> Split:
 
 def fault(path: Path) -> str:
     """The message that reading `path` ends with."""
+    return fault_of(lambda: read(path))
+
+
+def fault_of(call: Callable[[], object]) -> str:
     with pytest.raises(DataError) as caught:
-        read(path)
+        call()
     return str(caught.value)
 
 
@@ -134,6 +138,39 @@ def test_utf16_is_named(tmp_path: Path) -> None:
     path = tmp_path / "my.csv"
     path.write_text("text,label\n文です,ham\n", encoding="utf-16")
     assert f"{path} is UTF-16" in fault(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "name"),
+    [
+        ("椅子を注文したい", "iso2022_jp", "ISO-2022-JP"),
+        ("\u00a5だけ", "iso2022_jp_2", "ISO-2022-JP"),
+        ("ﾊﾝｶｸだけ", "iso2022_jp_ext", "ISO-2022-JP-3"),
+        ("侖丂と中国的话", "iso2022_jp_2", "ISO-2022-JP-2"),
+        ("안녕하세요", "iso2022_kr", "ISO-2022-KR"),
+    ],
+)
+def test_iso2022_is_named_with_the_command_that_converts_it(tmp_path: Path, text: str, encoding: str, name: str) -> None:
+    path, lines = tmp_path / "my.csv", tmp_path / "my.txt"
+    path.write_bytes(b"text,label\nplain,ham\n" + f"{text},ham\n".encode(encoding))
+    lines.write_bytes(f"{text}\n".encode(encoding))
+    assert path.read_bytes().isascii()
+    for told, place in ((fault(path), f"{path}:3: "), (fault_of(lambda: read_lines(lines, "text")), f"{lines}:1: ")):
+        assert told.startswith(place + name + " (")
+        assert f"iconv -f {name} -t UTF-8 FILE > NEW" in told
+
+
+def test_iso2022_is_found_beside_utf8_and_in_json(tmp_path: Path) -> None:
+    mixed, parsed = tmp_path / "my.csv", tmp_path / "my.jsonl"
+    mixed.write_bytes("text,label\n文です,ham\n".encode() + "椅子,ham\n".encode("iso2022_jp"))
+    parsed.write_bytes('{"text": "椅子", "label": "ham"}\n'.encode("iso2022_jp"))
+    assert f"{mixed}:3: ISO-2022-JP (" in fault(mixed)
+    assert f"{parsed}:1: ISO-2022-JP (" in fault(parsed)
+
+
+def test_a_terminals_colours_are_text(tmp_path: Path) -> None:
+    path = write_delimited(tmp_path / "my.csv", [{"text": "\x1b[1m太字\x1b(B\x1b[m $B", "label": "ham"}])
+    assert read(path).examples[0].texts == ("\x1b[1m太字\x1b(B\x1b[m $B",)
 
 
 FAULTS = {

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from japagen.errors import ConfigError, DataError, nearest
+from japagen.gold.formats import check_encoding
 from japagen.tasks import Attribute, Label
 
 _KNOWN = ("task_name", "content", "first instruction", "labels")
@@ -49,10 +50,13 @@ class PaperForm:
 def read_paper_form(path: Path) -> PaperForm:
     """Raises DataError, naming key and file, for what is missing or has another form."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8-sig"))
-        json.dumps(raw, ensure_ascii=False).encode()  # refuses half a character, which JSON can write and no file takes
+        content = path.read_bytes()
     except OSError as error:
         raise DataError(f"--from {path} can't be read: {error.strerror}") from error
+    check_encoding(path, content)
+    try:
+        raw = json.loads(content.decode("utf-8-sig"))
+        json.dumps(raw, ensure_ascii=False).encode()  # refuses half a character, which JSON can write and no file takes
     except (ValueError, RecursionError) as error:
         raise DataError(f"--from {path}: not JSON in UTF-8 ({error})") from error
     if not isinstance(raw, dict):

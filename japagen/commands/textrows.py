@@ -15,8 +15,8 @@ from typing import BinaryIO
 from japagen.errors import DataError, nearest
 from japagen.gold.formats import (
     Row,
+    check_encoding,
     check_exists,
-    check_not_utf16,
     delimited_rows,
     explain_unreadable,
     is_mostly_utf8,
@@ -71,8 +71,8 @@ class Source:
         """Decoded lines with their ends; no line's end is part of a character in either encoding."""
         is_decided = False
         for number, raw in enumerate(file, start=1):
+            check_encoding(self.path, raw, number)
             if number == 1:
-                check_not_utf16(self.path, raw)
                 self.has_bom = raw.startswith(_BOM)
                 raw = raw.removeprefix(_BOM)
             try:

@@ -6,6 +6,7 @@ UTF-8; blank lines and lines that begin with # are skipped.
 from pathlib import Path
 
 from japagen.errors import DataError
+from japagen.gold.formats import check_encoding
 from japagen.tasks import PERSONA, Attribute
 
 PHRASE = "次の人物になったつもりで書いてください: {value}"
@@ -18,6 +19,7 @@ def read_personas(path: str) -> Attribute:
         content = file.read_bytes()
     except OSError as error:
         raise DataError(f"prompt.personas: {file} can't be read: {error.strerror}") from error
+    check_encoding(file, content)
     found: dict[str, int] = {}
     for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
         try:

@@ -123,6 +123,9 @@ def test_what_is_no_json_and_what_clashes() -> None:
     Path("theirs.json").write_text("task_name: x", encoding="utf-8")
     with pytest.raises(DataError, match="not JSON in UTF-8"):
         newtask.main(["--from", "theirs.json", "--yes"])
+    Path("theirs.json").write_bytes(json.dumps(SINGLE, ensure_ascii=False).encode("iso2022_jp"))
+    with pytest.raises(DataError, match=r"theirs\.json:1: ISO-2022-JP "):
+        newtask.main(["--from", "theirs.json", "--yes"])
     with pytest.raises(DataError, match=r"nowhere\.json can't be read"):
         newtask.main(["--from", "nowhere.json", "--yes"])
     save(SINGLE)

@@ -16,7 +16,7 @@ import pytest
 
 from japagen.commands import predict as command
 from japagen.commands.main import main
-from japagen.commands.textrows import TextRow, chunks, chunks_as_they_come
+from japagen.commands.textrows import TextRow, chunks, chunks_as_they_come, find_source
 from japagen.errors import DataError
 from japagen.files import write_json
 from japagen.gold.formats import Row
@@ -326,6 +326,7 @@ def test_bytes_that_are_no_text_are_refused(predict: Predict, student: Path, tmp
         ("良い".encode("utf-16"), "is UTF-16"),
         ("とても良い品".encode() + b"\xe3\x81", "a.txt:1 (byte 0xe3, number 19 of the line): not UTF-8, though most of the line is"),
         (b"\x85\x20", "neither UTF-8 nor CP932"),
+        ("椅子を注文したい\n".encode("iso2022_jp"), "a.txt:1: ISO-2022-JP (as mail software writes it; escape sequence ESC $B)"),
     ]:
         path.write_bytes(content)
         code, _, err = predict(student, path)
@@ -362,6 +363,14 @@ def test_faults_are_told_before_the_student_is_loaded(
     code, _, err = predict(broken, *arguments)
     assert code == 1
     assert fault in err
+
+
+def test_a_line_in_iso2022_ends_a_pipe_too() -> None:
+    source = find_source("-", None)
+    lines = source._lines(["良い\n".encode(), b"plain\n", "椅子\n".encode("iso2022_jp")])
+    assert [next(lines), next(lines)] == ["良い\n", "plain\n"]
+    with pytest.raises(DataError, match="standard input:3: ISO-2022-JP "):
+        next(lines)
 
 
 def rows_of(*texts: str) -> Iterator[TextRow]:

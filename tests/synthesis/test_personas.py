@@ -28,6 +28,7 @@ def test_one_person_a_line_in_their_order(tmp_path: Path) -> None:
         ("学生\n教師\n# 同じ\n学生\n", r"persons\.txt:4: prompt\.personas: '学生' stands in line 1 already"),
         ("学生\n", r"persons\.txt: prompt\.personas must name two or more persons, one a line; found 1"),
         ("# だれもいない\n\n", "found 0"),
+        ("# persons\n学生\n教師\n".encode("iso2022_jp"), r"persons\.txt:2: ISO-2022-JP .*iconv -f ISO-2022-JP -t UTF-8"),
         ("学生\n".encode() + "教師\n".encode("cp932"), r"persons\.txt:2: prompt\.personas must be UTF-8"),
     ],
 )
