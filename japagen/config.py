@@ -11,6 +11,7 @@ from typing import Any, Optional
 from hydra.core.config_store import ConfigStore
 
 from japagen.tasks import Task
+from japagen.yamltexts import check_files_of
 
 
 @dataclass
@@ -364,11 +365,12 @@ NUM_WORDINGS = 3
 
 
 def register_schema() -> None:
-    """Makes the dataclasses known to Hydra under the name that conf/config.yaml opens with.
+    """Makes the dataclasses known to Hydra under the name that conf/config.yaml opens with, and has it check YAML files against them.
 
     Hydra 1.3 copies the schemas of all its plugins for every composition and, for --help, every group. What is loaded from them is a copy
     anyway, so they themselves needn't be: that is two thirds of --help's time.
     """
     schemas = ConfigStore.instance()
     schemas.store(name="japagen_schema", node=Config)
+    check_files_of(Config)
     schemas.__deepcopy__ = lambda memo: schemas  # type: ignore[attr-defined]

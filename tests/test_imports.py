@@ -9,7 +9,7 @@ from tests.conftest import ROOT
 
 LAYERS = [
     ["japagen.errors"],
-    ["japagen.tasks"],
+    ["japagen.tasks", "japagen.yamltexts"],
     ["japagen.config"],
     ["japagen.validation", "japagen.files"],
     ["japagen.locks"],
@@ -35,8 +35,17 @@ LAYERS = [
 """Lower layers first; a module imports from layers below its own, or from its own package."""
 
 ALONE = {
-    "hydra": ["japagen.config", "japagen.cli", "japagen.commands", "launch", "hydra_plugins", "run"],
-    "omegaconf": ["japagen.validation", "japagen.cli", "japagen.commands", "japagen.demo", "launch", "hydra_plugins", "run"],
+    "hydra": ["japagen.config", "japagen.yamltexts", "japagen.cli", "japagen.commands", "launch", "hydra_plugins", "run"],
+    "omegaconf": [
+        "japagen.validation",
+        "japagen.yamltexts",
+        "japagen.cli",
+        "japagen.commands",
+        "japagen.demo",
+        "launch",
+        "hydra_plugins",
+        "run",
+    ],
     "torch": ["japagen.training", "japagen.demo"],
     "transformers": ["japagen.training", "japagen.demo"],
     "pytorch_lightning": ["japagen.training.classifier", "japagen.training.progress", "japagen.training.student"],

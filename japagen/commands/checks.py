@@ -31,6 +31,7 @@ from japagen.gold.published import MIRROR_ENV
 from japagen.llm.build import gpu_is_visible, installed_build
 from japagen.tasks import SplitFile, Task
 from japagen.tracking import wandb_mode
+from japagen.yamltexts import check_texts
 
 TIMEOUT_S = 5.0
 GIB = 2**30
@@ -221,7 +222,11 @@ def data_checks(config: Config, config_dir: Path | None) -> list[Check]:
 def _data_check(config: Config, path: Path) -> Check:
     name = f"data of {path.stem}"
     try:
-        task = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Task), OmegaConf.load(path)))
+        content = OmegaConf.load(path)
+        check_texts(path, OmegaConf.to_container(content), Task)
+        task = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Task), content))
+    except ConfigError as error:
+        return Check("fault", name, str(error), "mend the file")
     except (OmegaConfBaseException, YAMLError, OSError) as error:
         return Check("fault", name, f"{path}: {str(error).splitlines()[0]}", "mend the file")
     assert isinstance(task, Task)

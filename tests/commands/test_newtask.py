@@ -206,6 +206,12 @@ def test_what_omegaconf_takes_for_missing_is_refused(names: list[str]) -> None:
         check_text(task, task_yaml(task, "Origin."))
 
 
+@pytest.mark.parametrize("names", [["Yes", "No"], ["on", "OFF"], ["~", "null"], ["010", "0x10"], ["1_000", "1:30"], ["0", "1.50"]])
+def test_names_that_yaml_takes_for_something_else_are_written_in_quotes(names: list[str]) -> None:
+    task = any_task(names, "x", names[0], "single")
+    check_text(task, task_yaml(task, "Origin."))
+
+
 def test_a_text_that_would_be_read_otherwise_is_refused() -> None:
     task = any_task(["1e3", "-.0e1"], "x: y # z \\\\${x}", "'", "pair")
     check_text(task, task_yaml(task, "Origin."))
