@@ -71,6 +71,8 @@ def preview(config: Config, num: int, console: Console) -> None:
         preview_answers(config, num, console)
         return
     experiment = plan_llm_part(config)
+    if experiment.train_gold is not None:
+        console.print(*experiment.train_gold.notes, sep="\n", end="\n" * bool(experiment.train_gold.notes), soft_wrap=True, markup=False)
     store = Store(config.store)
     if "attributes" in experiment.keys:
         name_attributes(experiment, store, console)
@@ -89,13 +91,12 @@ def preview(config: Config, num: int, console: Console) -> None:
 
 
 def plan_llm_part(config: Config) -> Experiment:
-    """The experiment as far as its LLM goes: with no encoder to look up, and with gold data only for exemplars."""
+    """The experiment as far as its LLM goes: no encoder is looked up, and gold data are read for exemplars only (none is a scored row)."""
     if config.method.name not in WRITE:
         raise ConfigError(f"method={config.method.name}: no LLM takes part, so there is nothing to preview; take another method")
-    config = replace(
-        config, method=Method(), curate=Curate(max_same_first=config.curate.max_same_first, near_duplicates=config.curate.near_duplicates)
-    )
-    data = replace(config.data, eval_file=None) if config.shots else Data(source="files")
+    filters = {name: getattr(config.curate, name) for name in ("max_same_first", "near_duplicates", "contamination")}
+    config = replace(config, method=Method(), curate=Curate(**filters))
+    data = config.data if config.shots else Data(source="files")
     return plan_experiment(replace(config, data=data, model=Encoder(name="none", id="package:demo/encoder", demo=True)))
 
 

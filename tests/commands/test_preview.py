@@ -16,6 +16,7 @@ from japagen.config import Config
 from japagen.errors import ConfigError, DataError
 from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
+from japagen.methods import plan_experiment
 from japagen.stages import fill, is_complete, llm_seconds
 from japagen.store import Store
 from japagen.synthesis.rowsfile import StreamRows
@@ -153,6 +154,17 @@ def test_exemplars_are_shown_with_shots(stub_llm: StubLLM, tmp_path: Path) -> No
     assert said.count("例:\n") == 2
     with pytest.raises(DataError, match=r"set data=files data\.train_file=FILE"):
         show(stub_llm, tmp_path, "task=jcola", "shots=1", "data=files")
+
+
+def test_exemplars_are_those_of_the_run_where_train_rows_are_scored_too(stub_llm: StubLLM, tmp_path: Path) -> None:
+    rows = [f"{word}が庭で遊ぶ。,{number % 2}" for number, word in enumerate(("犬", "猫", "鳥", "馬", "牛", "羊"))]
+    for name, chosen in (("train", rows), ("scored", rows[:2])):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["sentence,label", *chosen, ""]), encoding="utf-8")
+    files = ("data=files", f"data.train_file={tmp_path}/train.csv", f"data.eval_file={tmp_path}/scored.csv")
+    overrides = ("task=jcola", "shots=2", *files)
+    assert "2 of 6 train rows (files: train.csv) are also scored rows (files: scored.csv)" in show(stub_llm, tmp_path, *overrides)
+    config = config_of(stub_llm, tmp_path, *overrides)
+    assert plan_llm_part(config).keys["stream"] == plan_experiment(config).keys["stream"]
 
 
 def test_servers_without_token_counts_are_told(stub_llm: StubLLM, tmp_path: Path) -> None:
