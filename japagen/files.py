@@ -10,7 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from japagen.errors import JapagenError, StoreError
+from japagen.errors import ConfigError, JapagenError, StoreError
+
+
+def expand_home(path: str | Path) -> Path:
+    """The path with the home folder in place of `~`; ConfigError where there is none, as of a user id that the machine doesn't know."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{path}: ~ is a home folder, and this user has none here; set HOME, or write the whole path") from error
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from japagen.errors import ConfigError
+from japagen.files import expand_home
 
 PACKAGE = Path(__file__).parent
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -30,7 +31,7 @@ def locate(model_id: str, key: str = "id") -> str:
     if is_on_hub(model_id):
         return model_id
     packaged = model_id.startswith("package:")
-    folder = PACKAGE / model_id.removeprefix("package:") if packaged else Path(model_id).expanduser()
+    folder = PACKAGE / model_id.removeprefix("package:") if packaged else expand_home(model_id)
     wanted = "give a hub id (owner/name) or a folder that holds a model"
     if not model_id or not folder.is_dir():
         raise ConfigError(f"{key}={model_id!r}: there is no folder {str(folder) if model_id else ''!r}; {wanted}")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from japagen.errors import StoreError
-from japagen.files import explain_os_errors, file_checksum, read_json, synced_checksum, write_json
+from japagen.files import expand_home, explain_os_errors, file_checksum, read_json, synced_checksum, write_json
 from japagen.locks import Held, HeldError, Lock, LockWatch
 
 STAGES = {
@@ -35,7 +35,7 @@ class Store:
     """Folders of one root, `<root>/<stage>s/<key>`."""
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root).expanduser().absolute()
+        self.root = expand_home(root).absolute()
 
     def path(self, stage: str, key: str) -> Path:
         """Where the stage's artifact stands, or will."""
@@ -87,6 +87,11 @@ class Store:
     def work(self, key: str) -> Path:
         """A folder for half-done work on a key (checkpoints); kept when killed, removed by its owner when done."""
         return self.root / "work" / key
+
+    @property
+    def wandb(self) -> Path:
+        """The folder of W&B's runs and of what waits to be uploaded (japagen.tracking); no artifact lies in it."""
+        return self.root / "wandb"
 
     def remove_work(self, key: str) -> None:
         """Removes what `work` holds for a key that is done."""

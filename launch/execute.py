@@ -57,7 +57,7 @@ def execute(configs: Sequence[Config], name: str, executor: str = "local") -> li
         return []
     for experiment in experiments if is_agents_run() else ():
         if (found := find_result(experiment, store)) is not None:
-            log_found(experiment, found, name, store.root.parent / "wandb")
+            log_found(experiment, found, name, store.wandb)
     if executor == "slurm":
         return _on_slurm(experiments, units, store, folder_name(name))
     check_devices([Group((experiments[unit.experiments[0]],), unit.role) for unit in units if unit.kind == LLM])

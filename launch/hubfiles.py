@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from japagen.files import expand_home
+
 _DOCS = (".md", ".gitattributes", ".gitignore", "LICENSE", "LICENSE.txt", "NOTICE", "USE_POLICY")
 _MEDIA = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".mp3", ".mp4", ".wav", ".pdf", ".ipynb", ".parquet", ".zip", ".gz", ".tar")
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx", ".onnx_data", ".ot", ".npz", ".tflite")
@@ -124,4 +126,4 @@ def cache_folder(environment: Mapping[str, str]) -> Path:
     if not {"HF_HUB_CACHE", "HF_HOME"} & set(environment):
         return Path(constants.HF_HUB_CACHE)
     merged = {**os.environ, **environment}
-    return Path(merged.get("HF_HUB_CACHE") or f"{merged['HF_HOME']}/hub").expanduser()
+    return expand_home(merged.get("HF_HUB_CACHE") or f"{merged['HF_HOME']}/hub")

@@ -51,7 +51,7 @@ def run_on_slurm(
     except KeyboardInterrupt:
         _leave_or_cancel(folder)
         raise
-    if line := sync_command(store.root.parent / "wandb"):
+    if line := sync_command(store.wandb):
         say(f"to bring the W&B runs online: {line}")
     return True
 

@@ -147,7 +147,7 @@ def train_and_score(experiment: Experiment, store: Store, group: str) -> None:
     """The student and its result, unless the store has them; W&B gets curves, scores and what it may have, under the sweep's name."""
     if find_result(experiment, store) is not None:
         return
-    with track(experiment, group, store.root.parent / "wandb", say) as tracker:
+    with track(experiment, group, store.wandb, say) as tracker:
         result = make_result(experiment, store, tracker.on_metrics, say)
         tracker.log_result(result)
         tracker.log_tables(experiment.task, result, store)

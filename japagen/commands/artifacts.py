@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from japagen.errors import StoreError
-from japagen.files import read_json
+from japagen.files import expand_home, read_json
 from japagen.store import STAGES, Store
 
 FEWEST_DIGITS = 4
@@ -54,7 +54,7 @@ def find_artifact(store: Store, what: str) -> Artifact:
     """The one that `what` names in `store`; a folder may also lie in another store. StoreError where it names none, or several."""
     if re.fullmatch(r"[0-9a-fA-F]{1,32}", what):
         return _by_key(store, what.lower())
-    folder = Path(what).expanduser().absolute()
+    folder = expand_home(what).absolute()
     if not folder.is_dir():
         raise StoreError(f"{what!r} is neither a key ({FEWEST_DIGITS} to 32 hexadecimal digits) nor a folder; {_contents(store)}")
     return _by_folder(folder)

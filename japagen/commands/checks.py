@@ -27,6 +27,7 @@ from yaml import YAMLError
 from japagen.commands.compose import CONF, ROOT
 from japagen.config import Config
 from japagen.errors import ConfigError
+from japagen.files import expand_home
 from japagen.gold.published import MIRROR_ENV
 from japagen.llm.build import gpu_is_visible, installed_build
 from japagen.tasks import SplitFile, Task
@@ -172,7 +173,7 @@ def vllm_check(config: Config) -> Check:
 
 def space_check(name: str, path: Path, least_gib: int, setting: str) -> Check:
     """Free space and the right to write, at a folder that may not be there yet."""
-    path = path.expanduser().absolute()
+    path = expand_home(path).absolute()
     standing = next(folder for folder in (path, *path.parents) if folder.exists())
     free = shutil.disk_usage(standing).free / GIB
     found = f"{path}: {free:,.1f} GiB free"
@@ -195,7 +196,7 @@ def folder_checks(config: Config) -> list[Check]:
     """Where things are kept and who says so."""
     store = f"JAPAGEN_STORE={os.environ['JAPAGEN_STORE']}" if os.environ.get("JAPAGEN_STORE") else "JAPAGEN_STORE not set: outputs/store"
     checks = [Check("ok", "JAPAGEN_STORE", store)]
-    mirror, cache = _mirror(config), Path(config.data.cache).expanduser()
+    mirror, cache = _mirror(config), expand_home(config.data.cache)
     if mirror is None:
         checks.append(Check("ok", MIRROR_ENV, "not set: published data are downloaded into the cache"))
     elif mirror.is_dir():
@@ -208,12 +209,12 @@ def folder_checks(config: Config) -> list[Check]:
 
 def _mirror(config: Config) -> Path | None:
     found = config.data.mirror or os.environ.get(MIRROR_ENV)
-    return Path(found).expanduser() if found else None
+    return expand_home(found) if found else None
 
 
 def data_checks(config: Config, config_dir: Path | None) -> list[Check]:
     """For every task, whether each of its published files is here or can be downloaded."""
-    folders = [CONF / "task", *([config_dir.expanduser() / "task"] if config_dir else [])]
+    folders = [CONF / "task", *([expand_home(config_dir) / "task"] if config_dir else [])]
     paths = [path for folder in folders for path in sorted(folder.glob("*.yaml"))]
     with ThreadPoolExecutor(16) as pool:
         return list(pool.map(lambda path: _data_check(config, path), paths))
@@ -250,7 +251,7 @@ def _file_state(config: Config, file: SplitFile) -> tuple[bool, str]:
     mirror = _mirror(config)
     if mirror is not None:
         return ((mirror / file.path).is_file(), "in the mirror" if (mirror / file.path).is_file() else "not in the mirror")
-    if (Path(config.data.cache).expanduser() / file.path).is_file():
+    if (expand_home(config.data.cache) / file.path).is_file():
         return True, "in the cache"
     answer = ask_head(file.url)
     return (True, "can be downloaded") if answer is None else (False, f"not reachable: {answer}")

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, open_dict
 
 from japagen.config import Config, register_schema
 from japagen.errors import ConfigError
+from japagen.files import expand_home
 from japagen.validation import to_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,7 +82,7 @@ def _check_checkout() -> None:
 def _searched(config_dir: Path | None) -> list[str]:
     if config_dir is None:
         return []
-    if not config_dir.expanduser().is_dir():
+    if not expand_home(config_dir).is_dir():
         raise ConfigError(f"--config-dir {config_dir}: there is no such folder; it must hold task/NAME.yaml (or another group's)")
-    path = str(config_dir.expanduser().resolve()).replace("\\", "\\\\").replace("'", "\\'")
+    path = str(expand_home(config_dir).resolve()).replace("\\", "\\\\").replace("'", "\\'")
     return [f"hydra.searchpath=['file://{path}']"]

@@ -18,6 +18,7 @@ from japagen.commands.exported import copy_artifact, listed, results_of, sources
 from japagen.commands.stored import add_store_option, open_store
 from japagen.curation.licences import Source, name_prefixes
 from japagen.errors import ConfigError, JapagenError, StoreError
+from japagen.files import expand_home
 from japagen.results import read_result
 from japagen.store import STAGES, Store
 
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> int:
     add_store_option(parser)
     parsed = parser.parse_args(arguments)
     artifact, console = find_exported(open_store(parsed.store), parsed.what), make_console()
-    target, sources = parsed.dir.expanduser().resolve(), sources_of(artifact)
+    target, sources = expand_home(parsed.dir).resolve(), sources_of(artifact)
     _check_target(target, artifact.store)
     if parsed.push is not None:
         check_push(artifact, sources, parsed.push)

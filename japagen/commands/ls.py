@@ -194,9 +194,8 @@ def _print_totals(inventory: "Inventory", items: Sequence["Item"], console: Cons
     by_stage = {folder: [item for item in items if STAGES[item.stage] == folder] for folder in FOLDERS}
     facts = {folder: f"{len(some)}, {_size(some)}" for folder, some in by_stage.items() if some}
     facts |= {"all": f"{len(items)}, {_size(items)}"} if len(facts) > 1 else {}
-    facts |= {name: size(extent_of(root / name).num_bytes) for name in ("sweeps", "logs") if (root / name).is_dir()}
-    wandb = root.parent / "wandb"
-    facts |= {"W&B": f"{size(extent_of(wandb).num_bytes)} in {wandb}"} if wandb.is_dir() else {}
+    beside = {"sweeps": root / "sweeps", "logs": root / "logs", "W&B": inventory.store.wandb}
+    facts |= {name: size(extent_of(folder).num_bytes) for name, folder in beside.items() if folder.is_dir()}
     work, left = inventory.work.values(), [extent for _, extent in inventory.leftovers]
     facts |= {"half-done work": f"{len(work)}, {size(sum(one.num_bytes for one in work))}"} if work else {}
     facts |= (

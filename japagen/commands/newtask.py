@@ -27,6 +27,7 @@ from japagen.commands.paperform import read_paper_form, renamed
 from japagen.commands.taskfile import check_text, task_yaml, write_new
 from japagen.config import Data
 from japagen.errors import ConfigError, DataError, JapagenError, check_choice, nearest
+from japagen.files import expand_home
 from japagen.tasks import Label, Task, check_task
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> int:
         check_text(task, text)
         if file is not None:
             _check_file(task, file)
-        path = Path(options.out).expanduser() / "task" / f"{task.name}.yaml"
+        path = expand_home(options.out) / "task" / f"{task.name}.yaml"
         write_new(path, text)
     except KeyboardInterrupt:
         print("\nstopped; nothing was written", file=sys.stderr)
@@ -235,7 +236,7 @@ def _with_word(label: Label, word: str, score: float | None) -> Label:
 
 def _ask_file(asker: Asker) -> LabelledFile | None:
     def read(answer: str) -> LabelledFile | None:
-        return read_labelled(Path(answer).expanduser()) if answer else None
+        return read_labelled(expand_home(answer)) if answer else None
 
     file: LabelledFile | None = asker.ask("file", "A file with a few labelled rows", read, "", "its path, or nothing")
     return file
@@ -340,7 +341,7 @@ def _name_for(options: argparse.Namespace) -> Callable[[str], str]:
             raise ConfigError(f"{answer!r} can't be a task's name: letters (A to z), digits, - and _ only")
         if (CONF / "task" / f"{answer}.yaml").exists():
             raise ConfigError(f"{answer!r} is a task that japagen ships, which would be taken in its place; choose another name")
-        path = Path(options.out).expanduser() / "task" / f"{answer}.yaml"
+        path = expand_home(options.out) / "task" / f"{answer}.yaml"
         if path.exists():
             raise ConfigError(f"{path} exists already and is left as it is; choose another name or --out")
         return answer

@@ -24,7 +24,7 @@ from japagen.commands.compose import compose_config, hydra_value
 from japagen.commands.console import make_console
 from japagen.config import Config
 from japagen.errors import ConfigError, DataError, nearest
-from japagen.files import explain_os_errors
+from japagen.files import expand_home, explain_os_errors
 from japagen.gold.formats import SUFFIXES, Row, read_lines, read_rows
 from japagen.gold.splits import ID_COLUMNS
 from japagen.tasks import Task
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
     if out.exists():
         raise ConfigError(f"{out} exists, and may hold labels that somebody wrote; name another file with --out, or move it away")
     config, console = compose_config(overrides, parsed.config_dir), make_console()
-    drawn, notes = draw(config.task, parsed.file.expanduser(), num, config.seed)
+    drawn, notes = draw(config.task, expand_home(parsed.file), num, config.seed)
     write_sheet(config.task, drawn.rows, out)
     console.print(*notes, sep="\n", end="\n" if notes else "", soft_wrap=True, markup=False)
     _print_sheet(config.task, drawn, num, out, console)

@@ -10,7 +10,7 @@ from typing import Any
 from japagen.commands.artifacts import FEWEST_DIGITS, FOLDERS, WORDS, Artifact, artifacts, find_artifact
 from japagen.commands.stored import open_store
 from japagen.errors import StoreError
-from japagen.files import read_json
+from japagen.files import expand_home, read_json
 from japagen.store import STAGES, Store
 
 _KEY = re.compile(r"[0-9a-fA-F]{1,32}")
@@ -34,7 +34,7 @@ def find_student(what: str, store: str | None) -> StudentFolder:
     Raises StoreError where it names none, something else, or a student whose weights have been removed.
     """
     if not _KEY.fullmatch(what):
-        return _by_folder(Path(what).expanduser())
+        return _by_folder(expand_home(what))
     opened = open_store(store)
     if len(what) >= FEWEST_DIGITS and not any(artifacts(opened, folder, what.lower()) for folder in FOLDERS):
         for result in _results(opened):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from japagen.errors import DataError, nearest
+from japagen.files import expand_home
 from japagen.gold.formats import (
     Row,
     check_encoding,
@@ -103,7 +104,7 @@ def find_source(name: str, given: str | None) -> Source:
         if given in WHOLE:
             raise DataError(f"--format {given}: such a file can't be read from a pipe; name the file itself")
         return Source(Path("standard input"), given or "lines", is_pipe=True)
-    path = Path(name).expanduser()
+    path = expand_home(name)
     with explain_unreadable(path):
         if not path.exists() or path.is_dir():
             check_exists(path)

@@ -15,6 +15,7 @@ from urllib.parse import urlparse
 
 from japagen.config import Data
 from japagen.errors import DataError
+from japagen.files import expand_home
 from japagen.gold.formats import explain_unreadable
 from japagen.tasks import Published, SplitFile
 
@@ -48,15 +49,15 @@ def find_file(published: Published, file: SplitFile, data: Data, hint: str = "")
 def local_path(file: SplitFile, data: Data) -> Path:
     """Where `file` lies on this machine, or would once it is had: in the mirror folder where one is set, else in the cache."""
     mirror, _ = _mirror(data)
-    return (Path(data.cache).expanduser() if mirror is None else mirror) / file.path
+    return (expand_home(data.cache) if mirror is None else mirror) / file.path
 
 
 def _mirror(data: Data) -> tuple[Path | None, str]:
     """The mirror folder, and the name of the setting that says so."""
     if data.mirror:
-        return Path(data.mirror).expanduser(), "data.mirror"
+        return expand_home(data.mirror), "data.mirror"
     from_env = os.environ.get(MIRROR_ENV)
-    return (Path(from_env).expanduser() if from_env else None), MIRROR_ENV
+    return (expand_home(from_env) if from_env else None), MIRROR_ENV
 
 
 def _check_sha256(path: Path, file: SplitFile, cure: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from japagen.config import Data
 from japagen.errors import DataError, check_choice, nearest
+from japagen.files import expand_home
 from japagen.gold import livedoor
 from japagen.gold.formats import Row, read_rows
 from japagen.gold.published import find_file
@@ -80,7 +81,7 @@ def read_eval(task: Task, data: Data, split: str | None = None) -> Split | None:
 
 def read_unlabelled(task: Task, file: str) -> tuple[tuple[str, ...], ...]:
     """The texts of a user's file, in its order, each once; its other columns aren't read. Raises DataError for a file without texts."""
-    path = Path(file).expanduser()
+    path = expand_home(file)
     rows, _ = read_rows(path)
     if not rows:
         raise DataError(f"{path}: no rows, but data.unlabelled_file needs at least one")
@@ -105,7 +106,7 @@ def files_read(task: Task, data: Data, train: bool) -> dict[str, SplitFile | Pat
     _check_published(task, data)
     if data.source == "files":
         own = {data.split: data.eval_file} | ({"train": data.train_file} if train else {})
-        return {name: Path(file).expanduser() for name, file in own.items() if file is not None}
+        return {name: expand_home(file) for name, file in own.items() if file is not None}
     if data.source != "published":
         return {}
     published = task.published
@@ -129,7 +130,7 @@ def _read_sample(task: Task, name: str) -> Split | None:
 def _read_user_file(task: Task, name: str, file: str | None) -> Split | None:
     if file is None:
         return None
-    path = Path(file).expanduser()
+    path = expand_home(file)
     return _read_split(
         task, Split(name, (), "", f"files: {path.name}", "the user's own"), path, needs_labels=path.suffix.lower() not in SHEETS
     )

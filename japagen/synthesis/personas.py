@@ -3,9 +3,8 @@
 UTF-8; blank lines and lines that begin with # are skipped.
 """
 
-from pathlib import Path
-
 from japagen.errors import DataError
+from japagen.files import expand_home
 from japagen.gold.formats import check_encoding
 from japagen.tasks import PERSONA, Attribute
 
@@ -14,7 +13,7 @@ PHRASE = "次の人物になったつもりで書いてください: {value}"
 
 def read_personas(path: str) -> Attribute:
     """The file's persons in its order; DataError, naming file and line, for what can't be read, repeated lines, or fewer than two."""
-    file = Path(path).expanduser()
+    file = expand_home(path)
     try:
         content = file.read_bytes()
     except OSError as error:

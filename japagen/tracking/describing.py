@@ -4,7 +4,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from japagen.errors import ConfigError
 from japagen.experiment import Experiment
+from japagen.files import expand_home
 from japagen.results import short_name
 
 MAX_TAG = 64
@@ -69,6 +71,14 @@ def _local_paths(experiment: Experiment) -> list[str]:
     config = experiment.config
     models = [config.llm.id, config.model.id, *([config.judge.id] if config.judge else [])]
     files = [config.prompt.personas, *(getattr(config.data, name) for name in _FILES_OF_DATA)]
-    named = {one: Path(one).expanduser() for one in (*models, *files) if one}
+    named = {one: _in_home(one) for one in (*models, *files) if one}
     local = {one: path for one, path in named.items() if path.is_absolute() or path.exists()}
     return sorted({*local, *(str(path.absolute()) for path in local.values())}, key=len, reverse=True)
+
+
+def _in_home(path: str) -> Path:
+    """The path with the home folder for `~`; as it is where there is none: then nothing is read from it."""
+    try:
+        return expand_home(path)
+    except ConfigError:
+        return Path(path)

@@ -1,29 +1,52 @@
-"""Whether runs go online: what the settings say, and whether a key is at hand. The key itself is W&B's business."""
+"""Whether runs go online: what the settings and W&B's own say, and whether W&B finds a key. The key itself is W&B's business.
 
-import netrc
+W&B is asked instead of its files, because its server's name, and with it the machine's in a netrc file, differs between its versions.
+"""
+
 import os
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-_HOST = "api.wandb.ai"
+if TYPE_CHECKING:
+    import wandb
+
+_WITHOUT_SERVER = {"offline": "offline", "dryrun": "offline", "disabled": "off"}
+"""W&B's mode -> ours."""
 
 
 def wandb_mode(setting: str) -> str:
-    """online, offline or off for `logger.wandb`; auto is online when a key is at hand, else offline."""
+    """online, offline or off for `logger.wandb`; auto is what W&B's own settings say, else online where it finds a key."""
     if setting != "auto":
         return setting
-    if os.environ.get("WANDB_MODE") in ("offline", "online", "disabled"):
-        return {"disabled": "off"}.get(os.environ["WANDB_MODE"], os.environ["WANDB_MODE"])
-    return "online" if is_logged_in() else "offline"
+    set_by_user = os.environ.get("WANDB_MODE")
+    found = wandb_settings()
+    mode = set_by_user or ("offline" if found is None else found.mode)
+    if mode in _WITHOUT_SERVER:
+        return _WITHOUT_SERVER[mode]
+    return "online" if set_by_user == "online" or is_logged_in() else "offline"
+
+
+def wandb_settings() -> "wandb.Settings | None":
+    """W&B's settings, from its files and the environment; None where it can't read them."""
+    from wandb.sdk import wandb_setup
+
+    try:
+        return wandb_setup.singleton().settings  # `wandb.setup()` would start its service
+    except Exception:  # a setting that W&B refuses, no home folder: the start of a run says which
+        return None
 
 
 def is_logged_in() -> bool:
-    """Whether there is a key for W&B's server, in the environment or in ~/.netrc."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = urlsplit(os.environ.get("WANDB_BASE_URL", "")).hostname or _HOST
+    """Whether W&B finds a key for its server: in the environment, a netrc file or its settings; nobody is asked for one."""
+    from wandb.errors import AuthenticationError
+    from wandb.sdk.lib import wbauth
+
+    if (found := wandb_settings()) is None:
+        return False
     try:
-        return netrc.netrc().authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
+        return wbauth.authenticate_session(host=found.base_url, source="japagen", prompt=False, update_session=False) is not None
+    except AuthenticationError:  # there is one, of another form: the start of a run says so
+        return True
+    except Exception:  # no home folder, so no netrc file
         return False
 
 

@@ -35,7 +35,8 @@ def logged_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
     """No account; what W&B puts into the environment while a test runs goes with it."""
     home = tmp_path / "home"
     home.mkdir()
-    monkeypatch.setenv("WANDB_DATA_DIR", "")
+    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
+        monkeypatch.setenv(name, "")
     forget_wandb(monkeypatch, home)
     yield
     wandb.teardown()
@@ -51,7 +52,7 @@ class Made:
 
     @property
     def wandb_folder(self) -> Path:
-        return self.store.root.parent / "wandb"
+        return self.store.wandb
 
 
 MakeExperiment = Callable[..., Made]
