@@ -4,10 +4,8 @@ W&B is asked instead of its files, because its server's name, and with it the ma
 """
 
 import os
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import wandb
+from japagen.tracking.service import wandb_settings
 
 _WITHOUT_SERVER = {"offline": "offline", "dryrun": "offline", "disabled": "off"}
 """W&B's mode -> ours."""
@@ -23,16 +21,6 @@ def wandb_mode(setting: str) -> str:
     if mode in _WITHOUT_SERVER:
         return _WITHOUT_SERVER[mode]
     return "online" if set_by_user == "online" or is_logged_in() else "offline"
-
-
-def wandb_settings() -> "wandb.Settings | None":
-    """W&B's settings, from its files and the environment; None where it can't read them."""
-    from wandb.sdk import wandb_setup
-
-    try:
-        return wandb_setup.singleton().settings  # `wandb.setup()` would start its service
-    except Exception:  # a setting that W&B refuses, no home folder: the start of a run says which
-        return None
 
 
 def is_logged_in() -> bool:

@@ -27,9 +27,10 @@ class Outage:
     """Seconds since the epoch, by this machine's clock."""
 
     def describe(self, folder: Path) -> str:
-        """The cause, and when the server is asked again."""
+        """The server and the cause, and when it is asked again."""
         failed, again = (time.strftime("%H:%M", time.localtime(moment)) for moment in (self.time, self.time + HOLDS_S))
-        return f"{self.cause} (at {failed}; asked again after {again}, or once {note_path(folder)} is removed)"
+        asked = f"asked again after {again}, or once {note_path(folder)} is removed"
+        return f"{self.server} gave no answer at {failed} ({self.cause}; {asked})"
 
 
 def note_path(folder: Path) -> Path:

@@ -16,7 +16,8 @@ from japagen.tasks import Task
 from japagen.tracking.artifacts import dataset_artifact, model_artifact, why_kept_here
 from japagen.tracking.login import is_agents_run, wandb_mode
 from japagen.tracking.offline import set_aside_interrupted
-from japagen.tracking.starting import end_service, first_line, set_folders, start_run
+from japagen.tracking.service import end_service, set_folders
+from japagen.tracking.starting import first_line, start_run
 from japagen.tracking.tables import (
     Rows,
     confusion,

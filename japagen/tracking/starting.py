@@ -4,40 +4,22 @@ Nothing that W&B raises leaves this module: an experiment has cost an LLM's work
 """
 
 import logging
-import os
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from japagen.experiment import Experiment, Say
 from japagen.tracking.describing import run_name, tags_of, tracked_config, without_paths
-from japagen.tracking.login import is_agents_run, is_logged_in, wandb_settings
+from japagen.tracking.login import is_agents_run, is_logged_in
 from japagen.tracking.offline import upload_line
 from japagen.tracking.outage import LONG_S, find_outage, note_outage
+from japagen.tracking.service import end_service, wandb_settings
 
 Start = Callable[[str], Any]
 """Mode -> a run."""
-
-
-def set_folders(folder: Path) -> None:
-    """Tells W&B, before it reads its settings, to keep beside the runs what it else keeps in the home folder."""
-    os.environ.setdefault("WANDB_DATA_DIR", str(folder))  # what waits to be uploaded; a home folder's quota may be small
-    home = _home()
-    if home is None:
-        os.environ.setdefault("WANDB_CONFIG_DIR", str(folder / "config"))
-    if home is None or not os.access(home, os.W_OK):
-        os.environ.setdefault("WANDB_CACHE_DIR", str(folder / "cache"))
-
-
-def _home() -> Path | None:
-    try:
-        return Path.home()
-    except RuntimeError:  # HOME is not set, and the machine doesn't know the user's id
-        return None
 
 
 def start_run(experiment: Experiment, group: str, folder: Path, mode: str, say: Say) -> Any:
@@ -90,14 +72,6 @@ def _server() -> tuple[str, float]:
     """W&B's server, and how many seconds it has for its answer (WANDB_INIT_TIMEOUT)."""
     settings = wandb_settings()
     return ("", LONG_S) if settings is None else (settings.base_url, settings.init_timeout)
-
-
-def end_service() -> None:
-    """Ends W&B's service, in whatever state: a start that failed holds its run's id in it, and one that died serves nobody."""
-    import wandb
-
-    with suppress(Exception, SystemExit):  # it exits with its service's code, or says that the service is gone
-        wandb.teardown()
 
 
 def _init(experiment: Experiment, group: str, folder: Path, mode: str) -> Any:

@@ -35,7 +35,7 @@ def logged_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
     """No account; what W&B puts into the environment while a test runs goes with it."""
     home = tmp_path / "home"
     home.mkdir()
-    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
+    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
         monkeypatch.setenv(name, "")
     forget_wandb(monkeypatch, home)
     yield
@@ -74,7 +74,7 @@ def make_experiment(composed: Compose, tmp_path: Path) -> MakeExperiment:
         config = composed("task=jcola", "data=files", *files, "shots=1", f"prompt.personas={data / 'persons.txt'}", *overrides)
         experiment, store = plan_experiment(config), Store(tmp_path / "out" / "store")
         assert experiment.evaluation is not None
-        if "dataset" in experiment.keys:
+        if "dataset" in experiment.keys and store.find("dataset", experiment.keys["dataset"]) is None:
             _write_dataset(experiment, store)
         _write_model(experiment, store)
         return Made(experiment, store, _write_result(experiment, store))
