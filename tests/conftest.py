@@ -3,6 +3,7 @@
 import copy
 import functools
 import os
+import pwd
 import signal
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -39,6 +40,17 @@ def composed() -> Compose:
             return to_config(compose("config", overrides=list(overrides)))
 
     return lambda *overrides: copy.deepcopy(make(*overrides))
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without a home folder: HOME isn't set, and the machine doesn't know the user's id, as in many containers."""
+
+    def unknown(user_id: int) -> Any:
+        raise KeyError(f"getpwuid(): uid not found: {user_id}")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
 
 
 MIRROR = Path(os.environ.get("JAPAGEN_DATA_MIRROR") or ROOT.parent / "shared" / "data")

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from japagen.errors import StoreError
+from japagen.errors import ConfigError, StoreError
 from japagen.files import explain_os_errors, read_json
 from japagen.locks import HeldError
 from japagen.store import Store
@@ -165,3 +165,9 @@ def test_what_somebody_works_on_is_not_removed(tmp_path: Path, lock: str) -> Non
         store.remove("model", "k")
     assert store.path("model", "k").is_dir()
     assert [path.name for path in (tmp_path / "locks").iterdir()] == [f"{lock}.lock"]
+
+
+@pytest.mark.parametrize("path", ["~/store", "~nobody-is-called-so/store"])
+def test_a_home_folder_that_is_none_is_named(path: str, homeless: None) -> None:
+    with pytest.raises(ConfigError, match=rf"^{path}: ~ is a home folder, and this user has none here; set HOME, or write the whole path$"):
+        Store(path)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from japagen.store import Store
 from tests.conftest import ROOT
 
 SWEEP = ROOT / "launch" / "wandb_sweep.yaml"
@@ -63,7 +64,7 @@ def test_an_agents_run_keeps_the_agents_id_also_where_the_result_is_known(tmp_pa
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Ignoring" not in done.stdout + done.stderr, "W&B was given another id or project than the agent's"
-    runs = {path.name.rpartition("-")[2]: path for path in (tmp_path / "wandb" / "wandb").glob("offline-run-*")}
+    runs = {path.name.rpartition("-")[2]: path for path in (Store(store).wandb / "wandb").glob("offline-run-*")}
     assert set(runs) == {"agentrun1", "agentrun2"}
     for run in runs.values():
         logged = next(run.glob("*.wandb")).read_bytes()

@@ -174,7 +174,7 @@ def wandb_standin() -> Iterator[StandIn]:
 
 def forget_wandb(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     """No account, no settings of W&B's, and a home that has none."""
-    for name in [name for name in os.environ if name.startswith("WANDB")]:
+    for name in [name for name in os.environ if name.startswith("WANDB") or name == "NETRC"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     wandb.teardown()

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, requires, version
 from pathlib import Path
@@ -30,6 +31,7 @@ from japagen.errors import ConfigError
 from japagen.files import expand_home
 from japagen.gold.published import MIRROR_ENV
 from japagen.llm.build import gpu_is_visible, installed_build
+from japagen.store import Store
 from japagen.tasks import SplitFile, Task
 from japagen.tracking import wandb_mode
 from japagen.yamltexts import check_texts
@@ -173,7 +175,10 @@ def vllm_check(config: Config) -> Check:
 
 def space_check(name: str, path: Path, least_gib: int, setting: str) -> Check:
     """Free space and the right to write, at a folder that may not be there yet."""
-    path = expand_home(path).absolute()
+    try:
+        path = expand_home(path).absolute()
+    except ConfigError as error:
+        return Check("fault", name, str(error), f"or choose another folder: {setting}")
     standing = next(folder for folder in (path, *path.parents) if folder.exists())
     free = shutil.disk_usage(standing).free / GIB
     found = f"{path}: {free:,.1f} GiB free"
@@ -196,15 +201,23 @@ def folder_checks(config: Config) -> list[Check]:
     """Where things are kept and who says so."""
     store = f"JAPAGEN_STORE={os.environ['JAPAGEN_STORE']}" if os.environ.get("JAPAGEN_STORE") else "JAPAGEN_STORE not set: outputs/store"
     checks = [Check("ok", "JAPAGEN_STORE", store)]
-    mirror, cache = _mirror(config), expand_home(config.data.cache)
+    mirror = _mirror(config)
     if mirror is None:
         checks.append(Check("ok", MIRROR_ENV, "not set: published data are downloaded into the cache"))
     elif mirror.is_dir():
         checks.append(Check("ok", MIRROR_ENV, f"{mirror} (nothing is downloaded)"))
     else:
         checks.append(Check("fault", MIRROR_ENV, f"{mirror}: there is no such folder", f"mend {MIRROR_ENV} (or data.mirror), or unset it"))
+    return [*checks, _cache_check(config)]
+
+
+def _cache_check(config: Config) -> Check:
+    try:
+        cache = expand_home(config.data.cache)
+    except ConfigError as error:
+        return Check("warning", "data cache", str(error), f"or choose another folder: data.cache=… or {MIRROR_ENV}")
     num = sum(1 for path in cache.rglob("*") if path.is_file()) if cache.is_dir() else 0
-    return [*checks, Check("ok", "data cache", f"{cache}: {num} file(s)")]
+    return Check("ok", "data cache", f"{cache}: {num} file(s)")
 
 
 def _mirror(config: Config) -> Path | None:
@@ -251,8 +264,9 @@ def _file_state(config: Config, file: SplitFile) -> tuple[bool, str]:
     mirror = _mirror(config)
     if mirror is not None:
         return ((mirror / file.path).is_file(), "in the mirror" if (mirror / file.path).is_file() else "not in the mirror")
-    if (expand_home(config.data.cache) / file.path).is_file():
-        return True, "in the cache"
+    with suppress(ConfigError):  # no home folder, so no cache; the check of the cache says so
+        if (expand_home(config.data.cache) / file.path).is_file():
+            return True, "in the cache"
     answer = ask_head(file.url)
     return (True, "can be downloaded") if answer is None else (False, f"not reachable: {answer}")
 
@@ -285,9 +299,8 @@ def wandb_check(config: Config) -> Check:
     mode = wandb_mode(config.logger.wandb)
     if mode == "online" and not logged_in:
         return Check("warning", "W&B", "logger.wandb=online, but not logged in", "wandb login, or logger.wandb=auto")
-    return Check(
-        "ok", "W&B", {"online": "logged in: runs go online", "offline": "not logged in: runs stay in outputs/wandb"}.get(mode, "off")
-    )
+    kept = f"not logged in, or offline is set: runs stay in {Store(config.store).wandb}"
+    return Check("ok", "W&B", {"online": "logged in: runs go online", "offline": kept}.get(mode, "off"))
 
 
 def slurm_check() -> Check:

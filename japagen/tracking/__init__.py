@@ -1,6 +1,7 @@
 """Weights & Biases: one run per experiment, grouped by sweep. Optional everywhere; docs/wandb.md says what is sent.
 
-Goes in: an experiment while its student trains, then its result and the store's folders. Goes out: runs, online or in `outputs/wandb`.
+Goes in: an experiment while its student trains, then its result and the store's folders. Goes out: runs, online or in the
+store's folder `wandb`.
 Gold texts and users' own never go there, nor exemplars, paths of this machine or keys, unless `logger.upload_texts=true` lets data sets
 with such texts go.
 """

@@ -73,6 +73,16 @@ def test_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "can't be written to" in checks.space_check("store", tmp_path / "file" / "store", 5, "store=…").found
 
 
+def test_folders_below_a_home_folder_that_is_none(monkeypatch: pytest.MonkeyPatch, homeless: None) -> None:
+    found = [*checks.folder_checks(compose_config([])), checks.space_check("HF cache", Path("~/.cache/huggingface"), 5, "HF_HOME")]
+    faults = {check.name: check for check in found if check.state != "ok"}
+    assert set(faults) == {"data cache", "HF cache"}
+    for check in faults.values():
+        assert "this user has none here; set HOME" in check.found
+    monkeypatch.setattr(checks, "ask_head", lambda _: None)
+    assert checks.data_checks(compose_config([]), None), "the cache isn't looked at"
+
+
 def test_builds_against_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     config = compose_config([])
     monkeypatch.setattr(checks, "gpu_is_visible", lambda: True)

@@ -1,6 +1,7 @@
 """`japagen ls`: every artifact with what it is, its size and who needs it; for people and for scripts."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -138,3 +139,18 @@ def test_typing_errors_name_the_nearest(store: Store, ls: Ls) -> None:
     code, _, err = ls("--sweep", "metods")
     assert code == 1
     assert "did you mean 'methods'" in err
+
+
+def test_runs_of_wandb_are_in_the_store_and_no_artifact(store: Store, ls: Ls) -> None:
+    keys = make_arm(store, "1", make_stream(store, "stream"))
+    make_sweep(store, "sweep", keys)
+    before = ls("--json")
+    run = store.wandb / "wandb" / "offline-run-1" / "run.wandb"
+    run.parent.mkdir(parents=True)
+    run.write_bytes(b"x" * 3000)
+    assert ls("--json") == before
+    _, out, _ = ls()
+    assert re.search(r"^W&B: +3\.0 kB$", out, re.MULTILINE)
+    with pytest.raises(SystemExit):
+        main(["gc", "--yes"])
+    assert run.is_file()

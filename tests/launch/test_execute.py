@@ -92,7 +92,7 @@ def test_a_sweep_shares_one_server_and_its_streams(tmp_path: Path) -> None:
         assert "LLM tuned on this task's train split" in result.protocol, "never called zero-shot"
         assert set(result.keys) == {"stream", "dataset", "model", "result"}
     assert "their numbers mean nothing" in first.stdout
-    assert len(list((tmp_path / "wandb" / "wandb").glob("offline-run-*"))) == 4
+    assert len(list((Store(store).wandb / "wandb").glob("offline-run-*"))) == 4
 
     made, started = len(rows(store)), time.monotonic()
     again = run(store, *sweep)
