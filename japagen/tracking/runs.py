@@ -16,7 +16,7 @@ from japagen.tasks import Task
 from japagen.tracking.artifacts import dataset_artifact, model_artifact, why_kept_here
 from japagen.tracking.login import is_agents_run, wandb_mode
 from japagen.tracking.offline import set_aside_interrupted
-from japagen.tracking.service import end_service, set_folders
+from japagen.tracking.service import end_service, set_environment
 from japagen.tracking.starting import first_line, start_run
 from japagen.tracking.tables import (
     Rows,
@@ -156,7 +156,7 @@ def _start(experiment: Experiment, group: str, folder: Path, say: Say) -> Any:
     setting = experiment.config.logger.wandb
     if setting == "off":
         return None
-    set_folders(folder)
+    set_environment(folder)
     mode = wandb_mode(setting)
     return None if mode == "off" else start_run(experiment, group, folder, mode, say)
 

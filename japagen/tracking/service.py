@@ -1,4 +1,4 @@
-"""W&B's parts that outlive a run: its settings, its service process, and the folders that both use."""
+"""W&B's parts that outlive a run: the environment that it reads, its settings and its service process."""
 
 import os
 from contextlib import suppress
@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import wandb
 
+FINISH_S = 600
+"""So long a run's end may upload; W&B itself would wait for ever where the network went away."""
 
-def set_folders(folder: Path) -> None:
-    """Tells W&B, before it reads its settings, to keep beside the runs what it else keeps in the home folder."""
+
+def set_environment(folder: Path) -> None:
+    """Tells W&B, before it reads its settings, to keep beside the runs what it else keeps in the home folder, and to wait for no end."""
+    os.environ.setdefault("WANDB_FINISH_TIMEOUT", str(FINISH_S))
     os.environ.setdefault("WANDB_DATA_DIR", str(folder))  # what waits to be uploaded; a home folder's quota may be small
     try:
         home = Path.home()

@@ -47,9 +47,11 @@ def start_run(experiment: Experiment, group: str, folder: Path, mode: str, say: 
 
 def _check_writable(folder: Path) -> None:
     """Raises OSError where nothing can be written: W&B itself would put the run into the folder of temporary files, and say nothing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(f"{folder} can't be written ({error.strerror})") from error
 
 
 def _go_online(start: Start, folder: Path) -> tuple[Any, str]:
@@ -79,6 +81,7 @@ def _init(experiment: Experiment, group: str, folder: Path, mode: str) -> Any:
 
     # meta would be this machine's name, its user, paths and the command line; system metrics are on
     settings = wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True, x_disable_meta=True, host="")
+    settings.finish_timeout_raises = True
     return wandb.init(
         mode="online" if mode == "online" else "offline", dir=folder, group=group, tags=tags_of(experiment),
         name=without_paths(run_name(experiment), experiment), config=tracked_config(experiment), settings=settings,

@@ -23,6 +23,7 @@ from launch.execute import execute
 from launch.folder import DONE, FAILED, UNFINISHED, SweepFolder
 from tests.conftest import ROOT, Compose
 from tests.waiting import eventually
+from tests.wandb_standin import FAKE_KEY
 
 pytestmark = pytest.mark.slow
 
@@ -102,6 +103,16 @@ def test_a_sweep_shares_one_server_and_its_streams(tmp_path: Path) -> None:
     assert len(rows(store)) == made
     assert again.stdout.splitlines()[-3:] == first.stdout.splitlines()[-3:]
     assert time.monotonic() - started < 120
+
+
+def test_a_sweep_with_a_key_for_wandb_and_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"API_KEY": FAKE_KEY, "BASE_URL": "http://127.0.0.1:9", "INIT_TIMEOUT": "2"}.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    done = run(tmp_path / "store", "-m", "task=jcola", "method=gold", "seed=0,1,2,3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    runs = Store(tmp_path / "store").wandb / "wandb"
+    assert [len(list(runs.glob(pattern))) for pattern in ("run-*", "offline-run-*")] == [1, 4], "one start waited for the server"
+    assert [line.partition(" at ")[0] for line in done.stdout.splitlines() if "W&B" in line] == ["W&B: http://127.0.0.1:9 gave no answer"]
 
 
 @needs_vllm

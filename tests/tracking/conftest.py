@@ -35,7 +35,7 @@ def logged_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
     """No account; what W&B puts into the environment while a test runs goes with it."""
     home = tmp_path / "home"
     home.mkdir()
-    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
+    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_FINISH_TIMEOUT"):
         monkeypatch.setenv(name, "")
     forget_wandb(monkeypatch, home)
     yield

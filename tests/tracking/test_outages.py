@@ -16,9 +16,10 @@ import wandb
 
 from japagen.tracking import track
 from japagen.tracking.outage import HOLDS_S, find_outage, note_path
+from japagen.tracking.service import FINISH_S, wandb_settings
 from tests.tracking.conftest import Made, MakeExperiment
 from tests.tracking.test_runs import do_run
-from tests.wandb_standin import FAKE_KEY
+from tests.wandb_standin import FAKE_KEY, wandb_standin
 
 
 @contextmanager
@@ -154,6 +155,28 @@ def test_a_service_that_is_killed_costs_one_run(make_experiment: MakeExperiment)
     failed = ["curves not sent", "scores not sent", "tables not sent", "run not ended"]
     assert [line.partition(" (")[0] for line in said[1:]] == [f"W&B: {what}" for what in failed]
     assert do_run(make_experiment("seed=1")).is_dir()
+
+
+def test_a_server_that_goes_away_while_a_run_goes_on_holds_nobody(make_experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, said = make_experiment(), []
+    with wandb_standin() as server:
+        log_in(monkeypatch, server.url)
+        monkeypatch.setenv("WANDB_INIT_TIMEOUT", "60")
+        monkeypatch.setenv("WANDB_FINISH_TIMEOUT", "1")
+        tracking = track(made.experiment, "g", made.wandb_folder, said.append)
+        tracker = tracking.__enter__()
+    tracker.log_result(made.result)
+    tracking.__exit__(None, None, None)
+    assert [line.partition(" (")[0] for line in said] == ["W&B: run not ended"]
+    assert starts(made) == (1, 0)
+
+
+def test_a_run_s_end_has_ten_minutes(make_experiment: MakeExperiment) -> None:
+    made = make_experiment()
+    with track(made.experiment, "g", made.wandb_folder, list[str]().append):
+        found = wandb_settings()
+        assert found is not None
+        assert found.finish_timeout == FINISH_S
 
 
 def unwritable(made: Made) -> None:
