@@ -16,7 +16,7 @@ import wandb
 
 from japagen.tracking import track
 from japagen.tracking.outage import HOLDS_S, find_outage, note_path
-from japagen.tracking.service import FINISH_S, wandb_settings
+from japagen.tracking.service import FINISH_S, end_service, wandb_settings
 from tests.tracking.conftest import Made, MakeExperiment
 from tests.tracking.test_runs import do_run
 from tests.wandb_standin import FAKE_KEY, wandb_standin
@@ -140,6 +140,15 @@ def test_a_service_that_the_server_crashes_fails_nothing(make_experiment: MakeEx
     assert scored
 
 
+def test_a_service_that_crashed_ends_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave() -> None:
+        raise SystemExit(2)  # W&B, when its service ended with 2
+
+    with monkeypatch.context() as patched:
+        patched.setattr(wandb, "teardown", leave)
+        end_service()
+
+
 def test_a_service_that_is_killed_costs_one_run(make_experiment: MakeExperiment) -> None:
     made, said = make_experiment(), []
     with track(made.experiment, "g", made.wandb_folder, said.append) as tracker:
@@ -171,7 +180,7 @@ def test_a_server_that_goes_away_while_a_run_goes_on_holds_nobody(make_experimen
     assert starts(made) == (1, 0)
 
 
-def test_a_run_s_end_has_ten_minutes(make_experiment: MakeExperiment) -> None:
+def test_the_end_of_a_run_has_ten_minutes(make_experiment: MakeExperiment) -> None:
     made = make_experiment()
     with track(made.experiment, "g", made.wandb_folder, list[str]().append):
         found = wandb_settings()
@@ -179,17 +188,23 @@ def test_a_run_s_end_has_ten_minutes(make_experiment: MakeExperiment) -> None:
         assert found.finish_timeout == FINISH_S
 
 
-def unwritable(made: Made) -> None:
+def no_folder(made: Made) -> None:
     made.wandb_folder.write_text("", encoding="utf-8")
 
 
-def unwritable_below(made: Made) -> None:
+def read_only(made: Made) -> None:
+    made.wandb_folder.symlink_to("/proc")  # also for root
+
+
+def foreign_below(made: Made) -> None:
     made.wandb_folder.mkdir()
     (made.wandb_folder / "wandb").write_text("", encoding="utf-8")
 
 
-@pytest.mark.parametrize("spoil", [unwritable, unwritable_below])
-def test_without_a_folder_for_runs_a_student_goes_on(make_experiment: MakeExperiment, spoil: Callable[[Made], None]) -> None:
+@pytest.mark.parametrize(
+    ("spoil", "words"), [(no_folder, "can't be written (File exists)"), (read_only, "can't be written ("), (foreign_below, "/wandb'")]
+)
+def test_without_a_folder_for_runs_a_student_goes_on(make_experiment: MakeExperiment, spoil: Callable[[Made], None], words: str) -> None:
     made, said = make_experiment(), []
     spoil(made)
     with track(made.experiment, "g", made.wandb_folder, said.append) as tracker:
@@ -199,6 +214,7 @@ def test_without_a_folder_for_runs_a_student_goes_on(make_experiment: MakeExperi
     assert line.startswith("W&B: ")
     assert line.endswith("so no runs are kept; nothing else needs them")
     assert str(made.wandb_folder) in line
+    assert words in line
 
 
 @pytest.mark.parametrize("setting", ["mode", "base_url", "init_timeout"])
