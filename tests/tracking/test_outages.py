@@ -202,7 +202,7 @@ def foreign_below(made: Made) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"), [(no_folder, "can't be written (File exists)"), (read_only, "can't be written ("), (foreign_below, "/wandb'")]
+    ("spoil", "words"), [(no_folder, "can't be written (File exists)"), (read_only, "can't be written ("), (foreign_below, "/wandb/wandb/")]
 )
 def test_without_a_folder_for_runs_a_student_goes_on(make_experiment: MakeExperiment, spoil: Callable[[Made], None], words: str) -> None:
     made, said = make_experiment(), []
