@@ -64,10 +64,9 @@ def answering(status: int, body: bytes) -> Iterator[str]:
 
 
 def log_in(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """A key, and a server that has one second to answer."""
-    monkeypatch.setenv("WANDB_API_KEY", FAKE_KEY)
-    monkeypatch.setenv("WANDB_BASE_URL", url)
-    monkeypatch.setenv("WANDB_INIT_TIMEOUT", "1")
+    """A key, and a server that has one second to answer, and one to take a run's end."""
+    for name, value in {"API_KEY": FAKE_KEY, "BASE_URL": url, "INIT_TIMEOUT": "1", "FINISH_TIMEOUT": "1"}.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
     wandb.teardown()
 
 
@@ -171,7 +170,6 @@ def test_a_server_that_goes_away_while_a_run_goes_on_holds_nobody(make_experimen
     with wandb_standin() as server:
         log_in(monkeypatch, server.url)
         monkeypatch.setenv("WANDB_INIT_TIMEOUT", "60")
-        monkeypatch.setenv("WANDB_FINISH_TIMEOUT", "1")
         tracking = track(made.experiment, "g", made.wandb_folder, said.append)
         tracker = tracking.__enter__()
     tracker.log_result(made.result)
