@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 from japagen.cli import explain
 from japagen.config import register_schema
 from japagen.errors import ConfigError, JapagenError
+from japagen.output import accept_all_characters
 from japagen.validation import to_config
 
 
@@ -48,6 +49,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     """Runs and words errors: one message for a fault of the user's, a traceback for one of ours."""
+    accept_all_characters()
     signal.signal(signal.SIGTERM, _stop)
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from japagen.methods import Planner
+from japagen.output import accept_all_characters
 from japagen.store import Store
 from launch import signals
 from launch.folder import DONE, FAILED, LLM, RUNNING, UNFINISHED, State, SweepFolder, Unit
@@ -21,10 +22,13 @@ from launch.work import Report, cause_of, check_plan, run_unit, say
 MAX_REQUEUES = 100
 """A job that was put back so often makes no progress."""
 WITH_CLIENT = "--with-client"
+LOG_ENCODING = "utf-8"
+"""A worker's output is its log, which `japagen logs` reads."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Does the units in turn; 1 when one of them failed. `--with-client` before them: ends when standard input closes."""
+    accept_all_characters(LOG_ENCODING)
     signals.listen()
     if arguments[0] == WITH_CLIENT:
         signals.end_with_client()
@@ -34,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def run_job(folder: str, units: Sequence[str]) -> None:
     """A SLURM job (the function that submitit pickles): one unit in this process, several as processes of their own."""
+    accept_all_characters(LOG_ENCODING)
     signals.listen()
     sweep = SweepFolder(Path(folder))
     try:

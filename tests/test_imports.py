@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ROOT
 
 LAYERS = [
-    ["japagen.errors"],
+    ["japagen.errors", "japagen.output"],
     ["japagen.tasks", "japagen.yamltexts"],
     ["japagen.config"],
     ["japagen.validation", "japagen.files"],

@@ -25,7 +25,7 @@ def working(what: str) -> Iterator[None]:
     if not console.is_terminal:
         yield
         return
-    with console.status(Text(what)):
+    with console.status(Text(what), spinner="line"):
         yield
 
 

@@ -21,6 +21,7 @@ from japagen.commands.artifacts import FOLDERS, WORDS
 from japagen.commands.console import make_console, size
 from japagen.commands.stored import add_store_option, open_store
 from japagen.errors import StoreError, check_choice
+from japagen.output import data_output
 from japagen.store import STAGES
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def main(arguments: list[str]) -> int:
         return 0
     items = choose(inventory, folders, parsed.sweep, parsed.sort)
     if parsed.json:
-        print(json.dumps(as_json(inventory, items), ensure_ascii=False, indent=1))
+        print(json.dumps(as_json(inventory, items), ensure_ascii=False, indent=1), file=data_output())
     else:
         show(inventory, items, None if folders else MOST_OF_A_STAGE, make_console())
     return 0

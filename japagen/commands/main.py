@@ -11,6 +11,7 @@ from importlib import import_module
 from types import FrameType
 
 from japagen.errors import JapagenError, nearest
+from japagen.output import accept_all_characters
 
 COMMANDS = {
     "new-task": ("japagen.commands.newtask", "ask for a task's labels and texts, and write its YAML"),
@@ -33,6 +34,7 @@ COMMANDS = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command and exits with its code: 0, or 1 for a fault, which is worded on stderr."""
+    accept_all_characters()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     parsed = _parser().parse_args(arguments)
     if parsed.debug:

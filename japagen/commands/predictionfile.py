@@ -4,9 +4,7 @@ A row is the user's own columns, with their values as they came, and then ours. 
 """
 
 import csv
-import io
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any, TextIO
 
 from japagen.errors import DataError, nearest
 from japagen.gold.formats import LineFeeds, Row
+from japagen.output import data_output
 
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl"}
 """Suffix -> format of what is written."""
@@ -50,9 +49,7 @@ class PredictionFile:
         # backslashreplace: half a character of a JSON file comes out as the \\ud83d that it was
         self._file: TextIO
         if self._out is None:
-            if isinstance(sys.stdout, io.TextIOWrapper):
-                sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-            self._file = sys.stdout
+            self._file = data_output()
         else:
             with self._explained():
                 self._file = self.partial.open("w", encoding=encoding, errors="backslashreplace", newline="")

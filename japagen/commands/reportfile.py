@@ -1,7 +1,6 @@
 """Where a report goes: onto the terminal, into a file in one of its formats, or to W&B."""
 
 import os
-import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from rich.console import Console
 
 from japagen.commands.console import make_console
 from japagen.errors import StoreError
+from japagen.output import data_output
 from japagen.reporting.formats.terminal import print_report
 from japagen.reporting.report import Report
 from japagen.reporting.sweep import write_whole
@@ -27,7 +27,7 @@ def print_to_stdout(report: Report, form: str) -> None:
             console.width = PLAIN_WIDTH
         print_report(report, console)
     else:
-        sys.stdout.write(render(report, form))
+        data_output().write(render(report, form))
 
 
 def render(report: Report, form: str) -> str:
@@ -58,7 +58,7 @@ def write(report: Report, form: str, store: Store, out: Path) -> None:
 
 
 def _write(report: Report, form: str, path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:  # as data_output
         if form == "terminal":
             print_report(report, Console(file=file, width=PLAIN_WIDTH, force_terminal=False, color_system=None))
         else:
