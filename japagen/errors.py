@@ -20,6 +20,10 @@ class DataError(JapagenError, ValueError):
     """A gold or user file that can't be had or can't be read."""
 
 
+class UnreachableError(ConfigError, DataError):
+    """A publisher's file or a hub model's commit that isn't on this machine, and that neither the network nor a mirror gives now."""
+
+
 class ServerError(JapagenError, RuntimeError):
     """The LLM server didn't start, died too often, or refused what we asked."""
 

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from japagen.errors import ConfigError
+from japagen.errors import ConfigError, UnreachableError
 from japagen.files import expand_home
 
 PACKAGE = Path(__file__).parent
@@ -53,7 +53,7 @@ def resolve_revision(model_id: str, revision: str | None, key: str = "id") -> st
     """The commit of a hub model, or the checksum of a local folder's files.
 
     Hub models: a full commit is taken as it is; anything else is asked of the hub, or, where that can't be reached, read
-    from the local cache. Raises ConfigError where neither knows.
+    from the local cache. Raises ConfigError where neither knows; UnreachableError where the hub might.
     """
     location = locate(model_id, key)
     if not is_on_hub(model_id):
@@ -66,6 +66,7 @@ def resolve_revision(model_id: str, revision: str | None, key: str = "id") -> st
 @lru_cache
 def _hub_commit(model_id: str, revision: str, key: str) -> str:
     from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
     from huggingface_hub.file_download import repo_folder_name
 
     try:
@@ -74,7 +75,8 @@ def _hub_commit(model_id: str, revision: str, key: str) -> str:
         cached = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model_id, repo_type="model") / "refs" / revision
         if cached.is_file():
             return cached.read_text(encoding="utf-8").strip()
-        raise ConfigError(
+        is_answer = isinstance(error, RepositoryNotFoundError | RevisionNotFoundError | HFValidationError)
+        raise (ConfigError if is_answer else UnreachableError)(
             f"{key}={model_id!r}: the commit of revision {revision!r} can't be found: the model is not in the local cache and the hub"
             f" answered {type(error).__name__}: {str(error).splitlines()[0][:200]}; bring it here where there is internet"
             " (japagen fetch), or give a folder or a full commit"

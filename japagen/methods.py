@@ -11,7 +11,7 @@ from typing import Any
 
 from japagen import gold, keys
 from japagen.config import ANNOTATE, LEARN_GOLD, LLM, WRITE, WRITTEN_ANSWERS, Config
-from japagen.errors import ConfigError, DataError, JapagenError
+from japagen.errors import DataError, UnreachableError
 from japagen.evaluation import METRICS_VERSION
 from japagen.experiment import Experiment, wording_of
 from japagen.hub import is_on_hub, locate, resolve_revision
@@ -37,9 +37,10 @@ class Planner:
     """Plans experiments, doing once what they share: reading gold rows, drawing from them, checking prompts against the context."""
 
     def __init__(self, tentative: bool = False) -> None:
-        """`tentative`: for a look ahead only; what can't be had now (a model's commit, a publisher's file) gets a placeholder, and
-        `unknown` says why."""
+        """`tentative`: for a look ahead only; what isn't here yet (a model's commit, a publisher's file) gets a placeholder, and
+        `unknown` says why. Every other fault is raised as for a run."""
         self._known: dict[str, Any] = {}
+        self._absent: set[str] = set()
         self._tentative = tentative
         self.unknown: list[str] = []
 
@@ -62,7 +63,7 @@ class Planner:
             check_splitter(config.model)
             locate(config.model.id, "model.id")
             resolve = partial(resolve_revision, config.model.id, config.model.revision, "model.id")
-            encoder_revision = self._revision(resolve, config.model.id)
+            encoder_revision = self._revision(resolve)
             if not (self._tentative and is_on_hub(config.model.id)):  # it would fetch files
                 check = partial(check_stated_length, config.model, encoder_revision)
                 self._once(f"length {config.model.max_length} {config.model.id} {encoder_revision}", check)
@@ -71,16 +72,16 @@ class Planner:
         if method in LEARN_GOLD and train_gold is not None:
             drawn = f"gold {config.gold_per_label} {config.shots_seed} {used}"
             rows = self._once(drawn, partial(_gold_rows_key, config, train_gold))
-        revision = self._revision(partial(llm_revision, config.llm), config.llm.id) if method != "gold" else ""
+        revision = self._revision(partial(llm_revision, config.llm)) if method != "gold" else ""
         judge = config.judge if config.curate.judging != "off" else None
-        judge_revision = self._revision(partial(llm_revision, judge, "judge"), judge.id) if judge is not None else revision
+        judge_revision = self._revision(partial(llm_revision, judge, "judge")) if judge is not None else revision
         path = config.prompt.personas if method in WRITE else None
         personas = self._once(f"personas {path}", partial(read_personas, path)) if path else None
         identities = _identities(config, scored, rows, unlabelled, exemplars, personas, (revision, judge_revision), encoder_revision)
         stage_keys = {stage: keys.stage_key(stage, identity) for stage, identity in identities.items()}
         labelled = train_gold if _shows_gold(config) else None
         experiment = Experiment(config, evaluation, also_scored, labelled, unlabelled, exemplars, encoder_revision, identities, stage_keys)
-        if not self.unknown:
+        if f"eval {where}" not in self._absent:
             _check_needs(experiment)
         for stage in experiment.llm_stages:
             llm = experiment.llm_of(stage)
@@ -93,7 +94,7 @@ class Planner:
         if not reads_train(config):
             return None
         train: gold.Split | None = self._gold(f"train {where}", lambda: gold.read_train(config.task, config.data))
-        if train is None and not self.unknown:
+        if train is None and f"train {where}" not in self._absent:
             why = f"method={config.method.name}" if config.method.name in LEARN_GOLD else f"shots={config.shots}"
             if not _shows_gold(config):
                 asks = f"method={config.method.name}" if config.method.name in ANNOTATE else f"curate.prior={config.curate.prior}"
@@ -109,17 +110,15 @@ class Planner:
         """Different texts, drawn by shots_seed where fewer are asked for; of the train split its labels aren't looked at."""
         if not _needs_unlabelled(config):
             return ()
-
-        def read() -> tuple[tuple[str, ...], ...]:
-            if config.data.unlabelled_file is not None:
-                return gold.read_unlabelled(config.task, config.data.unlabelled_file)
-            train = self._train_gold(config, where)
-            return tuple(example.texts for example in train.examples) if train is not None else ((UNRESOLVED,) * config.task.num_turns,)
-
-        texts = self._once(f"unlabelled {where}", read)
+        num, file = config.method.num_texts, config.data.unlabelled_file
+        if file is not None:
+            texts = self._once(f"unlabelled {where}", lambda: gold.read_unlabelled(config.task, file))
+        elif (train := self._train_gold(config, where)) is not None:
+            texts = self._once(f"unlabelled {where}", lambda: tuple(example.texts for example in train.examples))
+        else:  # a publisher's file that isn't here yet
+            return tuple((f"{UNRESOLVED} {number}",) * config.task.num_turns for number in range(num or 0))
         if config.method.name == "annotate" and config.curate.contamination != "off":  # what curation drops, the LLM is asked about in vain
             self._once(f"texts left {where}", partial(gold.check_texts_left, config.task, config.data, texts, scored))
-        num = config.method.num_texts
         return self._once(f"unlabelled {num} {config.shots_seed} {where}", lambda: gold.draw_texts(texts, num, config.shots_seed))
 
     def _exemplars(self, config: Config, train_gold: gold.Split | None, where: str) -> dict[str, tuple[Example, ...]]:
@@ -132,21 +131,21 @@ class Planner:
         drawn = f"shots {config.shots} {config.shots_seed} {where}"
         return self._once(drawn, lambda: gold.draw_exemplars(task, train_gold, config.shots, config.shots_seed))
 
-    def _revision(self, resolve: Callable[[], str], model_id: str) -> str:
+    def _revision(self, resolve: Callable[[], str]) -> str:
         try:
             return resolve()
-        except ConfigError as error:
-            if not is_on_hub(model_id):
-                raise
+        except UnreachableError as error:
             return self._placeholder(error, UNRESOLVED)
 
     def _gold(self, what: str, read: Callable[[], Any]) -> Any:
         try:
             return self._once(what, read)
-        except DataError as error:
-            return self._placeholder(error, None)
+        except UnreachableError as error:
+            self._known[what] = self._placeholder(error, None)
+            self._absent.add(what)
+            return None
 
-    def _placeholder(self, error: JapagenError, value: Any) -> Any:
+    def _placeholder(self, error: UnreachableError, value: Any) -> Any:
         if not self._tentative:
             raise error
         self.unknown += [] if str(error) in self.unknown else [str(error)]
@@ -202,7 +201,7 @@ def _check_prompts(experiment: Experiment, stage: str) -> None:
         check_context(llm, revision, [list(asked.chats[0])], task.name, ATTRIBUTE_TOKENS)
         return
     texts = ("あ" * task.max_chars,) * task.num_turns
-    if stage == "answers":
+    if stage == "answers" and experiment.asked_texts:  # none: gold data that aren't here yet
         texts = max(experiment.asked_texts, key=lambda one: sum(map(len, one)))
     how = config.method.answer if stage == "answers" else config.curate.judge_answer if stage == "judgements" else "channel"
     if how == "channel":

@@ -32,7 +32,7 @@ class Rates:
 
 
 def print_plan(experiments: Sequence[Experiment], units: Sequence[Unit], store: Store, unknown: Sequence[str] = ()) -> None:
-    """Prints the plan of a sweep; starts and writes nothing. `unknown`: why some models' commits aren't known yet."""
+    """Prints the plan of a sweep; starts and writes nothing. `unknown`: why some commits and files aren't known yet."""
     students = [unit for unit in units if unit.kind == STUDENT]
     groups = [unit for unit in units if unit.kind == LLM and unit.shard[0] == 0]
     done = len({one.keys["result"] for one in experiments}) - len(students)
@@ -75,7 +75,8 @@ def _print_group(unit: Unit, experiments: Sequence[Experiment], store: Store, me
     if streams:
         parts.append(f"{len(streams)} stream(s), {len(experiments)} data set(s), {missing:,} completions or more")
     if answers:
-        parts.append(f"{len(answers)} set(s) of answers, {unanswered:,} questions")
+        more = " and those on texts that aren't here yet" if 0 in answers.values() else ""
+        parts.append(f"{len(answers)} set(s) of answers, {unanswered:,} questions{more}")
     rates = measured.get(llm.id)
     if rates is None and streams:
         parts.append(f"tokens and hours not known: {llm.name} has written nothing into this store yet (japagen preview measures)")

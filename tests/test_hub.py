@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import httpx
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import HfApi, constants
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
 from japagen import hub
-from japagen.errors import ConfigError
+from japagen.errors import ConfigError, UnreachableError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -73,6 +75,21 @@ def test_a_file_of_a_model_that_may_not_be_read_is_named(tmp_path: Path) -> None
 def test_an_empty_id_names_no_folder() -> None:
     with pytest.raises(ConfigError, match=r"llm\.id='': there is no folder ''; give a hub id"):
         hub.locate("", "llm.id")
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_word"), [(RepositoryNotFoundError, True), (RevisionNotFoundError, True), (HfHubHTTPError, False), (OSError, False)]
+)
+def test_the_hubs_word_that_there_is_no_such_model_is_no_lack_of_network(
+    monkeypatch: pytest.MonkeyPatch, answer: type[Exception], is_word: bool
+) -> None:
+    def refuse(api: HfApi, model_id: str, **options: object) -> None:
+        raise answer("404") if answer is OSError else answer("404", response=httpx.Response(404, request=httpx.Request("GET", "https://h")))  # type: ignore[call-arg]
+
+    monkeypatch.setattr(HfApi, "model_info", refuse)
+    with pytest.raises(ConfigError, match=r"the commit of revision 'main' can't be found") as caught:
+        hub.resolve_revision(f"owner/{answer.__name__}", None)
+    assert isinstance(caught.value, UnreachableError) != is_word
 
 
 def test_a_file_that_cannot_be_fetched_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

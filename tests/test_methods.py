@@ -1,11 +1,13 @@
 """Planning an experiment: keys before work, what gold data may be seen, and what results may be called."""
 
+from http.client import HTTPResponse
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 
-from japagen.errors import ConfigError, DataError
-from japagen.methods import gold_rows, plan_experiment
+from japagen.errors import ConfigError, DataError, JapagenError, UnreachableError
+from japagen.methods import Planner, gold_rows, plan_experiment
 from tests.conftest import MIRROR, Compose, needs_mirror
 
 
@@ -120,3 +122,69 @@ def test_every_value_that_may_be_drawn_is_measured_against_the_context(composed:
     config.task.attributes[0].values.append(longest)
     with pytest.raises(ConfigError, match="max_model_len"):
         plan_experiment(config)
+
+
+@pytest.fixture
+def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No publisher's server answers."""
+
+    def refuse(url: str) -> HTTPResponse:
+        raise URLError("no such host")
+
+    monkeypatch.setattr("japagen.gold.published.open_url", refuse)
+    monkeypatch.delenv("JAPAGEN_DATA_MIRROR", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["data=files", "data.eval_file={}/none.csv", "method=prompting"], r"none\.csv does not exist"),
+        (["data=files", "data.eval_file={}/broken.jsonl"], r"broken\.jsonl:1: not JSON"),
+        (["data=files", "data.train_file={}/none.csv", "method=gold"], r"none\.csv does not exist"),
+        (["data.unlabelled_file={}/none.csv", "method=annotate"], r"none\.csv does not exist"),
+        (["prompt.personas={}/none.csv"], r"none\.csv"),
+        (["data=published", "data.cache={}/cache", "method=prompting"], r"valid-v1\.3\.json: sha256 is"),
+        (["data=published", "data.cache={}/broken.jsonl"], "can't be (downloaded to|read)"),
+        (["data=published", "data.split=tset"], r"data\.split='tset' is no split of"),
+        (["data=published", "task=covid19"], "can't be downloaded: "),
+    ],
+)
+def test_a_look_ahead_refuses_what_a_run_refuses(
+    composed: Compose, tmp_path: Path, unreachable: None, overrides: list[str], words: str
+) -> None:
+    (tmp_path / "broken.jsonl").write_text('{"a"', encoding="utf-8")
+    cached = tmp_path / "cache" / "JGLUE" / "jnli-v1.3" / "valid-v1.3.json"
+    cached.parent.mkdir(parents=True)
+    cached.write_text("cut of", encoding="utf-8")
+    config = composed(*(one.format(tmp_path) for one in overrides))
+    for tentative in (False, True):
+        with pytest.raises(JapagenError, match=words) as caught:
+            Planner(tentative).plan(config)
+        assert not isinstance(caught.value, UnreachableError)
+
+
+@pytest.mark.parametrize("method", ["prompting", "gold", "annotate", "japagen"])
+def test_a_look_ahead_goes_on_without_a_publishers_file(composed: Compose, tmp_path: Path, unreachable: None, method: str) -> None:
+    texts = ["method.num_texts=50"] if method == "annotate" else []
+    config = composed(f"method={method}", "data=published", f"data.cache={tmp_path}", *texts)
+    planner = Planner(tentative=True)
+    experiment = planner.plan(config)
+    mirrored = Planner(tentative=True)
+    assert mirrored.plan(composed("data=published", f"data.mirror={tmp_path}")).evaluation is None
+    assert "the mirror folder" in mirrored.unknown[0]
+    assert experiment.evaluation is None
+    assert [line.partition(" ")[2][:19] for line in planner.unknown] == ["can't be downloaded"] * (
+        2 if method in ("gold", "annotate") else 1
+    )
+    assert len(experiment.asked_texts) == (50 if texts else 0)
+    with pytest.raises(UnreachableError, match="can't be downloaded"):
+        plan_experiment(config)
+
+
+def test_what_one_experiment_does_not_know_hides_no_fault_of_another(composed: Compose, tmp_path: Path, unreachable: None) -> None:
+    planner = Planner(tentative=True)
+    planner.plan(composed("data=published", f"data.cache={tmp_path}"))
+    with pytest.raises(DataError, match="method=gold needs labelled train rows"):
+        planner.plan(composed("data=files", "method=gold"))
+    with pytest.raises(DataError, match="method=prompting is scored on gold rows"):
+        planner.plan(composed("data=files", "method=prompting"))

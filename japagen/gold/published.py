@@ -8,13 +8,15 @@ import hashlib
 import logging
 import os
 import shutil
+import ssl
 import urllib.request
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from urllib.error import URLError
 from urllib.parse import urlparse
 
 from japagen.config import Data
-from japagen.errors import DataError
+from japagen.errors import DataError, UnreachableError
 from japagen.files import expand_home
 from japagen.gold.formats import explain_unreadable
 from japagen.tasks import Published, SplitFile
@@ -23,13 +25,17 @@ MIRROR_ENV = "JAPAGEN_DATA_MIRROR"
 TIMEOUT_S = 60.0
 """Longest silence of a publisher's server, in seconds."""
 
+_NETWORK = (URLError, HTTPException, TimeoutError, ConnectionError, ssl.SSLError)
+"""What the network says against a download; any other OSError is of this machine's disk."""
+
 _log = logging.getLogger(__name__)
 
 
 def find_file(published: Published, file: SplitFile, data: Data, hint: str = "") -> Path:
     """The local path of `file`, whose sha256 agrees with the configuration's ('' is not checked).
 
-    `hint`: what else could be done; ends the message where the file can't be had. Raises DataError.
+    `hint`: what else could be done; ends the message where the file can't be had. Raises DataError; UnreachableError where neither
+    the mirror nor the network has the file.
     """
     mirror, setting = _mirror(data)
     path = local_path(file, data)
@@ -37,7 +43,7 @@ def find_file(published: Published, file: SplitFile, data: Data, hint: str = "")
         is_there = path.is_file()
     if not is_there:
         if mirror is not None:
-            raise DataError(
+            raise UnreachableError(
                 f"{path} does not exist: the mirror folder ({setting}={mirror}) lacks this file of {published.name};"
                 f" put it there from {file.url}, or unset {setting} to download it{hint}"
             )
@@ -76,7 +82,7 @@ def _download(published: Published, file: SplitFile, path: Path, hint: str) -> N
         path.parent.mkdir(parents=True, exist_ok=True)
         _fetch(file, path)
     except (OSError, HTTPException) as error:
-        raise DataError(
+        raise (UnreachableError if isinstance(error, _NETWORK) else DataError)(
             f"{file.url} can't be downloaded to {path} ({type(error).__name__}: {error}); without internet, put the file there"
             f" or set {MIRROR_ENV} (data.mirror) to a folder that has {file.path}{hint}"
         ) from error
@@ -90,7 +96,7 @@ def _fetch(file: SplitFile, path: Path) -> None:
             shutil.copyfileobj(response, written)
             num_bytes, announced = written.tell(), response.headers["Content-Length"]
         if announced is not None and int(announced) != num_bytes:  # http.client does not raise for this when read in pieces
-            raise OSError(f"the connection ended after {num_bytes} of {announced} bytes")
+            raise ConnectionError(f"the connection ended after {num_bytes} of {announced} bytes")
         _check_sha256(part, file, "the publisher's file has changed, or something on the way alters downloads")
         part.replace(path)
     finally:

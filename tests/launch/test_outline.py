@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 from huggingface_hub import constants
@@ -109,3 +110,14 @@ def test_a_hub_model_that_cannot_be_found_is_told(outline: Outline, tmp_path: Pa
     assert one(lines, "nodes without") == "nodes without internet would miss 2 of 4 things; `japagen fetch` brings them"
     assert "students: 1 of theirs" in one(lines, "students: 1 of theirs")
     assert lines[-1] == "nothing was started (plan=true)"
+
+
+def test_questions_on_a_file_that_is_not_here_are_not_counted(outline: Outline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(url: str) -> None:
+        raise URLError("no such host")
+
+    monkeypatch.setattr("japagen.gold.published.open_url", refuse)
+    monkeypatch.delenv("JAPAGEN_DATA_MIRROR", raising=False)
+    lines = outline(["task=jnli", "method=prompting", "data=published", f"data.cache={tmp_path / 'cache'}"])
+    assert "0 questions and those on texts that aren't here yet" in one(lines, "llm-0: ")
+    assert "(URLError" in one(lines, "not known yet: https://")
