@@ -6,7 +6,6 @@ Kept thin and quick: nothing heavy is imported before the work begins, so that -
 import os
 import signal
 import sys
-from pathlib import Path
 from types import FrameType
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come to us, and we word them
@@ -33,7 +32,7 @@ def run(composed: DictConfig) -> None:
 
         if HydraConfig.get().launcher.get("executor") != "local":
             raise ConfigError("hydra/launcher=slurm takes sweeps: add -m (a sweep may be of one experiment)")
-        outcomes = execute([config], "-".join(Path(HydraConfig.get().runtime.output_dir).parts[-2:]))
+        outcomes = execute([config], HydraConfig.get().runtime.output_dir)
     except JapagenError as error:
         if os.environ.get("JAPAGEN_DEBUG"):
             raise

@@ -25,8 +25,9 @@ from japagen.store import Store
 from japagen.tracking import log_found, run_name
 from japagen.tracking.login import is_agents_run
 from launch.exitcode import ROWS_FAILED, note_failed_rows
-from launch.folder import FAILED, LLM, STUDENT, State, SweepFolder, Unit, folder_name, unused_name
+from launch.folder import FAILED, LLM, STUDENT, State, SweepFolder, Unit, folder_name
 from launch.keeping import Pruner
+from launch.naming import own_name, unused_name
 from launch.outline import print_plan
 from launch.planning import Group, check_devices, pinned, plan_experiments
 from launch.queue import find_slots, run_queue
@@ -37,8 +38,10 @@ from launch.work import run_unit, say, why_missing
 Outcome = Result | Failure
 
 
-def execute(configs: Sequence[Config], name: str, executor: str = "local") -> list[Outcome]:
-    """Results or failures in the configurations' order; prints the table. `name` names the sweep, in the store and in W&B.
+def execute(configs: Sequence[Config], output_dir: str, executor: str = "local", part: str = "") -> list[Outcome]:
+    """Results or failures in the configurations' order; prints the table.
+
+    The last two parts of Hydra's `output_dir` and `part` (of a search: its batch) name the sweep, in the store and in W&B.
 
     Nothing comes back where nothing was waited for (plan=true, wait=false). Raises ConfigError or DataError, before anything
     starts, when any of the experiments can't be run.
@@ -55,14 +58,13 @@ def execute(configs: Sequence[Config], name: str, executor: str = "local") -> li
     if first.plan:
         print_plan(experiments, units, store, planner.unknown)
         return []
-    for experiment in experiments if is_agents_run() else ():
-        if (found := find_result(experiment, store)) is not None:
-            log_found(experiment, found, name, store.wandb)
+    name, output_dir = folder_name("-".join(Path(output_dir).parts[-2:]) + part), str(Path(output_dir).absolute())
     if executor == "slurm":
-        return _on_slurm(experiments, units, store, folder_name(name))
+        return _on_slurm(experiments, units, store, name, output_dir)
     check_devices([Group((experiments[unit.experiments[0]],), unit.role) for unit in units if unit.kind == LLM])
     slots = find_slots(first, units)
-    folder = SweepFolder.create(store, folder_name(name), [pinned(one) for one in experiments], planned(experiments), units)
+    folder = _local_folder(experiments, units, store, name, output_dir)
+    _log_all_found(experiments, store, folder.name)
     pruner = Pruner(experiments, store)
     if len(slots) > 1:
         run_queue(folder, units, slots, pruner.after)
@@ -70,6 +72,21 @@ def execute(configs: Sequence[Config], name: str, executor: str = "local") -> li
         _run_here(folder, units, experiments, store, pruner)
     pruner.after_all()
     return finish(folder, units, experiments, store)
+
+
+def _local_folder(experiments: Sequence[Experiment], units: Sequence[Unit], store: Store, name: str, output_dir: str) -> SweepFolder:
+    """The sweep's folder with its plan written; says so where the name is another sweep's."""
+    own = own_name(store, name, output_dir, planned(experiments))
+    if own != name:
+        say(f"this sweep is called {own}: {name} has another hydra.sweep.dir (hydra.run.dir), or experiments that this one lacks")
+    return SweepFolder.create(store, own, [pinned(one) for one in experiments], planned(experiments), units, output_dir)
+
+
+def _log_all_found(experiments: Sequence[Experiment], store: Store, group: str) -> None:
+    """Tells a W&B agent of results that were there already: it waits for the score of each run that it starts."""
+    for experiment in experiments if is_agents_run() else ():
+        if (found := find_result(experiment, store)) is not None:
+            log_found(experiment, found, group, store.wandb)
 
 
 def _check_common(configs: Sequence[Config]) -> None:
@@ -101,10 +118,11 @@ def load_training() -> None:
         os.environ.pop("OMP_WAIT_POLICY", None)
 
 
-def _on_slurm(experiments: Sequence[Experiment], units: Sequence[Unit], store: Store, name: str) -> list[Outcome]:
+def _on_slurm(experiments: Sequence[Experiment], units: Sequence[Unit], store: Store, name: str, output_dir: str) -> list[Outcome]:
     check_jobs(experiments)
     name, pruner = unused_name(store, name), Pruner(experiments, store)
-    folder = SweepFolder.create(store, name, [pinned(one) for one in experiments], planned(experiments), units)
+    folder = SweepFolder.create(store, name, [pinned(one) for one in experiments], planned(experiments), units, output_dir)
+    _log_all_found(experiments, store, folder.name)
     if not run_on_slurm(folder, units, experiments, store, pruner.after):
         return []
     pruner.after_all()

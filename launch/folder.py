@@ -6,7 +6,6 @@
 since.
 """
 
-import itertools
 import os
 import re
 import sys
@@ -88,8 +87,13 @@ class SweepFolder:
         self.root = root
 
     @classmethod
-    def create(cls, store: Store, name: str, configs: Sequence[Config], planned: Sequence[Planned], units: Sequence[Unit]) -> "SweepFolder":
-        """Writes the plan; the folder of an earlier start of the same sweep is written anew, its units' states stay."""
+    def create(
+        cls, store: Store, name: str, configs: Sequence[Config], planned: Sequence[Planned], units: Sequence[Unit], output_dir: str = ""
+    ) -> "SweepFolder":
+        """Writes the plan; the folder of an earlier start of the same sweep is written anew, its units' states stay.
+
+        `output_dir`: the absolute path of Hydra's folder, by which `launch.naming` knows the sweep again.
+        """
         folder = cls(store.root / "sweeps" / name)
         with explain_os_errors(folder.root):
             for part in ("configs", "units", "logs"):
@@ -100,6 +104,7 @@ class SweepFolder:
                 "name": name,
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "command": sys.argv,
+                "output_dir": output_dir,
                 "store": str(store.root),
                 "commit": commit(),
                 "experiments": [asdict(one) for one in planned],
@@ -197,24 +202,6 @@ def sweep_folders(store: Store) -> list[SweepFolder]:
     """All sweeps of the store, the latest last."""
     found = [path.parent for path in (store.root / "sweeps").glob("*/plan.json")]
     return [SweepFolder(path) for path in sorted(found, key=lambda path: (path / "plan.json").stat().st_mtime)]
-
-
-def unused_name(store: Store, name: str) -> str:
-    """`name`, or where a sweep is called so `name-2`, …; its folder is made, so that two clients never get the same.
-
-    Jobs of an earlier start of the same sweep may still read its folder, in which a unit's id can mean other work than now.
-    """
-    for number in itertools.count(1):
-        unused = name if number == 1 else f"{name}-{number}"
-        path = store.root / "sweeps" / unused
-        with explain_os_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                path.mkdir()
-            except FileExistsError:
-                continue
-        return unused
-    raise AssertionError("numbers don't end")
 
 
 def folder_name(text: str) -> str:

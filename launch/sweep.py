@@ -5,7 +5,6 @@ jobs share their LLM work, and all that can be finished is.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
@@ -27,9 +26,9 @@ def launch_sweep(
         raise ConfigError("the sweep has no job: one of its settings has no value, such as an empty range")
     configs = _compose(compositions, master, job_overrides, first_job)
     if is_search(master):
-        outcomes = execute(configs, f"{_sweep_name(master)}-trials-{first_job:03d}", executor)
+        outcomes = execute(configs, master.hydra.sweep.dir, executor, f"-trials-{first_job:03d}")
         return judge_trials(job_overrides, outcomes, first_job, read_space(master))
-    outcomes = execute(configs, _sweep_name(master), executor)
+    outcomes = execute(configs, master.hydra.sweep.dir, executor)
     if not outcomes:  # plan=true or wait=false
         return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]
     num_failed = sum(isinstance(outcome, Failure) for outcome in outcomes)
@@ -64,7 +63,3 @@ def _compose(compositions: Compositions, master: DictConfig, job_overrides: Sequ
     if faults:
         raise ConfigError(list_faults(faults, len(job_overrides)))
     return configs
-
-
-def _sweep_name(master: DictConfig) -> str:
-    return "-".join(Path(master.hydra.sweep.dir).parts[-2:])

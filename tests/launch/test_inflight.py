@@ -8,8 +8,9 @@ import pytest
 from japagen.errors import ConfigError, StoreError
 from japagen.store import Store
 from launch import inflight as module
-from launch.folder import DONE, RUNNING, WAITING, State, SweepFolder, unused_name
+from launch.folder import DONE, RUNNING, WAITING, State, SweepFolder
 from launch.inflight import inflight
+from launch.naming import unused_name
 
 ENTRY = {"job": "12_0", "log": "/x", "sweep": "first", "unit": "student-0003"}
 OTHER = {"job": "13", "log": "/y", "sweep": "first", "unit": "llm-0"}

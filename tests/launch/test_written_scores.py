@@ -66,7 +66,7 @@ def test_gold_scores_in_one_decimal_have_a_spearman_of_one(
     assert split is not None
     monkeypatch.setattr(Oracle, "scores", {example.texts: example.score for example in split.examples}, raising=False)
     monkeypatch.setattr(Oracle, "form", form, raising=False)
-    (result,) = execute([config], "oracle")
+    (result,) = execute([config], str(tmp_path / "sweep"))
     assert isinstance(result, Result)
     assert result.num_failed == 0
     assert result.primary is not None
