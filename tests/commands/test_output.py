@@ -54,19 +54,13 @@ def test_tables_can_be_read(store: Store, encoding: str) -> None:
     assert b"sweeps:" in listed
 
 
-@everywhere
-def test_an_error_can_be_read(tmp_path: Path, encoding: str) -> None:
-    _, said = run("run.py", "data=files", "data.eval_file='猫.csv'", f"hydra.run.dir={tmp_path}", encoding=encoding, code=1)
-    shown = said.decode(encoding.partition(",")[0])
-    assert shown.startswith("error: ")
-    assert any(name in shown for name in ("猫.csv", r"\u732b.csv", r"\udce7\udc8c\udcab.csv")), (
-        "in the last case, what the locale made of it"
-    )
+@pytest.mark.parametrize(("encoding", "name"), [("cp932", "猫….csv"), ("latin-1", r"\u732b....csv")])
+def test_an_error_can_be_read(tmp_path: Path, encoding: str, name: str) -> None:
+    _, said = run("run.py", "data=files", "data.eval_file='猫….csv'", f"hydra.run.dir={tmp_path}", encoding=encoding, code=1)
+    assert said.decode(encoding).startswith(f"error: {name} does not exist")
 
 
-@pytest.mark.parametrize(
-    ("form", "encoding"), [("csv", "cp932"), ("json", "latin-1"), ("markdown", "euc_jp"), ("latex", "ascii, by locale")]
-)
+@pytest.mark.parametrize(("form", "encoding"), [("json", "latin-1"), ("markdown", "euc_jp"), ("latex", "ascii, by locale")])
 def test_data_on_standard_output_are_what_a_file_holds(store: Store, form: str, encoding: str, tmp_path: Path) -> None:
     report, out = ["-m", "japagen", "report", "--store", str(store.root), "--format", form], tmp_path / "out"
     run(*report, "--out", str(out), encoding=encoding)
