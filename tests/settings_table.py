@@ -196,11 +196,16 @@ def write_files(folder: Path) -> None:
     _write_csv(folder / "texts.csv", texts)
     _write_json_lines(folder / "elsewhere" / "texts.jsonl", texts)
     _write_json_lines(folder / "train.jsonl", ROWS)
-    _write_json_lines(folder / "valid.jsonl", ROWS[2:6])
-    _write_csv(folder / "elsewhere" / "valid.csv", ROWS[2:6])
+    _write_json_lines(folder / "valid.jsonl", _other_rows(1)[2:6])
+    _write_csv(folder / "elsewhere" / "valid.csv", _other_rows(1)[2:6])
     _write_csv(folder / "own.csv", [{"body": row["sentence"], "class": row["label"]} for row in ROWS[1:5]])
     for number, name in enumerate(SPLITS.values()):
-        _write_json_lines(mirror / name, ROWS[number:])
+        _write_json_lines(mirror / name, _other_rows(number)[number:])
+
+
+def _other_rows(number: int) -> list[dict[str, str]]:
+    """The rows with other texts for each number: no split shares a row with another."""
+    return [{**row, "sentence": f"{row['sentence']}{'本当に。' * number}"} for row in ROWS]
 
 
 @contextmanager
