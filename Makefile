@@ -81,7 +81,7 @@ slurm-down: ## end it and its jobs (ARGS=--purge: forget them too)
 	@launch/cluster/down.sh $(ARGS)
 
 demo-models: $(STAMP) ## build the embedded demo models again (three hours of CPU; needs JAPAGEN_DATA_MIRROR)
-	@$(BIN)/python -m japagen.demo.build --mirror "$${JAPAGEN_DATA_MIRROR:?set it to a folder with the published data}" --out japagen/demo
+	@$(BIN)/python -m demo_models.build --mirror "$${JAPAGEN_DATA_MIRROR:?set it to a folder with the published data}" --out japagen/demo
 
 clean: ## remove .venv and caches; outputs/ stays
 	@rm -rf $(VENV) *.egg-info build .pytest_cache .mypy_cache .ruff_cache .hypothesis

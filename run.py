@@ -16,11 +16,11 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from japagen.cli import explain
-from japagen.config import register_schema
+from japagen.config.explain import explain
+from japagen.config.schema import register_schema
+from japagen.config.validation import to_config
 from japagen.errors import ConfigError, JapagenError
 from japagen.output import accept_all_characters
-from japagen.validation import to_config
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")

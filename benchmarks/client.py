@@ -126,8 +126,8 @@ def start(url: str, program: str, checkout: Path, folder: Path, num: int, num_op
 @cache
 def chats(num_texts: int) -> list[Any]:
     """The prompts of the stream's first requests, one a label."""
-    from japagen.commands.compose import compose_config
-    from japagen.methods import plan_experiment
+    from japagen.config.composition import compose_config
+    from japagen.experiments.planning import plan_experiment
 
     stream = plan_experiment(compose_config(overrides("http://127.0.0.1/v1", 2, 1, num_texts))).stream
     return [stream.ask(label, 0).messages for label in stream.task.label_names]
@@ -166,13 +166,13 @@ class TakeAll:
 
 
 def fill(url: str, is_filtered: bool, folder: Path, num: int, num_open: int, num_texts: int) -> None:
-    """Fills a stream as `japagen.stages.fill` does, in a new store, and prints what it took."""
-    from japagen.commands.compose import compose_config
+    """Fills a stream as `japagen.experiments.stages.fill` does, in a new store, and prints what it took."""
+    from japagen.config.composition import compose_config
+    from japagen.experiments.planning import plan_experiment
     from japagen.llm.client import Client
     from japagen.llm.endpoint import Endpoint
-    from japagen.methods import plan_experiment
     from japagen.selection import make_selector
-    from japagen.store import Store
+    from japagen.store.store import Store
     from japagen.synthesis.claims import Claims
     from japagen.synthesis.generate import Generator, Progress
     from japagen.synthesis.stream import open_rows

@@ -33,12 +33,12 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from japagen.config import Data, Encoder, Train
+from japagen.config.schema import Data, Encoder, Train
 from japagen.curation.judging import judge_examples
 from japagen.curation.prior import counts_prior, estimate_prior, prior_weights, uniform
-from japagen.evaluation import decide, score
+from japagen.evaluation.metrics import decide, score
 from japagen.gold import hold_out, read_eval, read_train
-from japagen.hub import locate
+from japagen.hub.models import locate
 from japagen.tasks import Example, Task
 
 ROOT = Path(__file__).parents[1]

@@ -32,11 +32,11 @@ from typing import Any
 from measuring import ROOT, machine, write_result
 from omegaconf import OmegaConf
 
-from japagen.config import Curate
+from japagen.config.schema import Curate
 from japagen.curation.contamination import EvaluationTexts
 from japagen.curation.dataset import dataset_card, make_dataset, selected_examples, write_dataset
 from japagen.curation.select import Selector
-from japagen.synthesis.rowsfile import Row, StreamRows
+from japagen.store.rowsfile import Row, StreamRows
 from japagen.tasks import Task
 
 MOST_ROUNDS_ROWS = 100_000

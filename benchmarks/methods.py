@@ -10,13 +10,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from japagen.commands.compose import compose_sweep
-from japagen.config import Config
+from japagen.config.composition import compose_sweep
+from japagen.config.schema import Config
+from japagen.experiments.scoring import Result
 from japagen.reporting.comparisons import Comparison, compare_settings
 from japagen.reporting.outcome import Failure, Outcome
-from japagen.reporting.sweep import aggregate
-from japagen.results import Result
-from japagen.store import Store
+from japagen.reporting.result_files import aggregate
+from japagen.store.store import Store
 from launch.execute import execute
 
 ROOT = Path(__file__).parents[1]

@@ -34,7 +34,7 @@ from measuring import ROOT, machine, run_command, write_result
 from scipy.sparse import csr_array
 
 from japagen.curation.near import NGRAM, NearDuplicates
-from japagen.replies import normalise
+from japagen.prompts.replies import normalise
 
 PEERS = ROOT / "benchmarks" / "peers"
 THRESHOLD = 0.8

@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
 
-from japagen.config import Data
+from japagen.config.schema import Data
 from japagen.gold import read_eval, read_train
 from japagen.tasks import Task
 

@@ -101,12 +101,12 @@ def growth(small: dict[str, Any], large: dict[str, Any]) -> dict[str, float]:
 
 def measure(seeds: int, folder: Path) -> None:
     """The steps, in this process; writes `folder`/figures.json and leaves a half-done store in `folder`/store."""
-    from japagen.config import register_schema
-    from japagen.methods import Planner
-    from japagen.store import Store
+    from japagen.config.schema import register_schema
+    from japagen.experiments.planning import Planner
+    from japagen.store.store import Store
+    from japagen.sweeps.folder import STUDENT, SweepFolder
     from launch.compositions import Compositions
     from launch.execute import outcome_of
-    from launch.folder import STUDENT, SweepFolder
     from launch.planning import pinned, plan_experiments
     from launch.units import plan_units, planned
 
@@ -160,8 +160,8 @@ def measure(seeds: int, folder: Path) -> None:
 
 def fill(store: Any, experiments: Sequence[Any]) -> None:
     """Gives the store made-up results, and models, of the experiments."""
-    from japagen.results import _describe
-    from japagen.store import artifact_meta
+    from japagen.experiments.scoring import _describe
+    from japagen.store.store import artifact_meta
 
     for one in experiments:
         for stage in ("model", "result"):

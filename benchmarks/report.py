@@ -21,12 +21,12 @@ from typing import Any
 
 from rich.console import Console
 
-from japagen.commands.compose import compose_sweep
-from japagen.commands.reported import find_sweeps, read_report
-from japagen.commands.reportfile import write
+from japagen.commands.sweeps.report_output import write
+from japagen.config.composition import compose_sweep
 from japagen.reporting.formats.terminal import print_report
+from japagen.reporting.reading import find_sweeps, read_report
 from japagen.reporting.report import Report
-from japagen.store import Store
+from japagen.store.store import Store
 from launch.execute import execute
 
 ROOT = Path(__file__).parents[1]

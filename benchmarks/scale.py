@@ -23,15 +23,15 @@ from hydra import compose, initialize_config_dir
 from measuring import RESULTS, ROOT, machine, write_result
 from scale_model import Cluster, Outcome, Simulation, Stream, Work
 
-from japagen.config import register_schema
-from japagen.experiment import Experiment
-from japagen.methods import Planner
-from japagen.store import Store
+from japagen.config.schema import register_schema
+from japagen.config.validation import to_config
+from japagen.experiments.experiment import Experiment
+from japagen.experiments.planning import Planner
+from japagen.store.store import Store
+from japagen.sweeps.folder import LLM, Unit
 from japagen.synthesis.claims import MOST_ROWS, Blocks
 from japagen.synthesis.generate import REFRESH_S
 from japagen.tasks import Task
-from japagen.validation import to_config
-from launch.folder import LLM, Unit
 from launch.planning import plan_experiments
 from launch.units import plan_units
 

@@ -1,6 +1,6 @@
 """What a sweep of many students costs its client, and SLURM's controller: seconds, and calls of each of SLURM's commands.
 
-Submits `--students` students (method=gold, held, so that none runs; wait=false), lets `launch.watching` look at
+Submits `--students` students (method=gold, held, so that none runs; wait=false), lets `launch.slurm.watching` look at
 them `--polls` times while they wait, and cancels them. Needs a SLURM (make slurm-up): python benchmarks/slurm_submission.py --students 300
 """
 
@@ -15,10 +15,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from japagen.methods import plan_experiment
-from japagen.store import Store
-from launch.folder import sweep_folders
-from launch.watching import Watch
+from japagen.experiments.planning import plan_experiment
+from japagen.store.store import Store
+from japagen.sweeps.folder import sweep_folders
+from launch.slurm.watching import Watch
 
 COMMANDS = ("sbatch", "scontrol", "squeue", "sacct", "scancel")
 ROOT = Path(__file__).parent.parent

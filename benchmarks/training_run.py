@@ -105,7 +105,7 @@ def train_ours(spec: Spec, data: dict[str, Any], clock: Clock) -> None:
     import_module("japagen.training")  # before torch, as in a run: it says how threads wait
     from pytorch_lightning.loops.evaluation_loop import _EvaluationLoop
 
-    from japagen.config import Encoder, Train
+    from japagen.config.schema import Encoder, Train
     from japagen.tasks import Example, Label, Task
     from japagen.training import encoding, progress, student
 

@@ -3,9 +3,9 @@
 from japagen.curation.dataset import selected_examples
 from japagen.curation.select import Selector
 from japagen.errors import MissingTextsError
-from japagen.experiment import Experiment
-from japagen.store import Store
-from japagen.synthesis.rowsfile import StreamRows
+from japagen.experiments.experiment import Experiment
+from japagen.store.rowsfile import StreamRows
+from japagen.store.store import Store
 from japagen.tasks import Example
 
 

@@ -17,9 +17,9 @@ from hydra.core.override_parser.types import OverrideType
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from japagen.config import Config
+from japagen.config.schema import Config
+from japagen.config.validation import check_config, to_config
 from japagen.errors import ConfigError
-from japagen.validation import check_config, to_config
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from japagen.errors import StoreError
-from japagen.files import explain_os_errors
-from japagen.store import Store
-from launch.folder import RUNNING, Planned, SweepFolder
-from launch.overview import read_overview
+from japagen.store.files import explain_os_errors
+from japagen.store.store import Store
+from japagen.sweeps.folder import RUNNING, Planned, SweepFolder
+from japagen.sweeps.overview import read_overview
 
 
 def own_name(store: Store, name: str, output_dir: str, planned: Sequence[Planned]) -> str:

@@ -6,16 +6,16 @@ Everything that can be refused is refused here, before a server starts or a stud
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from japagen.config import LLM, Config
+from japagen.config.schema import LLM, Config
 from japagen.errors import ConfigError, JapagenError
-from japagen.experiment import Experiment
-from japagen.hub import is_on_hub
-from japagen.keys import canonical_json
+from japagen.experiments.experiment import Experiment
+from japagen.experiments.planning import Planner
+from japagen.experiments.stages import is_complete
+from japagen.hub.models import is_on_hub
 from japagen.llm.build import choose_device
-from japagen.methods import Planner
-from japagen.stages import is_complete
-from japagen.store import Store
-from launch.folder import JUDGE, WRITER
+from japagen.store.keys import canonical_json
+from japagen.store.store import Store
+from japagen.sweeps.folder import JUDGE, WRITER
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from japagen.config import Config
+from japagen.config.schema import Config
 from japagen.errors import ConfigError, JapagenError
 from japagen.reporting.outcome import Failure, Outcome
 from launch.work import say

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
-from japagen.config import Config
+from japagen.config.schema import Config
 from japagen.errors import ConfigError, JapagenError
-from japagen.reporting.table import Failure
+from japagen.reporting.run_table import Failure
 from launch.compositions import Compositions
 from launch.execute import execute
 from launch.planning import list_faults, plan_experiments

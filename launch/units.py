@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from japagen.experiment import Experiment
-from japagen.store import Store
+from japagen.experiments.experiment import Experiment
+from japagen.store.store import Store
+from japagen.sweeps.folder import JUDGE, LLM, STUDENT, Planned, Unit
 from japagen.tracking import run_name
-from launch.folder import JUDGE, LLM, STUDENT, Planned, Unit
 from launch.planning import missing_llm_work, stages_of
 
 

@@ -12,17 +12,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 from japagen.errors import ConfigError, JapagenError, MissingTextsError
-from japagen.experiment import Experiment, llm_location
+from japagen.experiments.experiment import Experiment, llm_location
+from japagen.experiments.scoring import find_result, make_result
+from japagen.experiments.stages import fill, is_complete
 from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.server import serve
-from japagen.results import find_result, make_result
-from japagen.stages import fill, is_complete
-from japagen.store import Store
+from japagen.store.store import Store
+from japagen.sweeps.folder import DONE, FAILED, LLM, RUNNING, UNFINISHED, Planned, State, SweepFolder, Unit
 from japagen.synthesis.generate import Progress
 from japagen.tracking import track
 from launch import signals
-from launch.folder import DONE, FAILED, LLM, RUNNING, UNFINISHED, Planned, State, SweepFolder, Unit
 from launch.planning import stages_of
 from launch.progress import show_progress
 

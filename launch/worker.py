@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from japagen.methods import Planner
+from japagen.experiments.planning import Planner
 from japagen.output import accept_all_characters
-from japagen.store import Store
+from japagen.store.store import Store
+from japagen.sweeps.folder import DONE, FAILED, LLM, RUNNING, UNFINISHED, State, SweepFolder, Unit
 from launch import signals
-from launch.folder import DONE, FAILED, LLM, RUNNING, UNFINISHED, State, SweepFolder, Unit
 from launch.work import Report, cause_of, check_plan, run_unit, say
 
 MAX_REQUEUES = 100

@@ -14,9 +14,9 @@ from hydra import compose, initialize_config_dir
 from hypothesis import settings
 from omegaconf import OmegaConf
 
-from japagen.config import Config, register_schema
+from japagen.config.schema import Config, register_schema
+from japagen.config.validation import to_config
 from japagen.tasks import Task
-from japagen.validation import to_config
 
 ROOT = Path(__file__).parent.parent
 settings.register_profile("japagen", deadline=None, max_examples=60)  # machines are noisy, so no test is timed

@@ -17,9 +17,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from japagen.commands.compose import CONF, hydra_value
-from japagen.config import Config, register_schema
-from japagen.validation import to_config
+from japagen.config.composition import CONF, hydra_value
+from japagen.config.schema import Config, register_schema
+from japagen.config.validation import to_config
 
 TABLE: Mapping[str, tuple[str, ...]] = {
     # what the LLM is told and asked

@@ -20,15 +20,16 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
-from japagen import gold, stages
-from japagen.config import Config, register_schema
-from japagen.experiment import Experiment
-from japagen.rows import build_dataset
-from japagen.store import Store
+from japagen import gold
+from japagen.config.schema import Config, register_schema
+from japagen.experiments import stages
+from japagen.experiments.experiment import Experiment
+from japagen.experiments.training_rows import build_dataset
+from japagen.store.store import Store
+from japagen.sweeps.folder import STUDENT, SweepFolder
 from launch import execute as executing
 from launch import work
 from launch.compositions import Compositions
-from launch.folder import STUDENT, SweepFolder
 from launch.planning import pinned, plan_experiments
 from launch.units import plan_units, planned
 from tests.conftest import ROOT, Compose

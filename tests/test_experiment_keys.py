@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from japagen.commands.compose import compose_config, compose_sweep
-from japagen.config import Config
-from japagen.experiment import LLM_STAGES, Experiment
-from japagen.methods import Planner
+from japagen.config.composition import compose_config, compose_sweep
+from japagen.config.schema import Config
+from japagen.config.validation import ANSWERS, JUDGING, METHODS, PRIORS, PROMPTS
+from japagen.experiments.experiment import LLM_STAGES, Experiment
+from japagen.experiments.planning import Planner
 from japagen.tracking import run_name
-from japagen.validation import ANSWERS, JUDGING, METHODS, PRIORS, PROMPTS
 from tests.conftest import MIRROR, ROOT, needs_mirror
+from tests.experiments.test_identities import CHANGES
 from tests.settings_table import LINES, UNCHANGED, WITH_MIRROR, a_splitter, compose_line, overrides_of, write_files
-from tests.test_keys import CHANGES
 
 FILE = Path(__file__).parent / "experiment_keys.json"
 NO_MODEL_IS_LOADED = ["llm.revision=" + "0" * 40, "model.revision=" + "0" * 40]
@@ -37,7 +37,7 @@ BY_WHAT_THEY_LEAD_TO = [
     "curate.judging", "curate.judge_answer", "curate.judge_threshold", "curate.keep_likeliest", "curate.prior_values",
     "train.ensemble_threshold", "llm.revision", "model.revision", "llm.base_url",
 ]  # fmt: skip
-"""Settings that enter keys though they stand in none, or only beside others: in tests/test_keys.py they change nothing by themselves."""
+"""Settings that enter keys only beside others: in tests/experiments/test_identities.py they change nothing by themselves."""
 
 
 def keys_of(overrides: list[str]) -> Keys:

@@ -10,9 +10,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from japagen.commands import export, predict, report
-from japagen.results import read_result
-from japagen.store import Store
+from japagen.commands.artifacts import export
+from japagen.commands.predict import predict
+from japagen.commands.sweeps import report
+from japagen.experiments.scoring import read_result
+from japagen.store.store import Store
 from japagen.tasks import Task
 from launch.execute import execute, failures
 from tests.commands.conftest import Messages, StubLLM, serving

@@ -4,8 +4,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from japagen.cli import known_settings
 from japagen.commands.main import COMMANDS
+from japagen.config.explain import known_settings
 from tests.conftest import ROOT
 
 GROUPS = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()}

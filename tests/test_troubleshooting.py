@@ -4,8 +4,9 @@ import inspect
 
 import pytest
 
-from japagen import errors, locks
+from japagen import errors
 from japagen.errors import JapagenError
+from japagen.store import locks
 from tests.conftest import ROOT
 
 KINDS = {one for module in (errors, locks) for _, one in inspect.getmembers(module, inspect.isclass) if issubclass(one, JapagenError)}

@@ -10,12 +10,12 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from japagen.commands.compose import compose_config
+from japagen.config.composition import compose_config
+from japagen.experiments.planning import plan_experiment
+from japagen.experiments.stages import fill
 from japagen.llm.client import Client
 from japagen.llm.server import serve
-from japagen.methods import plan_experiment
-from japagen.stages import fill
-from japagen.store import Store
+from japagen.store.store import Store
 from japagen.synthesis.generate import Progress
 from launch.progress import show_progress
 

@@ -14,20 +14,26 @@ from japagen.errors import JapagenError, nearest
 from japagen.output import accept_all_characters
 
 COMMANDS = {
-    "new-task": ("japagen.commands.newtask", "ask for a task's labels and texts, and write its YAML"),
-    "preview": ("japagen.commands.preview", "show a task's prompts, a few replies to them, and what a full run would take"),
-    "fetch": ("japagen.commands.fetch", "bring the models and gold data that a sweep loads, for nodes without internet"),
-    "status": ("japagen.commands.status", "show how far a sweep is, what failed and why, and what is still to come"),
-    "logs": ("japagen.commands.logs", "show the log of a sweep's unit or job"),
-    "show": ("japagen.commands.show", "show what an artifact of the store is; for a data set its quality"),
-    "report": ("japagen.commands.report", "what sweeps found out: tables for the terminal, papers and spreadsheets, or one HTML page"),
-    "predict": ("japagen.commands.predict", "label the texts of a file with a student"),
-    "sample-to-label": ("japagen.commands.sampletolabel", "draw texts from a file into a CSV to be labelled by hand, for an honest score"),
-    "export": ("japagen.commands.export", "copy a data set or a student out of the store, with its card and licence"),
-    "ls": ("japagen.commands.ls", "list what the store holds: sizes, age, which sweeps use it"),
-    "gc": ("japagen.commands.gc", "remove what no kept result needs; shows only, unless told to"),
-    "verify": ("japagen.commands.verify", "make a result once more from what the LLM said, and say what differs"),
-    "doctor": ("japagen.commands.doctor", "check this installation, and an LLM with llm=…"),
+    "new-task": ("japagen.commands.tasks.new_task", "ask for a task's labels and texts, and write its YAML"),
+    "preview": ("japagen.commands.preview.preview", "show a task's prompts, a few replies to them, and what a full run would take"),
+    "fetch": ("japagen.commands.sweeps.fetch", "bring the models and gold data that a sweep loads, for nodes without internet"),
+    "status": ("japagen.commands.sweeps.status", "show how far a sweep is, what failed and why, and what is still to come"),
+    "logs": ("japagen.commands.sweeps.logs", "show the log of a sweep's unit or job"),
+    "show": ("japagen.commands.artifacts.show", "show what an artifact of the store is; for a data set its quality"),
+    "report": (
+        "japagen.commands.sweeps.report",
+        "what sweeps found out: tables for the terminal, papers and spreadsheets, or one HTML page",
+    ),
+    "predict": ("japagen.commands.predict.predict", "label the texts of a file with a student"),
+    "sample-to-label": (
+        "japagen.commands.predict.sample_to_label",
+        "draw texts from a file into a CSV to be labelled by hand, for an honest score",
+    ),
+    "export": ("japagen.commands.artifacts.export", "copy a data set or a student out of the store, with its card and licence"),
+    "ls": ("japagen.commands.artifacts.ls", "list what the store holds: sizes, age, which sweeps use it"),
+    "gc": ("japagen.commands.artifacts.gc", "remove what no kept result needs; shows only, unless told to"),
+    "verify": ("japagen.commands.artifacts.verify", "make a result once more from what the LLM said, and say what differs"),
+    "doctor": ("japagen.commands.doctor.doctor", "check this installation, and an LLM with llm=…"),
 }
 """Name -> module, and what it is for in one line."""
 
@@ -81,7 +87,7 @@ def _run(module: str, arguments: list[str]) -> int:
 
 
 def _explain(error: Exception) -> str | None:
-    from japagen.cli import explain
+    from japagen.config.explain import explain
 
     return explain(error)
 

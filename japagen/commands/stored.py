@@ -4,7 +4,7 @@ import argparse
 import os
 
 from japagen.errors import StoreError
-from japagen.store import Store
+from japagen.store.store import Store
 
 DEFAULT = "outputs/store"
 

@@ -7,7 +7,7 @@ the selection do not depend on the evaluation data. `curate.contamination=off` s
 
 from collections.abc import Iterable
 
-from japagen.replies import normalise
+from japagen.prompts.replies import normalise
 
 NGRAM = 13
 """Characters in common that make a match, as in the decontamination of GPT-3 (there: words)."""

@@ -15,7 +15,7 @@ from typing import Any
 from japagen.curation.contamination import EvaluationTexts
 from japagen.curation.licences import DEMO, Source, cell, hub_license, license_lines, quoted
 from japagen.curation.select import Rejected, Selector
-from japagen.replies import normalise
+from japagen.prompts.replies import normalise
 from japagen.tasks import Example, Task, nearest_level
 
 ANNOTATED = "annotated"

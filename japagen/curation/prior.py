@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from japagen.baselines import at_most, fit_classifier, ngram_features
 from japagen.errors import DataError, TrainingError
+from japagen.evaluation.baselines import at_most, fit_classifier, ngram_features
 from japagen.tasks import Example, Task
 
 NUM_FOLDS = 5

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from japagen.config import Curate
+from japagen.config.schema import Curate
 from japagen.curation.near import NearDuplicates
-from japagen.replies import Reject, clean_reply, normalise
+from japagen.prompts.replies import Reject, clean_reply, normalise
 from japagen.tasks import Example, Task
 
 

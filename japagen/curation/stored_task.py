@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from japagen.config import Data
+from japagen.config.schema import Data
 from japagen.errors import StoreError
-from japagen.files import read_json, write_json
+from japagen.store.files import read_json, write_json
 from japagen.tasks import Attribute, Label, Published, SplitFile, Task
 
 TASK_FILE = "task.json"

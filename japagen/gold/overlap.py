@@ -7,10 +7,10 @@ doesn't count: of the same two texts the similarity is the same, and a contradic
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from japagen.config import Data
+from japagen.config.schema import Data
 from japagen.errors import DataError
 from japagen.gold.splits import Split, rows_checksum
-from japagen.replies import normalise
+from japagen.prompts.replies import normalise
 from japagen.tasks import Task
 
 MOST_SHARED = 0.5

@@ -15,10 +15,10 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlparse
 
-from japagen.config import Data
+from japagen.config.schema import Data
 from japagen.errors import DataError, UnreachableError
-from japagen.files import expand_home
 from japagen.gold.formats import explain_unreadable
+from japagen.store.files import expand_home
 from japagen.tasks import Published, SplitFile
 
 MIRROR_ENV = "JAPAGEN_DATA_MIRROR"

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from japagen.config import Data
+from japagen.config.schema import Data
 from japagen.errors import DataError, check_choice, nearest
-from japagen.files import expand_home
 from japagen.gold import livedoor
 from japagen.gold.formats import Row, read_rows
 from japagen.gold.published import find_file
+from japagen.store.files import expand_home
 from japagen.tasks import Example, SplitFile, Task, nearest_level
 
 SAMPLE_FOLDER = Path(__file__).parent.parent / "data" / "sample"

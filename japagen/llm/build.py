@@ -8,7 +8,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from japagen.config import LLM
+from japagen.config.schema import LLM
 from japagen.errors import ConfigError, check_choice
 
 CURE = "make install ACCEL=cuda"

@@ -21,11 +21,11 @@ from typing import Any, Self
 
 import aiohttp
 
-from japagen.config import Sampling
+from japagen.config.schema import Sampling
 from japagen.errors import ServerError
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.pace import Pace
-from japagen.prompts import Message
+from japagen.prompts.writing import Message
 
 REQUEST_TIMEOUT_S = 1800.0
 """For one answer: nothing arrives until all n texts are written, which on a busy CPU takes long."""

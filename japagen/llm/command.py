@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from japagen.config import LLM
+from japagen.config.schema import LLM
 from japagen.errors import ServerError
 
 HOST = "127.0.0.1"

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from japagen.config import LLM
+from japagen.config.schema import LLM
 from japagen.errors import ConfigError
-from japagen.hub import find_file
-from japagen.prompts import Message
+from japagen.hub.models import find_file
+from japagen.prompts.writing import Message
 
 TEMPLATE_TOKENS = 8
 """Allowed for what a chat template puts around one message."""

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from japagen.config import LLM
+from japagen.config.schema import LLM
 from japagen.errors import ServerError, nearest
 from japagen.llm import keeper, serverlog
 from japagen.llm.build import choose_device

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from japagen.baselines import jaccard, tfidf
-from japagen.evaluation import Predictions, score
+from japagen.evaluation.baselines import jaccard, tfidf
+from japagen.evaluation.metrics import Predictions, score
+from japagen.prompts.replies import normalise
 from japagen.quality.samples import SEED, draw, summarise
-from japagen.replies import normalise
 from japagen.tasks import Example, Task
 
 MOST_ROWS = 1000

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from japagen.prompts.replies import normalise
 from japagen.quality.samples import SEED, draw
-from japagen.replies import normalise
 
 TOKENIZER = "MeCab, UniDic-lite"
 MOST_TEXTS = 20_000

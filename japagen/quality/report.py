@@ -12,19 +12,20 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from japagen import gold, keys
-from japagen.config import Data
+from japagen import gold
+from japagen.config.schema import Data
 from japagen.curation.dataset import ANNOTATED, read_examples
 from japagen.errors import ConfigError, TrainingError
-from japagen.files import read_json, write_json
+from japagen.experiments.scoring import Result
+from japagen.prompts.replies import QUOTES_GOLD
 from japagen.quality.artefacts import one_text_only, overlap_by_label
 from japagen.quality.diversity import diversity
 from japagen.quality.likeness import balance, lengths, neighbours
 from japagen.quality.samples import draw
 from japagen.quality.students import agreement, find_gold_student
-from japagen.replies import QUOTES_GOLD
-from japagen.results import Result
-from japagen.store import Store
+from japagen.store import keys
+from japagen.store.files import read_json, write_json
+from japagen.store.store import Store
 from japagen.tasks import Example, Task
 
 NUM_EXAMPLES = 3

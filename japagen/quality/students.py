@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from japagen.evaluation import decide, score
+from japagen.evaluation.metrics import decide, score
+from japagen.experiments.scoring import Result, read_result
 from japagen.quality.samples import SEED, draw
-from japagen.results import Result, read_result
-from japagen.store import STAGES, Store
+from japagen.store.store import STAGES, Store
 from japagen.tasks import Example, Task
 
 MOST_ROWS = 2000

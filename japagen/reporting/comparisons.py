@@ -1,7 +1,7 @@
 """Which differences within a sweep are more than chance: every setting against its task's reference, as a file and for the terminal.
 
 The reference is the plain arm (method=japagen, prompt=base, fewest shots), else the first setting. Seeds are united as the table of
-means does it. Settings are named by what tells them apart within the sweep; `japagen.significance` says how they are compared.
+means does it. Settings are named by what tells them apart within the sweep; `japagen.evaluation.significance` says how they are compared.
 """
 
 import csv
@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from japagen.config import Config
+from japagen.config.schema import Config
 from japagen.errors import JapagenError
+from japagen.evaluation.significance import Difference, Resampled, compare, holm, read_run, resample
+from japagen.experiments.scoring import PRIMARY, Result
 from japagen.gold.formats import LineFeeds
 from japagen.reporting.outcome import Outcome
-from japagen.reporting.sweep import Aggregate, aggregate, safe_cell, write_whole
-from japagen.results import PRIMARY, Result
-from japagen.significance import Difference, Resampled, compare, holm, read_run, resample
-from japagen.store import Store
+from japagen.reporting.result_files import Aggregate, aggregate, safe_cell, write_whole
+from japagen.store.store import Store
 from japagen.tasks import Task
 
 SIGNIFICANT = 0.05

@@ -9,10 +9,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from japagen.config import LLM, Config
+from japagen.config.schema import LLM, Config
+from japagen.experiments.scoring import Result
 from japagen.reporting.report import Report
-from japagen.reporting.sweep import Aggregate
-from japagen.results import Result
+from japagen.reporting.result_files import Aggregate
 
 HOUR_S = 3600.0
 MONEY, SECONDS = "money", "GPU seconds"

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from japagen.experiment import Experiment
-from japagen.store import Store
+from japagen.experiments.experiment import Experiment
+from japagen.store.rowsfile import Row, StreamRows, has_failed_rows
+from japagen.store.store import Store
 from japagen.synthesis.answers import Answer
-from japagen.synthesis.rowsfile import Row, StreamRows, has_failed_rows
 
 MOST_PLACES = 5
 """Places named of those that failed alike."""

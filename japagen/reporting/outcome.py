@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from japagen.results import Result
+from japagen.experiments.scoring import Result
 
 
 @dataclass(frozen=True)

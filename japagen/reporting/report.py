@@ -2,18 +2,18 @@
 
 A Report holds runs (an experiment of a sweep: its configuration, and its Result or Failure) and what they come to: tables in the
 paper's layout (rows: settings; columns: tasks), one for each source of gold data, so that smoke data never stand beside published ones.
-Reading sweeps' folders is `japagen.commands.reported`'s.
+Reading sweeps' folders is `japagen.reporting.reading`'s.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from japagen.config import Config
+from japagen.config.schema import Config
+from japagen.experiments.scoring import Result
 from japagen.reporting.comparisons import Comparison
 from japagen.reporting.outcome import Failure, Outcome
-from japagen.reporting.sweep import Aggregate, aggregate
-from japagen.results import Result
+from japagen.reporting.result_files import Aggregate, aggregate
 
 
 @dataclass(frozen=True)
@@ -146,6 +146,6 @@ class Pivot:
 
 def pivots(report: Report) -> Sequence[Pivot]:
     """A table for each source of gold data, in the runs' order."""
-    from japagen.reporting.pivoting import make_pivots  # which fills the classes above
+    from japagen.reporting.pivots import make_pivots
 
     return make_pivots(report)

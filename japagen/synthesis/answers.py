@@ -1,8 +1,8 @@
 """Answers: what an LLM says of texts that exist already, kept like a stream's rows.
 
-In: questions (`japagen.questions`) and a client. Out: one row a question, appended raw to `rows-*.jsonl` in the store. A question's id
-is its text's place, so answers are extended, never remade: a resumed run asks for what is missing. A request that failed for good is a
-row too.
+In: questions (`japagen.prompts.questions`) and a client. Out: one row a question, appended raw to `rows-*.jsonl` in the store. A question's
+id is its text's place, so answers are extended, never remade: a resumed run asks for what is missing. A request that failed for good
+is a row too.
 """
 
 import asyncio
@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from japagen.config import Sampling
+from japagen.config.schema import Sampling
 from japagen.llm.client import COUNT, MAX_NEXT_TOKENS, NEXT, SCORE, TOKENS, Client, Reply, Request
-from japagen.prompts import Message
-from japagen.questions import Question
+from japagen.prompts.questions import Question
+from japagen.prompts.writing import Message
+from japagen.store.rowsfile import StreamRows
 from japagen.synthesis.generate import Progress
-from japagen.synthesis.rowsfile import StreamRows
 
 GREEDY = Sampling(temperature=0.0)
 

@@ -22,9 +22,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from japagen.files import explain_os_errors
-from japagen.locks import Lock, LockWatch
-from japagen.store import Store
+from japagen.store.files import explain_os_errors
+from japagen.store.locks import Lock, LockWatch
+from japagen.store.store import Store
 from japagen.synthesis.stream import Stream
 
 FOLDER = "claims"

@@ -17,14 +17,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from japagen.config import Sampling
+from japagen.config.schema import Sampling
 from japagen.errors import GenerationError
 from japagen.llm.client import Client, Reply, Request
-from japagen.replies import Reject
+from japagen.prompts.replies import Reject
+from japagen.prompts.verbalized import Listed, list_pattern, read_list
+from japagen.store.rowsfile import Row, StreamRows
 from japagen.synthesis.claims import Claims
-from japagen.synthesis.rowsfile import Row, StreamRows
 from japagen.synthesis.stream import Ask, Stream
-from japagen.synthesis.verbalized import Listed, list_pattern, read_list
 
 LEAST_BUDGET = 200
 """Replies a label may always take, however small num_per_label is."""

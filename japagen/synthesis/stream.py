@@ -1,4 +1,4 @@
-"""A stream as a function: what is asked for each of its rows, which `japagen.synthesis.rowsfile` keeps.
+"""A stream as a function: what is asked for each of its rows, which `japagen.store.rowsfile` keeps.
 
 The row with index i of label y is decided by (key, y, i) alone: the order of the exemplars, the seed, the request it is
 part of (request r = i div n carries n rows). Turn 0 of a pair depends on (key, i) only, so one first sentence serves every
@@ -12,10 +12,18 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
-from japagen.prompts import Message, Prompting, attributes_of, first_messages, messages, phrases_of, wordings
-from japagen.store import Store
-from japagen.synthesis.rowsfile import Place, StreamRows, open_folder
-from japagen.synthesis.verbalized import list_phrase
+from japagen.prompts.verbalized import list_phrase
+from japagen.prompts.writing import (
+    Message,
+    Prompting,
+    attributes_of,
+    first_messages,
+    messages,
+    phrases_of,
+    wordings,
+)
+from japagen.store.rowsfile import Place, StreamRows, open_folder
+from japagen.store.store import Store
 from japagen.tasks import WORDING, Attribute, Example, Label, Task
 
 
@@ -58,7 +66,7 @@ class Stream:
     temperatures: Sequence[float] = ()
     """One a request, in turn; a pair's second sentence has its first one's. None: the LLM's own."""
     verbalized: bool = False
-    """A request for texts_per_request texts is one reply that lists them (`japagen.synthesis.verbalized`)."""
+    """A request for texts_per_request texts is one reply that lists them (`japagen.prompts.verbalized`)."""
 
     def ask(self, label: str, index: int) -> Ask:
         """The request that carries row `index`: of `label`, or, where `label` is '', of turn 0 of a pair."""

@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from japagen.experiment import Experiment
-from japagen.store import Store
+from japagen.experiments.experiment import Experiment
+from japagen.store.store import Store
 from japagen.tracking.describing import without_paths
 
 if TYPE_CHECKING:

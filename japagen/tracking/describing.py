@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from japagen.errors import ConfigError
-from japagen.experiment import Experiment
-from japagen.files import expand_home
-from japagen.results import short_name
+from japagen.experiments.experiment import Experiment
+from japagen.experiments.scoring import short_name
+from japagen.store.files import expand_home
 
 MAX_TAG = 64
 """Characters that W&B takes."""

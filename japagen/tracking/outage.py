@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from japagen.files import write_json
+from japagen.store.files import write_json
 
 HOLDS_S = 1800.0
 """So long a note holds; then the next start asks the server again."""

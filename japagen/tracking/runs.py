@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from japagen.experiment import Experiment, Say
-from japagen.results import OnMetrics, Result
-from japagen.store import Store
+from japagen.experiments.experiment import Experiment, Say
+from japagen.experiments.scoring import OnMetrics, Result
+from japagen.store.store import Store
 from japagen.tasks import Task
 from japagen.tracking.artifacts import dataset_artifact, model_artifact, why_kept_here
 from japagen.tracking.login import is_agents_run, wandb_mode

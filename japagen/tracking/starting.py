@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from japagen.experiment import Experiment, Say
+from japagen.experiments.experiment import Experiment, Say
 from japagen.tracking.describing import run_name, tags_of, tracked_config, without_paths
 from japagen.tracking.login import is_agents_run, is_logged_in
 from japagen.tracking.offline import upload_line

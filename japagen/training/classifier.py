@@ -15,8 +15,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, get_linear_schedule_with_warmup
 
-from japagen.config import Train
-from japagen.evaluation import decide, score
+from japagen.config.schema import Train
+from japagen.evaluation.metrics import decide, score
 from japagen.tasks import Example, Task
 from japagen.training.batches import Schedule, by_length
 from japagen.training.encoding import Encoded, Padding

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable
 from contextlib import suppress
 
-from japagen.config import Encoder
+from japagen.config.schema import Encoder
 from japagen.errors import ConfigError
-from japagen.hub import find_file
+from japagen.hub.models import find_file
 
 _STATED = {"config.json": "max_position_embeddings", "tokenizer_config.json": "model_max_length"}
 _NO_LIMIT = 1_000_000

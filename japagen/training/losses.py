@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from japagen.errors import TrainingError
-from japagen.evaluation import gold_value
+from japagen.evaluation.metrics import gold_value
 from japagen.tasks import Example, Task
 
 _TOLERANCE = 1e-3

@@ -15,7 +15,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from japagen.config import Encoder
+from japagen.config.schema import Encoder
 from japagen.errors import TrainingError
 from japagen.tasks import Task
 from japagen.training.encoding import needs_words

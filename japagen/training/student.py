@@ -20,7 +20,7 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from transformers import set_seed
 
-from japagen.config import Encoder, Train
+from japagen.config.schema import Encoder, Train
 from japagen.errors import TrainingError
 from japagen.tasks import Example, Task, example_to_json
 from japagen.training.batches import Schedule, fixed, validated

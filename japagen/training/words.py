@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from shutil import which
 from typing import Any
 
-from japagen.config import Encoder
+from japagen.config.schema import Encoder
 from japagen.errors import ConfigError, TrainingError
 
 CURE = (

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from japagen.commands import newtask
-from japagen.commands.compose import compose_config
-from japagen.commands.preview import plan_llm_part, take_number
+from japagen.commands.preview.preview import plan_llm_part, take_number
+from japagen.commands.tasks import new_task
+from japagen.config.composition import compose_config
+from japagen.experiments.planning import plan_experiment
 from japagen.gold import read_eval
-from japagen.methods import plan_experiment
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "docs" / "add-a-task.md").read_text(encoding="utf-8")
@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, another in (("mails.csv", ""), ("more.csv", "先日、"), ("texts.csv", "本日、")):
         (tmp_path / name).write_text(re.sub(r"\n(?=.)", rf"\n{another}", blocks("csv")[0]), encoding="utf-8")
     assert COMMANDS[0][:2] == ["japagen", "new-task"]
-    assert newtask.main(COMMANDS[0][2:]) == 0
+    assert new_task.main(COMMANDS[0][2:]) == 0
     return tmp_path
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from japagen.commands import preview
-from japagen.commands.compose import compose_config
-from japagen.commands.llmchecks import check_llm
-from japagen.hub import locate
+from japagen.commands.doctor.llm import check_llm
+from japagen.commands.preview import preview
+from japagen.config.composition import compose_config
+from japagen.hub.models import locate
 from japagen.llm.build import installed_build
 from japagen.llm.server import serve
 

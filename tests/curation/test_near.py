@@ -10,11 +10,11 @@ from datasketch import MinHash, MinHashLSH
 from hypothesis import given
 from hypothesis import strategies as st
 
-from japagen.config import Config
+from japagen.config.schema import Config
 from japagen.curation.dataset import make_dataset, selected_examples, write_dataset
 from japagen.curation.near import Index, NearDuplicates
 from japagen.curation.select import Selector
-from japagen.replies import Reject, clean_reply, normalise
+from japagen.prompts.replies import Reject, clean_reply, normalise
 from tests.conftest import Compose
 from tests.curation.test_select import Reply, Rows
 

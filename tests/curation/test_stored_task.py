@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from japagen.config import Data
+from japagen.config.schema import Data
 from japagen.curation.stored_task import TASK_FILE, read_task, write_task
 from japagen.errors import StoreError
 from tests.conftest import ROOT, load_task

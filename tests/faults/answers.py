@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from japagen.commands.compose import compose_config
+from japagen.config.composition import compose_config
 from japagen.errors import JapagenError
-from japagen.experiment import Experiment
+from japagen.experiments.experiment import Experiment
+from japagen.experiments.planning import plan_experiment
+from japagen.experiments.stages import fill
 from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
-from japagen.methods import plan_experiment
 from japagen.selection import make_selector
-from japagen.stages import fill
-from japagen.store import Store
-from japagen.synthesis.rowsfile import StreamRows
+from japagen.store.rowsfile import StreamRows
+from japagen.store.store import Store
 from tests.faults.program import read_kept
 from tests.faults.server import MODEL, Running
 

@@ -53,7 +53,7 @@ class Start:
     """Takes what it prints; its file operations go to this path with .operations behind it."""
     fault: Fault = Fault()
     stale_s: float = 180.0
-    """japagen.locks.STALE_S, so that nobody has to wait for it."""
+    """japagen.store.locks.STALE_S, so that nobody has to wait for it."""
     look_s: float = 30.0
     """japagen.llm.server.LOOK_EVERY_S, and six times its ANSWER_S, likewise."""
 
@@ -133,7 +133,7 @@ class Operations:
 def run(start: Start) -> None:
     """Makes this process the run."""
     import japagen.llm.server
-    import japagen.locks
+    import japagen.store.locks
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # what comes ahead of run.py is no business of its
     os.setsid()
@@ -141,7 +141,7 @@ def run(start: Start) -> None:
     for descriptor in (1, 2):
         os.dup2(out, descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    japagen.locks.STALE_S = start.stale_s
+    japagen.store.locks.STALE_S = start.stale_s
     japagen.llm.server.LOOK_EVERY_S, japagen.llm.server.ANSWER_S = start.look_s, start.look_s / 6
     operations = os.open(f"{start.log}.operations", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     Operations(start.store, start.fault, operations).watch()

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from japagen.store import Store
-from launch.folder import RUNNING, SweepFolder, sweep_folders
+from japagen.store.store import Store
+from japagen.sweeps.folder import RUNNING, SweepFolder, sweep_folders
 from tests.faults.program import Run, read_kept, start_fresh
 from tests.faults.server import MODEL, Running
 from tests.launch.conftest import Slurm

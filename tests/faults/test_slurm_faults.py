@@ -1,6 +1,6 @@
 """Sweeps on a cluster whose accounting tells nothing, or that takes few jobs: what the user reads, and that nothing is lost.
 
-Lost nodes, preemption and a controller that is gone: tests/launch/test_slurm.py; all of it: benchmarks/faults.py.
+Lost nodes, preemption and a controller that is gone: tests/launch/slurm/test_slurm.py; all of it: benchmarks/faults.py.
 """
 
 from collections.abc import Iterator

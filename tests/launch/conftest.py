@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.squeue import expand
+from japagen.squeue import expand
 from tests.waiting import eventually
 
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "PREEMPTED", "DEADLINE", "BOOT_FAIL", "GONE")

@@ -12,9 +12,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from japagen.config import register_schema
+from japagen.config.schema import register_schema
+from japagen.config.validation import to_config
 from japagen.errors import ConfigError
-from japagen.validation import to_config
 from launch.compositions import Compositions
 from launch.sweep import launch_sweep
 from tests.conftest import ROOT

@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from japagen.errors import ConfigError
-from japagen.results import read_result
-from japagen.store import Store
+from japagen.experiments.scoring import read_result
+from japagen.store.store import Store
+from japagen.sweeps.folder import DONE, FAILED, UNFINISHED, SweepFolder
 from launch.execute import execute
-from launch.folder import DONE, FAILED, UNFINISHED, SweepFolder
 from tests.conftest import ROOT, Compose
+from tests.stubs.wandb_standin import FAKE_KEY
 from tests.waiting import eventually
-from tests.wandb_standin import FAKE_KEY
 
 pytestmark = pytest.mark.slow
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from japagen.files import read_json, write_json
-from japagen.store import Store
-from launch.folder import DONE, RUNNING, STUDENT, Planned, State, SweepFolder, Unit, sweep_folders
+from japagen.store.files import read_json, write_json
+from japagen.store.store import Store
+from japagen.sweeps.folder import DONE, RUNNING, STUDENT, Planned, State, SweepFolder, Unit, sweep_folders
 from launch.naming import own_name, unused_name
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from japagen.errors import ConfigError
-from japagen.experiment import Experiment
-from japagen.methods import plan_experiment
+from japagen.experiments.experiment import Experiment
+from japagen.experiments.planning import plan_experiment
+from japagen.experiments.stages import is_complete
 from japagen.selection import make_selector
-from japagen.stages import is_complete
-from japagen.store import Store
+from japagen.store.store import Store
 from japagen.synthesis.generate import Generator
 from japagen.synthesis.stream import open_rows
 from launch.execute import code_lines

@@ -12,11 +12,11 @@ from hydra.core.utils import JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from japagen.errors import ConfigError, JapagenError
-from japagen.reporting.table import Failure
-from japagen.results import Result, read_result
+from japagen.experiments.scoring import Result, read_result
+from japagen.reporting.run_table import Failure
 from launch.search import PLUGIN, SWEEPER, Space, check_searchable, is_search, judge_trials, make_optuna_sweeper, read_space
 from tests.conftest import ROOT, Compose
-from tests.reporting.test_table import RESULT
+from tests.reporting.test_run_table import RESULT
 
 needs_plugin = pytest.mark.skipif(find_spec(PLUGIN) is None, reason="hydra-optuna-sweeper is not installed")
 RATE = "train.learning_rate=tag(log,interval(1e-5,5e-3))"

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from japagen.experiment import Experiment
-from japagen.store import Store
-from launch.folder import JUDGE, LLM, STUDENT, WRITER, Unit
+from japagen.experiments.experiment import Experiment
+from japagen.store.store import Store
+from japagen.sweeps.folder import JUDGE, LLM, STUDENT, WRITER, Unit
 from launch.planning import plan_experiments
 from launch.units import plan_units, planned
 from tests.conftest import Compose

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from japagen.errors import ConfigError, ServerError, TrainingError
-from japagen.experiment import Experiment
-from japagen.files import read_json, write_json
+from japagen.experiments.experiment import Experiment
+from japagen.experiments.stages import is_complete
+from japagen.experiments.training_rows import build_dataset
 from japagen.llm.client import Completion, Reply, Request
 from japagen.llm.endpoint import Endpoint
-from japagen.rows import build_dataset
-from japagen.stages import is_complete
-from japagen.store import Store
+from japagen.store.files import read_json, write_json
+from japagen.store.store import Store
+from japagen.sweeps.folder import DONE, FAILED, RUNNING, UNFINISHED, State, SweepFolder, Unit
 from launch import work
-from launch.folder import DONE, FAILED, RUNNING, UNFINISHED, State, SweepFolder, Unit
 from launch.planning import pinned, plan_experiments
 from launch.units import plan_units, planned
 from launch.work import Report, check_plan, run_unit, why_missing

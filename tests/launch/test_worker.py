@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from japagen.config import Config
-from japagen.store import Store
+from japagen.config.schema import Config
+from japagen.store.store import Store
+from japagen.sweeps.folder import DONE, RUNNING, UNFINISHED, SweepFolder
 from launch import signals
-from launch.folder import DONE, RUNNING, UNFINISHED, SweepFolder
+from launch.local import worker_command
 from launch.planning import pinned, plan_experiments
-from launch.queue import worker_command
 from launch.units import plan_units, planned
 from tests.conftest import ROOT, Compose
 from tests.waiting import eventually

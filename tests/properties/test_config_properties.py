@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from japagen.cli import explain
-from japagen.commands.where import choose, parse_where
-from japagen.config import Config, register_schema
+from japagen.config.explain import explain
+from japagen.config.schema import Config, register_schema
+from japagen.config.validation import read_config, to_config
 from japagen.errors import ConfigError
-from japagen.keys import canonical_json
-from japagen.validation import read_config, to_config
+from japagen.reporting.filters import choose, parse_where
+from japagen.store.keys import canonical_json
 from tests.conftest import ROOT, Compose
+from tests.experiments.test_identities import stage_keys
 from tests.properties.hostile import TASKS, few, raw_texts, tried, values
-from tests.test_keys import stage_keys
 
 
 def leaves(node: Any, prefix: str = "") -> list[str]:

@@ -13,21 +13,28 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from japagen.commands import sampletolabel
-from japagen.commands.labelledfile import read_labelled
-from japagen.commands.paperform import read_paper_form
-from japagen.commands.predictionfile import PredictionFile
-from japagen.commands.textrows import find_source, text_rows
-from japagen.config import Data
+from japagen.commands.predict import sample_to_label
+from japagen.commands.predict.input_rows import find_source, text_rows
+from japagen.commands.predict.output_file import PredictionFile
+from japagen.commands.tasks.labelled_file import read_labelled
+from japagen.commands.tasks.paper_form import read_paper_form
+from japagen.config.schema import Data
 from japagen.curation.dataset import read_examples, write_examples
 from japagen.errors import ConfigError, DataError
 from japagen.gold import read_eval, read_unlabelled
 from japagen.gold.formats import Row, read_rows
 from japagen.gold.livedoor import article_text, read_articles
-from japagen.synthesis.personas import read_personas
+from japagen.prompts.personas import read_personas
 from japagen.tasks import Example, Task, check_task
+from tests.gold.test_gold_formats import (
+    LEVELS,
+    TASK,
+    write_delimited,
+    write_json_array,
+    write_json_lines,
+    write_parquet,
+)
 from tests.properties.hostile import HALF, SHIPPED, misshapen, raw_texts, spoilt, texts, tried, write
-from tests.test_gold_formats import LEVELS, TASK, write_delimited, write_json_array, write_json_lines, write_parquet
 
 PAIR = SHIPPED["jnli"]
 READERS = [TASK, LEVELS, PAIR]
@@ -186,12 +193,12 @@ def test_a_sheet_to_label_keeps_its_texts(folder: Path, said: list[str]) -> None
     source = write_json_lines(folder / "to.jsonl", [])
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in said), encoding="utf-8")
     try:
-        drawn, _ = sampletolabel.draw(TASK, source, 6, 0)
+        drawn, _ = sample_to_label.draw(TASK, source, 6, 0)
     except DataError:
         assert not any(text.strip() for text in said)
         return
     sheet = folder / "sheet.csv"
-    sampletolabel.write_sheet(TASK, drawn.rows, sheet)
+    sample_to_label.write_sheet(TASK, drawn.rows, sheet)
     with sheet.open(encoding="utf-8-sig", newline="") as file:
         lines = list(csv.reader(file))
     with sheet.open("w", encoding="utf-8", newline="") as file:

@@ -9,19 +9,19 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from japagen import keys
-from japagen.config import Config
+from japagen.config.schema import Config
+from japagen.store import keys
 from japagen.tasks import Example
 from tests.conftest import ROOT, Compose
+from tests.experiments.test_identities import CHANGES, changed, stage_keys, with_change
 from tests.properties.hostile import TASKS, texts
-from tests.test_keys import CHANGES, changed, stage_keys, with_change
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), texts)
 identities = st.dictionaries(
     texts, st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=6)
 )
 DEPEND = ("task.labels.variants", "curate.prior_values", "train.ensemble_threshold", "prompt.name")
-"""Settings whose part in a key hangs on other settings; tests/test_keys.py has those."""
+"""Settings whose part in a key hangs on other settings; tests/experiments/test_identities.py has those."""
 paths = st.sets(st.sampled_from(sorted(set(CHANGES) - set(DEPEND))), max_size=5)
 
 
@@ -93,7 +93,7 @@ def test_checksums_are_the_same_for_the_same_rows_only(one: list[Any], other: li
 
 PROGRAM = """
 import json, sys
-from japagen import keys
+from japagen.store import keys
 from tests.properties.hostile import PIECES, SHIPPED
 from japagen.tasks import Example
 identity = {piece: [piece, {other: len(other) for other in PIECES if other < piece}] for piece in set(PIECES)}

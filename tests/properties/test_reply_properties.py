@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from japagen.config import Curate, Sampling
+from japagen.config.schema import Curate, Sampling
 from japagen.curation.contamination import EvaluationTexts
 from japagen.curation.near import NearDuplicates
 from japagen.curation.select import Selector
@@ -26,11 +26,11 @@ from japagen.llm.client import (
     _read_retry_after,
 )
 from japagen.llm.endpoint import Endpoint
+from japagen.prompts.questions import answer_word, read_answer, read_attributes
+from japagen.prompts.replies import REASONS, Reject, clean_reply, is_japanese, normalise, strip_wrappers
+from japagen.prompts.verbalized import UNLISTED, read_list
 from japagen.quality.diversity import diversity, tokenise
-from japagen.questions import answer_word, read_answer, read_attributes
-from japagen.replies import REASONS, Reject, clean_reply, is_japanese, normalise, strip_wrappers
-from japagen.synthesis.rowsfile import Row
-from japagen.synthesis.verbalized import UNLISTED, read_list
+from japagen.store.rowsfile import Row
 from japagen.tasks import PROBABILITY, Label, Task, check_task
 from tests.properties.hostile import HALF, SHIPPED, few, misshapen, raw_texts, scalars, spoilt, texts, tried
 

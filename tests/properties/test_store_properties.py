@@ -13,14 +13,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from japagen.errors import StoreError
-from japagen.locks import LockWatch
 from japagen.reporting.outcome import Failure
-from japagen.reporting.sweep import write_sweep_results
-from japagen.store import Store
+from japagen.reporting.result_files import write_sweep_results
+from japagen.store.locks import LockWatch
+from japagen.store.rowsfile import Row, RowsFile, StreamRows
+from japagen.store.store import Store
 from japagen.synthesis.answers import Answer
-from japagen.synthesis.rowsfile import Row, RowsFile, StreamRows
 from tests.properties.hostile import misshapen, spoilt, texts, tried, write
-from tests.reporting.test_sweep import read_csv
+from tests.reporting.test_result_files import read_csv
 
 ROWS = [Row(n, "neutral", n % 2, f"犬が{n}匹走る。", "stop", 10, 5, 77 + n, {"genre": "本"}) for n in range(4)]
 ANSWERS = [Answer(f"eval/{n}", "", "stop", [-1.5, -0.25], [2, 3], 10, 2) for n in range(4)]
@@ -106,7 +106,7 @@ def test_a_lock_of_any_content_is_somebodys(folder: Path, monkeypatch_squeue: No
 def monkeypatch_squeue() -> Iterator[None]:
     """SLURM says nothing."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("japagen.locks._squeue_says_over", lambda job: False)
+        patched.setattr("japagen.store.locks._squeue_says_over", lambda job: False)
         yield
 
 

@@ -10,19 +10,19 @@ import yaml
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from japagen.cli import explain
-from japagen.commands.compose import compose_config
-from japagen.config import Curate, Data
+from japagen.config.composition import compose_config
+from japagen.config.explain import explain
+from japagen.config.schema import Curate, Data
 from japagen.curation.dataset import Dataset, dataset_card, read_examples, write_examples
 from japagen.curation.licences import Source
 from japagen.curation.select import Selector
 from japagen.curation.stored_task import TASK_FILE, read_task, write_task
 from japagen.errors import ConfigError, StoreError
 from japagen.gold import read_eval
-from japagen.prompts import Prompting
-from japagen.questions import attribute_questions, channel_question, label_question, read_answer
-from japagen.replies import clean_reply
-from japagen.synthesis.rowsfile import Row
+from japagen.prompts.questions import attribute_questions, channel_question, label_question, read_answer
+from japagen.prompts.replies import clean_reply
+from japagen.prompts.writing import Prompting
+from japagen.store.rowsfile import Row
 from japagen.synthesis.stream import Stream
 from japagen.tasks import Attribute, Example, Label, Task, check_task
 from tests.conftest import ROOT

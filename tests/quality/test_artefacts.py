@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from japagen.quality.artefacts import one_text_only, overlap_by_label, sharing
 from japagen.tasks import Example
 from tests.conftest import load_task
-from tests.quality.stored import pairs
+from tests.stubs.stored_quality import pairs
 
 JNLI = load_task("jnli")
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from japagen.config import Config
+from japagen.config.schema import Config
 from japagen.quality.likeness import balance, label_weights, lengths, neighbours
 from japagen.tasks import Example
 from tests.conftest import Compose, load_task
-from tests.quality.stored import pairs
+from tests.stubs.stored_quality import pairs
 
 
 @pytest.fixture

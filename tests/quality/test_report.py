@@ -7,22 +7,22 @@ from pathlib import Path
 import pytest
 
 from japagen import gold
-from japagen.config import Config, Data
+from japagen.config.schema import Config, Data
 from japagen.curation.stored_task import read_task
 from japagen.errors import ConfigError, DataError, StoreError
-from japagen.files import write_json
-from japagen.methods import plan_experiment
+from japagen.experiments.planning import plan_experiment
+from japagen.experiments.training_rows import build_dataset
 from japagen.quality.report import make_quality
 from japagen.quality.students import find_gold_student
-from japagen.rows import build_dataset
-from japagen.store import Store
-from japagen.synthesis.rowsfile import Row
+from japagen.store.files import write_json
+from japagen.store.rowsfile import Row
+from japagen.store.store import Store
 from japagen.synthesis.stream import open_rows
 from japagen.tasks import Task
 from japagen.training.student import train_student
 from tests.conftest import Compose
-from tests.quality.stored import pairs, store_dataset
-from tests.reporting.test_table import RESULT
+from tests.reporting.test_run_table import RESULT
+from tests.stubs.stored_quality import pairs, store_dataset
 
 
 @pytest.fixture

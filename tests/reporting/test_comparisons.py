@@ -11,16 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from japagen.config import Config
+from japagen.config.schema import Config
+from japagen.evaluation.significance import compare, holm, read_run, resample
+from japagen.experiments.scoring import Result
 from japagen.reporting.comparisons import Comparison, compare_settings, write_comparisons
 from japagen.reporting.outcome import Failure, Outcome
-from japagen.reporting.table import print_results
-from japagen.results import Result
-from japagen.significance import compare, holm, read_run, resample
-from japagen.store import Store
+from japagen.reporting.run_table import print_results
+from japagen.store.store import Store
 from japagen.tasks import Task
 from tests.conftest import Compose
-from tests.reporting.test_table import RESULT, console_text
+from tests.reporting.test_run_table import RESULT, console_text
 
 NUM_ROWS = 300
 GOLD: dict[str, Any] = {"method": "gold", "prompt": None, "llm": None, "num_per_label": None, "gold_per_label": "all"}

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from japagen.experiment import Experiment
-from japagen.methods import plan_experiment
+from japagen.experiments.experiment import Experiment
+from japagen.experiments.planning import plan_experiment
 from japagen.reporting.failedrows import NO_WORDS, FailedRow, all_failed, failed_lines, read_failed
-from japagen.store import Store
+from japagen.store.store import Store
 from launch import execute, exitcode
 from tests.conftest import Compose
 

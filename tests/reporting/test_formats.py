@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from japagen.experiments.scoring import Result
 from japagen.reporting.comparisons import Comparison
 from japagen.reporting.formats import document, latex, markdown, table_csv
 from japagen.reporting.formats.layout import lay_out, score_of
 from japagen.reporting.formats.terminal import print_report
 from japagen.reporting.outcome import Failure
 from japagen.reporting.report import Cell, Column, Report, Run, Sweep, pivots
-from japagen.results import Result
 from tests.conftest import Compose
-from tests.reporting.test_pivoting import GOLD, PROMPTING, Runs, compared
+from tests.reporting.test_pivots import GOLD, PROMPTING, Runs, compared
 
 HOSTILE = r"a|b <b>*x*</b> _y_ [z](u) `c` $1 & 100% #{}~^\end"
 TEXT_FORMATS = [markdown, latex, table_csv, document]

@@ -11,14 +11,20 @@ from hypothesis import strategies as st
 
 from japagen.errors import ServerError
 from japagen.llm.client import Request
-from japagen.prompts import Message, Prompting
-from japagen.questions import Question, channel_question, label_question, likelihood_question, written_question
+from japagen.prompts.questions import (
+    Question,
+    channel_question,
+    label_question,
+    likelihood_question,
+    written_question,
+)
+from japagen.prompts.writing import Message, Prompting
+from japagen.store.rowsfile import StreamRows
 from japagen.synthesis.answers import Answer, answer_all
 from japagen.synthesis.generate import Progress
-from japagen.synthesis.rowsfile import StreamRows
 from japagen.tasks import Example
 from tests.conftest import load_task
-from tests.synthesis.stub_llm_answers import AnsweringClient
+from tests.stubs.stub_llm_answers import AnsweringClient
 
 TASK = load_task("jcola")
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from japagen import locks
-from japagen.locks import HeldError
-from japagen.store import Store
+from japagen.store import locks
+from japagen.store.locks import HeldError
+from japagen.store.store import Store
 from japagen.synthesis.claims import MOST_ROWS, Blocks, Claims, remove_void
 from japagen.synthesis.stream import Stream
 from tests.conftest import Compose

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from japagen.config import Config
+from japagen.config.schema import Config
 from japagen.curation.select import Selector
 from japagen.errors import GenerationError, ServerError
 from japagen.llm.client import Completion, Reply, Request
-from japagen.prompts import Prompting
+from japagen.prompts.verbalized import list_pattern, list_phrase
+from japagen.prompts.writing import Prompting
+from japagen.store.rowsfile import Row, StreamRows
 from japagen.synthesis.generate import Generator, rows_of
-from japagen.synthesis.rowsfile import Row, StreamRows
 from japagen.synthesis.stream import Stream
-from japagen.synthesis.verbalized import list_pattern, list_phrase
 from tests.conftest import Compose
 
 NOUNS = "犬猫鳥馬牛象魚花木山川海空雲星月船車家町道橋駅店人子父母兄姉"

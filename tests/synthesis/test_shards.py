@@ -16,21 +16,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from japagen.commands.compose import compose_config
-from japagen.config import Config
+from japagen.config.composition import compose_config
+from japagen.config.schema import Config
 from japagen.curation.select import Selector
 from japagen.errors import GenerationError, ServerError
-from japagen.experiment import Experiment
+from japagen.experiments.experiment import Experiment
+from japagen.experiments.planning import plan_experiment
+from japagen.experiments.stages import fill as fill_stage
+from japagen.experiments.stages import is_complete, llm_seconds
 from japagen.llm.client import Client, Completion, Reply, Request
 from japagen.llm.endpoint import Endpoint
-from japagen.methods import plan_experiment
-from japagen.stages import fill as fill_stage
-from japagen.stages import is_complete, llm_seconds
-from japagen.store import Store
+from japagen.store.rowsfile import Place, StreamRows, read_rows
+from japagen.store.store import Store
 from japagen.synthesis import generate
 from japagen.synthesis.claims import Claims
 from japagen.synthesis.generate import Generator
-from japagen.synthesis.rowsfile import Place, StreamRows, read_rows
 from tests.commands.conftest import Messages, StubLLM, serving, some_text
 from tests.conftest import Compose
 from tests.synthesis.test_claims import die
@@ -222,7 +222,7 @@ def test_a_row_written_twice_is_noticed(tmp_path: Path, composed: Compose) -> No
     assert rows.is_disputed
 
 
-# Real processes, over real sockets, through japagen.stages.fill.
+# Real processes, over real sockets, through japagen.experiments.stages.fill.
 
 
 def experiment_of(store: Path, base_url: str) -> Experiment:

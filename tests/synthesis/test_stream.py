@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from japagen.prompts import Prompting
+from japagen.prompts.writing import Prompting
 from japagen.synthesis.stream import Stream
 from japagen.tasks import Example
 from tests.conftest import Compose

@@ -10,19 +10,19 @@ import pyarrow.parquet as pq
 import pytest
 import wandb
 
-from japagen.cards import model_card
 from japagen.curation.dataset import ANNOTATED, Dataset, dataset_card, write_dataset
 from japagen.curation.select import Rejected
 from japagen.curation.stored_task import write_task
-from japagen.experiment import Experiment
-from japagen.files import write_json
-from japagen.methods import plan_experiment
-from japagen.results import Result
-from japagen.store import Store
+from japagen.experiments.cards import model_card
+from japagen.experiments.experiment import Experiment
+from japagen.experiments.planning import plan_experiment
+from japagen.experiments.scoring import Result
+from japagen.store.files import write_json
+from japagen.store.store import Store
 from japagen.tasks import Example
 from tests.conftest import Compose
-from tests.reporting.test_table import RESULT
-from tests.wandb_standin import forget_wandb
+from tests.reporting.test_run_table import RESULT
+from tests.stubs.wandb_standin import forget_wandb
 
 GOLD, EXEMPLAR, OWN, WRITTEN, PERSON = "秘密の採点文", "秘密の見本文", "秘密の利用者文", "書かれた文", "秘密の人物"
 """How texts of each origin begin: scored rows, gold train rows (the exemplars), unlabelled texts, the LLM's, personas."""

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from japagen.methods import plan_experiment
+from japagen.experiments.planning import plan_experiment
 from japagen.tracking.describing import run_name, tags_of, tracked_config, without_paths
 from tests.conftest import Compose
 
@@ -22,7 +22,7 @@ def test_the_tracked_config_has_no_paths_no_exemplars_and_no_keys(composed: Comp
 
 
 def test_a_model_in_a_folder_is_called_by_its_name(composed: Compose) -> None:
-    from japagen.hub import locate
+    from japagen.hub.models import locate
 
     folder = locate("package:demo/encoder")
     experiment = plan_experiment(composed(f"model.id={folder}"))

@@ -8,7 +8,7 @@ from wandb.sdk.lib import wbauth
 
 from japagen.tracking import wandb_mode
 from japagen.tracking.login import is_logged_in
-from tests.wandb_standin import FAKE_KEY
+from tests.stubs.wandb_standin import FAKE_KEY
 
 
 def test_auto_is_offline_without_a_login_and_online_with_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ import wandb
 from wandb.proto import wandb_internal_pb2
 
 from japagen.errors import ConfigError
-from japagen.methods import plan_experiment
-from japagen.store import Store
+from japagen.experiments.planning import plan_experiment
+from japagen.store.store import Store
 from japagen.tracking import Tracker, log_found, track
 from tests.conftest import Compose
-from tests.reporting.test_table import RESULT
+from tests.reporting.test_run_table import RESULT
 from tests.tracking.conftest import SECRETS, Made, MakeExperiment
 
 BLOCK = 32768

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from japagen.config import Encoder, Train
+from japagen.config.schema import Encoder, Train
 from japagen.tasks import Example, Label, Task
 
 CHARACTERS = "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめも"

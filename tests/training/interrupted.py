@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from japagen.config import Encoder, Train
+from japagen.config.schema import Encoder, Train
 from japagen.tasks import Label, Task, example_from_json
 from japagen.training.student import train_student
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from japagen.config import Encoder
+from japagen.config.schema import Encoder
 from japagen.errors import ConfigError
-from japagen.methods import Planner, plan_experiment
+from japagen.experiments.planning import Planner, plan_experiment
 from japagen.training.limits import check_stated_length
 from tests.conftest import Compose
 

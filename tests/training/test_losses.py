@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from transformers import AutoModelForSequenceClassification
 
-from japagen.config import Train
+from japagen.config.schema import Train
 from japagen.errors import TrainingError
 from japagen.tasks import Example, Task
 from japagen.training.classifier import Classifier

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, pipeline
 
-from japagen.config import Encoder, Train
+from japagen.config.schema import Encoder, Train
 from japagen.errors import TrainingError
 from japagen.tasks import Example, Task
 from japagen.training.prediction import load_student, predict

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import pytest
 import torch
 
-from japagen.config import Encoder, Train
+from japagen.config.schema import Encoder, Train
 from japagen.tasks import Example, Task, example_to_json
 from japagen.training import batches, classifier, ensemble, progress
 from japagen.training.student import Fit, train_student

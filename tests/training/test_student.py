@@ -12,9 +12,9 @@ import torch
 from scipy.stats import spearmanr
 from transformers import BertModel
 
-from japagen.config import Encoder, Train
+from japagen.config.schema import Encoder, Train
 from japagen.errors import ConfigError, TrainingError
-from japagen.evaluation import decide
+from japagen.evaluation.metrics import decide
 from japagen.tasks import Example, Task
 from japagen.training import classifier, encoding, student
 from japagen.training.ensemble import Ensemble

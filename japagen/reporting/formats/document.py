@@ -5,10 +5,10 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+from japagen.experiments.scoring import Result
 from japagen.reporting.comparisons import named_settings
 from japagen.reporting.formats.notes import notes
 from japagen.reporting.report import Report, Run, pivots
-from japagen.results import Result
 
 
 def render(report: Report) -> str:

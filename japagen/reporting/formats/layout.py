@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from japagen.reporting.pivoting import NONE
+from japagen.reporting.pivots import NONE
 from japagen.reporting.report import Cell, Column, Pivot, Row
-from japagen.reporting.table import TITLES
+from japagen.reporting.run_table import TITLES
 
 HEADS = {
     "method": "method",

@@ -4,9 +4,9 @@ import csv
 import io
 
 from japagen.gold.formats import LineFeeds
-from japagen.reporting.pivoting import NONE
+from japagen.reporting.pivots import NONE
 from japagen.reporting.report import Report, pivots
-from japagen.reporting.sweep import safe_cell
+from japagen.reporting.result_files import safe_cell
 
 COLUMNS = (
     "data", "task", "split", "metric", "num_eval", "gold_source", "method", "prompt", "shots", "llm", "model", "size", "options",

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from japagen.experiments.scoring import PRIMARY
 from japagen.reporting.html.names import setting_names
 from japagen.reporting.html.places import Place, places_of
 from japagen.reporting.report import Report
-from japagen.results import PRIMARY
-from japagen.store import Store
+from japagen.store.store import Store
 from japagen.tasks import Task, nearest_level
 
 NO_ANSWER = "no answer"

@@ -7,14 +7,14 @@ from typing import Any
 
 from japagen.curation.dataset import ANNOTATED, read_examples
 from japagen.errors import JapagenError
-from japagen.files import read_json
-from japagen.replies import QUOTES_GOLD
+from japagen.experiments.scoring import Result
+from japagen.prompts.replies import QUOTES_GOLD
 from japagen.reporting.html.grids import Grid, counted_labels, quality_grids
 from japagen.reporting.html.names import full_name
 from japagen.reporting.html.texts import Prompts, RejectedText, Text, sample_rejects, sample_texts
 from japagen.reporting.report import Report, Run
-from japagen.results import Result
-from japagen.store import Store
+from japagen.store.files import read_json
+from japagen.store.store import Store
 
 TEXTS_BYTES = 1_600_000
 """What all data sets' texts may take of the page."""

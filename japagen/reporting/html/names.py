@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence, Set
 
-from japagen.reporting.sweep import Aggregate
-from japagen.results import Result
+from japagen.experiments.scoring import Result
+from japagen.reporting.result_files import Aggregate
 
 TITLES = {"sample": "Smoke data (mean nothing)", "published": "Published gold data", "files": "Your gold data", None: "Without gold data"}
 """Sources of gold data."""

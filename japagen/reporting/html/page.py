@@ -14,7 +14,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from japagen.replies import REASONS
+from japagen.experiments.scoring import Result
+from japagen.prompts.replies import REASONS
 from japagen.reporting.costs import costs_of
 from japagen.reporting.html.confusion import confusions
 from japagen.reporting.html.datasets import dataset_pages
@@ -24,10 +25,9 @@ from japagen.reporting.html.provenance import facts_of, run_command, sweep_comma
 from japagen.reporting.html.tables import break_even_listing, comparisons_listing, cost_listing, pivot_listings, runs_listing
 from japagen.reporting.outcome import Failure
 from japagen.reporting.report import Report, Run
-from japagen.reporting.sweep import write_whole
-from japagen.reporting.table import format_score
-from japagen.results import Result
-from japagen.store import Store
+from japagen.reporting.result_files import write_whole
+from japagen.reporting.run_table import format_score
+from japagen.store.store import Store
 
 HERE = Path(__file__).parent
 

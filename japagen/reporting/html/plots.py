@@ -16,7 +16,7 @@ from japagen.reporting.html.names import setting_names
 from japagen.reporting.html.places import Place, places_of
 from japagen.reporting.html.svg import INK, MUTED, PAPER, SERIES, draw_svg, shorten
 from japagen.reporting.report import Report
-from japagen.reporting.sweep import Aggregate
+from japagen.reporting.result_files import Aggregate
 
 METHODS = ("japagen", "gold", "mixed", "annotate", "annotate_japagen", "prompting")
 """In the order of their colours."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from japagen.config import Config
+from japagen.config.schema import Config
+from japagen.experiments.scoring import Result
 from japagen.reporting.report import Report, Sweep
-from japagen.results import Result
 
 _WORD = re.compile(r"[A-Za-z_./][\w./:@+-]*|0|[1-9][0-9]*", re.ASCII)
 """What Hydra takes as it is."""

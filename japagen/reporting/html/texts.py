@@ -14,9 +14,9 @@ from typing import Any
 
 from japagen.curation.contamination import EvaluationTexts
 from japagen.curation.dataset import ANNOTATED
-from japagen.files import read_json
-from japagen.replies import QUOTES_GOLD, normalise
-from japagen.store import Store
+from japagen.prompts.replies import QUOTES_GOLD, normalise
+from japagen.store.files import read_json
+from japagen.store.store import Store
 from japagen.tasks import PERSONA, Example, Task
 
 PER_LABEL = 30

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from japagen.config import Config
+from japagen.config.schema import Config
 from japagen.reporting.outcome import Failure
 from japagen.reporting.report import Report, Run, Sweep
-from japagen.store import Store
+from japagen.store.store import Store
 from tests.conftest import Compose
 from tests.reporting.html.invented import invented_report, write_stream
 

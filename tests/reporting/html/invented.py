@@ -8,15 +8,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from japagen.config import Config
+from japagen.config.schema import Config
 from japagen.curation.dataset import Dataset, write_examples
 from japagen.curation.select import Rejected
-from japagen.files import write_json
+from japagen.experiments.scoring import Result
 from japagen.reporting.outcome import Failure
 from japagen.reporting.report import Report, Run, Sweep
-from japagen.results import Result
-from japagen.store import Store
-from japagen.synthesis.rowsfile import Row
+from japagen.store.files import write_json
+from japagen.store.rowsfile import Row
+from japagen.store.store import Store
 from japagen.tasks import Example, Task
 from tests.conftest import Compose
 

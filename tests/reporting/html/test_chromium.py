@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from japagen.reporting.html.page import write_page
-from japagen.store import Store
+from japagen.store.store import Store
 from tests.conftest import Compose
 from tests.reporting.html.hostile import TEXTS, hostile_report
 from tests.reporting.html.invented import invented_report

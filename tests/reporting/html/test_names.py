@@ -4,9 +4,9 @@ import random
 from dataclasses import replace
 from typing import Any
 
+from japagen.experiments.scoring import Result
 from japagen.reporting.html.names import full_name, setting_names, size_of
-from japagen.reporting.sweep import Aggregate
-from japagen.results import Result
+from japagen.reporting.result_files import Aggregate
 from tests.conftest import Compose
 from tests.reporting.html.invented import result_for
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from japagen.files import write_json
+from japagen.experiments.scoring import PRIMARY, Result
 from japagen.reporting.html import tables
 from japagen.reporting.html.page import render, write_page
 from japagen.reporting.report import Cell, Column, Pivot, Report, Row, Run
-from japagen.results import PRIMARY, Result
-from japagen.store import Store
+from japagen.store.files import write_json
+from japagen.store.store import Store
 from tests.conftest import Compose
 from tests.reporting.html.hostile import TEXTS, hostile_report
 from tests.reporting.html.invented import fill_store, interval, invented_report, result_for, sweep_named

@@ -12,7 +12,7 @@ from japagen.reporting.html.confusion import NO_ANSWER, confusions
 from japagen.reporting.html.places import places_of
 from japagen.reporting.html.plots import cost_plots, growth_plots, score_plots
 from japagen.reporting.report import Report, Run
-from japagen.store import Store
+from japagen.store.store import Store
 from tests.conftest import Compose
 from tests.reporting.html.invented import interval, invented_report, result_for, sweep_named
 

@@ -9,7 +9,7 @@ from japagen.reporting.html.datasets import dataset_pages
 from japagen.reporting.html.page import render
 from japagen.reporting.html.texts import MAX_CHARS, PER_LABEL, PER_REASON, Prompts, sample_rejects, sample_texts, written_rows
 from japagen.reporting.report import Report, Run
-from japagen.store import Store
+from japagen.store.store import Store
 from japagen.tasks import Example
 from tests.conftest import Compose, load_task
 from tests.reporting.html.invented import (

@@ -1,0 +1,1 @@
+"""The builders of the shipped toy models; their weights are in japagen/demo."""

@@ -1,0 +1,197 @@
+"""The demo LM's training chats: corpus and grammars -> an endless, seeded stream of chats in the tasks' own prompts.
+
+A chat is built by `japagen.prompts.writing`, so the model is trained on exactly the messages that the pipeline sends: prompt=base or
+kadg, zero-shot mostly, sometimes with exemplars. Each row's source is drawn anew (real train rows, edited captions, our
+grammars), the label first and uniformly, so that rare labels are seen as often as frequent ones.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from demo_models import tagging
+from demo_models.articles import article
+from demo_models.broken import break_sentence
+from demo_models.corpus import Corpus, Pair
+from demo_models.edits import nli_edit, similar_edit
+from demo_models.grammar import nli_pair, similar_pair
+from demo_models.reviews import review
+from demo_models.tweets import tweet
+from japagen.prompts.writing import Message, Prompting, messages, phrases_of
+from japagen.tasks import Label, Task, nearest_level
+
+TASK_WEIGHTS = {"jsts": 0.22, "jnli": 0.2, "jcola": 0.2, "marcja": 0.15, "covid19": 0.11, "news": 0.12}
+KNOWLEDGE_CHATS = 0.4
+"""Share of chats with prompt=kadg, where the row shows one of the attribute's values."""
+EXEMPLAR_CHATS = 0.12
+"""Share of chats with exemplars; they are several times longer, so they cost more than the share says."""
+ENOUGH = 1000
+"""Real pairs of one label from which on they get their full weight."""
+CAPTION_LEVELS = {"entailment": ("5",), "neutral": ("2", "3")}
+"""JNLI relation -> levels of JSTS whose pairs stand in that relation."""
+SHOTS = (1, 1, 1, 2, 2, 3, 3, 4, 5)
+
+Texts = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row's texts, and the values of the task's attributes that they show."""
+
+    texts: Texts
+    drawn: dict[str, str] = field(default_factory=dict)
+
+
+Source = Callable[[str, random.Random], Row | None]
+"""(label name, rng) -> one row, or None where this source has none this time."""
+
+
+def load_tasks(conf: Path) -> dict[str, Task]:
+    """The tasks that the LM learns, from conf/task/*.yaml."""
+    schema = OmegaConf.structured(Task)
+    return {name: OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.load(conf / f"{name}.yaml"))) for name in TASK_WEIGHTS}  # type: ignore[misc]
+
+
+class Rows:
+    """Draws labelled rows: real ones, edits of real captions, and the grammars'."""
+
+    def __init__(self, corpus: Corpus, tasks: dict[str, Task]) -> None:
+        self._corpus, self._tasks = corpus, tasks
+        self._captions = corpus.captions()
+        self._by_level = _group(corpus.jsts, lambda pair: nearest_level(tasks["jsts"], float(pair.label)).name)
+        self._by_relation = _group([pair for pair in corpus.jnli if not pair.first_negated], lambda pair: pair.label)
+        self._judged = {good: [row.text for row in corpus.jcola if row.acceptable == good] for good in (True, False)}
+        self._values = {task.name: task.attributes[0].values if task.attributes else [] for task in tasks.values()}
+        self._sources: dict[str, list[tuple[Source, float]]] = {
+            "jsts": [(self._jsts_real, 0.5), (self._jsts_grammar, 0.35), (self._jsts_edited, 0.15)],
+            "jnli": [(self._jnli_grammar, 0.35), (self._jnli_edited, 0.35), (self._jnli_real, 0.1), (self._jnli_captions, 0.2)],
+            "jcola": [(self._jcola_real, 0.7), (self._jcola_made, 0.3)],
+            "marcja": [(self._review, 1.0)],
+            "covid19": [(self._tweet, 1.0)],
+            "news": [(self._article, 1.0)],
+        }
+
+    def draw(self, task: str, label: str, rng: random.Random) -> Row:
+        """One row of the label: short enough, no two equal sentences, and none that an evaluation split holds."""
+        sources, weights = zip(*self._sources[task], strict=True)
+        limits = self._tasks[task]
+        while True:
+            row = rng.choices(sources, weights)[0](label, rng)
+            if row is not None and len({*row.texts}) == len(row.texts) and all(self._allowed(limits, text) for text in row.texts):
+                return row
+
+    def _allowed(self, task: Task, text: str) -> bool:
+        return task.min_chars <= len(text) <= task.max_chars and not self._corpus.evaluation.holds(text)
+
+    def _jsts_real(self, label: str, rng: random.Random) -> Row | None:
+        texts = _pick(self._by_level[label], rng)
+        return None if texts is None else _caption_row(texts if rng.random() < 0.5 else texts[::-1])
+
+    def _jsts_grammar(self, label: str, rng: random.Random) -> Row:
+        return _caption_row(similar_pair(int(label), rng))
+
+    def _jsts_edited(self, label: str, rng: random.Random) -> Row | None:
+        caption, level = rng.choice(self._captions), int(label)
+        second = similar_edit(caption, level, rng) if level >= 3 else rng.choice(self._captions) if level == 0 else None
+        return None if second is None else _caption_row((caption, second))
+
+    def _jnli_real(self, label: str, rng: random.Random) -> Row | None:
+        texts = _pick(self._by_relation[label], rng)
+        return None if texts is None else _caption_row(texts)
+
+    def _jnli_grammar(self, label: str, rng: random.Random) -> Row:
+        return _caption_row(nli_pair(label, rng))
+
+    def _jnli_edited(self, label: str, rng: random.Random) -> Row | None:
+        caption = rng.choice(self._captions)
+        second = nli_edit(caption, label, rng)
+        return None if second is None else _caption_row((caption, second))
+
+    def _jnli_captions(self, label: str, rng: random.Random) -> Row | None:
+        """Two captions of one picture: as good as equal ones entail each other, loosely related ones are neutral."""
+        if label not in CAPTION_LEVELS:
+            return None
+        texts = _pick(self._by_level[rng.choice(CAPTION_LEVELS[label])], rng)
+        return None if texts is None else _caption_row(texts if rng.random() < 0.5 else texts[::-1])
+
+    def _jcola_real(self, label: str, rng: random.Random) -> Row:
+        text = rng.choice(self._judged[label == "acceptable"])
+        return Row((text,), {"grammar": tagging.grammar(text, rng)})
+
+    def _jcola_made(self, label: str, rng: random.Random) -> Row | None:
+        words = rng.choice(self._corpus.plain)
+        if label == "acceptable":
+            text = "".join(words)
+            return Row((text,), {"grammar": tagging.grammar(text, rng)})
+        broken = break_sentence(words, rng)
+        if broken is None:
+            return None
+        told = tagging.grammar(broken[0], rng)
+        return Row((broken[0],), {"grammar": broken[1] if told in tagging.FORMS else told})
+
+    def _review(self, label: str, rng: random.Random) -> Row:
+        genre = rng.choice(self._values["marcja"])
+        return Row((review(label, genre, rng),), {"genre": genre})
+
+    def _tweet(self, label: str, rng: random.Random) -> Row:
+        if label == "unrelated":
+            return Row((tweet(label, None, rng),))
+        topic = rng.choice(self._values["covid19"])
+        return Row((tweet(label, topic, rng),), {"topic": topic})
+
+    def _article(self, label: str, rng: random.Random) -> Row:
+        return Row((article(label, rng),))
+
+
+def chat_stream(corpus: Corpus, tasks: dict[str, Task], seed: int) -> Iterator[list[Message]]:
+    """Endless chats, each ending with the assistant's last reply; the same seed gives the same chats."""
+    rng, rows = random.Random(seed), Rows(corpus, tasks)
+    names, weights = zip(*TASK_WEIGHTS.items(), strict=True)
+    while True:
+        task = tasks[rng.choices(names, weights)[0]]
+        yield _chat(task, rng.choice(task.labels), rows, rng)
+
+
+def _chat(task: Task, label: Label, rows: Rows, rng: random.Random) -> list[Message]:
+    """One row as the pipeline would have asked for it, with the replies filled in."""
+    row = rows.draw(task.name, label.name, rng)
+    drawn = row.drawn if rng.random() < KNOWLEDGE_CHATS else {}
+    knowledge = bool(drawn) or (not row.drawn and task.kind == "single" and rng.random() < KNOWLEDGE_CHATS)
+    shots = rng.choice(SHOTS) if rng.random() < EXEMPLAR_CHATS else 0
+    exemplars = [rows.draw(task.name, label.name, rng).texts for _ in range(shots)]
+    prompting, phrases = Prompting(knowledge=knowledge), phrases_of(task.attributes, drawn)
+    if not task.is_pair:
+        return [*messages(task, prompting, label, exemplars, phrases=phrases), _reply(row.texts[0])]
+    pooled = [rows.draw(task.name, other.name, rng).texts[0] for other in task.labels if other != label for _ in range(shots)]
+    pooled += [texts[0] for texts in exemplars]
+    rng.shuffle(pooled)
+    request = messages(task, prompting, label, exemplars, row.texts[0], pooled, phrases)
+    return [*request, _reply(row.texts[1])]
+
+
+def _caption_row(texts: Texts) -> Row:
+    """A pair of captions; what its first one shows is its attribute."""
+    shown = tagging.picture(texts[0])
+    return Row(texts, {"picture": shown} if shown else {})
+
+
+def _reply(text: str) -> Message:
+    return {"role": "assistant", "content": text}
+
+
+def _pick(pairs: list[Pair], rng: random.Random) -> Texts | None:
+    """A pair's texts; None the more often the fewer pairs there are, so that they aren't learned by heart."""
+    if rng.random() > len(pairs) / ENOUGH:
+        return None
+    pair = rng.choice(pairs)
+    return pair.first, pair.second
+
+
+def _group(pairs: list[Pair], label_of: Callable[[Pair], str]) -> dict[str, list[Pair]]:
+    groups: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(label_of(pair), []).append(pair)
+    return groups

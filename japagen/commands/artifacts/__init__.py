@@ -1,0 +1,1 @@
+"""Commands about what the store holds: ls, show, gc, export, verify."""

@@ -1,0 +1,163 @@
+"""Results, models, streams and answers in a few lines each: what made them, how much there is, scores, seconds, where."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from japagen.commands.artifacts.artifacts import WORDS, Artifact, artifacts
+from japagen.experiments.scoring import Result, read_result
+from japagen.experiments.stages import generation_seconds
+from japagen.reporting.run_table import format_score
+from japagen.store.rowsfile import Row, StreamRows
+from japagen.store.store import STAGES
+from japagen.synthesis.answers import Answer
+
+BEGINNING = 8
+"""Digits of a key shown where it is one of several."""
+
+
+def inputs(artifact: Artifact) -> dict[str, str]:
+    """Stage -> key of what the artifact was made from, and the LLM behind it where that is in the store still."""
+    found = {}
+    for stage, key in artifact.meta()["identity"].items():
+        if stage in STAGES and isinstance(key, str):
+            made = Artifact(artifact.store, stage, key)
+            found[WORDS[stage]] = key + (f", by {_llm(made)}" if artifact.store.find(stage, key) else "")
+    return found
+
+
+def _llm(artifact: Artifact) -> str:
+    identity = artifact.meta()["identity"]
+    return f"{identity['llm']['id']} at {identity['llm']['revision'][:12]}, prompt {identity['prompt']['name']}"
+
+
+def describe(artifact: Artifact, console: Console) -> None:
+    """Prints what there is to say about anything but a data set."""
+    print_head(artifact, console)
+    if artifact.stage == "result":
+        _print_result(read_result(artifact.folder), console)
+    elif artifact.stage == "model":
+        _print_model(artifact, console)
+    else:
+        _print_rows(artifact, console)
+    print_facts({"folder": artifact.folder}, console)
+
+
+def print_head(artifact: Artifact, console: Console) -> None:
+    """Stage and key, when and by which code it was made."""
+    meta = artifact.meta()
+    console.print(f"[bold]{artifact.name}[/]")
+    by = f", japagen {meta['versions'].get('japagen', '?')}" + (f" at {meta['commit'][:12]}" if meta.get("commit") else "")
+    print_facts({"made": f"{meta['created']}{by}"}, console)
+
+
+def print_facts(facts: Mapping[str, Any], console: Console) -> None:
+    """A line each, those that say nothing left out."""
+    table = Table(box=None, show_header=False, padding=(0, 1, 0, 2), pad_edge=False)
+    table.add_column(no_wrap=True, min_width=15)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        if value not in (None, "", [], {}):
+            table.add_row(f"{name}:", escape(str(value)))
+    console.print(table)
+
+
+def _print_result(result: Result, console: Console) -> None:
+    facts = {
+        "experiment": result.name,
+        "protocol": result.protocol,
+        "language model": None if result.llm is None else f"{result.llm}, prompt {result.prompt}",
+        "encoder": result.model,
+        "trained on": f"{result.num_train} rows, {result.num_valid} to select on" if result.num_train else None,
+        "seeds": _listed(result.seeds),
+        "scored on": f"{result.gold_source} (n={result.num_eval})" if result.split else "no gold data",
+        "made of": ", ".join(f"{WORDS[stage]} {key}" for stage, key in result.keys.items() if stage in STAGES and stage != "result"),
+        "seconds": _listed({stage: f"{seconds:.1f}" for stage, seconds in result.seconds.items()}),
+        "tokens": _listed(result.tokens),
+    }
+    print_facts(facts, console)
+    if result.metrics:
+        console.print(_scores(result))
+    if result.demo:
+        console.print("  [yellow]Demo models or smoke data take part: these numbers mean nothing.[/]")
+
+
+def _scores(result: Result) -> Table:
+    """A line a metric, the primary one first; with 95% bootstrap intervals over the gold rows."""
+    splits = {result.split or "": (result.metrics, result.baselines)}
+    splits |= {name: (scored["metrics"], scored["baselines"]) for name, scored in result.also_scored.items()}
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", title="scores with 95% intervals", title_justify="left")
+    for heading in ("  split", "metric", "score", *result.baselines):
+        table.add_column(heading)
+    for split, (metrics, baselines) in splits.items():
+        for metric in sorted(metrics, key=lambda one: (one != result.metric, one)):
+            beside = [format_score(baselines.get(name, {}).get(metric)) for name in result.baselines]
+            table.add_row(f"  {split}", metric, format_score(metrics[metric]), *beside)
+    return table
+
+
+def _print_model(artifact: Artifact, console: Console) -> None:
+    meta = artifact.meta()
+    identity, training = meta["identity"], meta["training"]
+    rows = str(identity["rows"])
+    best = training["best_score"]
+    selected = "" if best is None else f", where {identity['task'][1]} was {best:.3f} on the rows to select on"
+    size = sum(path.stat().st_size for path in artifact.folder.iterdir()) / 1e6
+    facts = {
+        "encoder": f"{identity['encoder']['id']} at {identity['encoder']['revision']}",
+        "labels": ", ".join(name for name, _ in identity["task"][2]),
+        "trained on": f"{meta['num_train']} rows, {meta['num_valid']} to select on",
+        "made of": "gold rows" if rows.startswith("gold:") else f"data set {rows}",
+        "seed": identity["seed"],
+        "weights of": f"step {training['best_step']} of {training['num_steps']}" + selected,
+        "seconds": f"{meta['seconds']:.1f}",
+        "size": f"{size:.1f} MB",
+    }
+    print_facts(facts, console)
+    results = {one.key: read_result(one.folder) for one in artifacts(artifact.store, STAGES["result"])}
+    own = {f"result {key[:BEGINNING]}": _in_short(result) for key, result in results.items() if result.keys.get("model") == artifact.key}
+    print_facts(own, console)
+
+
+def _in_short(result: Result) -> str:
+    score = format_score(result.primary) if result.split else "no gold data"
+    return f"{result.name}: {result.metric} {score}" + (" (demo: means nothing)" if result.demo else "")
+
+
+def _print_rows(artifact: Artifact, console: Console) -> None:
+    """A stream, or answers: counted as they lie in the files, which may still grow."""
+    meta = artifact.meta()
+    identity = meta["identity"]
+    llm, prompt = identity.get("llm", {}), identity.get("prompt", {})
+    rows = StreamRows(artifact.folder, Row if artifact.stage == "stream" else Answer)
+    uses = [one for one in artifacts(artifact.store, STAGES["dataset"]) if artifact.key in _strings(one.meta()["identity"])]
+    facts = {
+        "language model": f"{llm.get('id')} at {llm.get('revision')}" if llm else None,
+        "sampling": _listed(llm.get("sampling", {})),
+        "prompt": prompt.get("name") if isinstance(prompt, dict) else None,
+        "seed": identity.get("seed"),
+        "rows": len(rows),
+        "by label": _listed(Counter(row.label or "first sentences" for row in rows)) if artifact.stage == "stream" else None,
+        "failed": sum(row.finish_reason == "error" for row in rows) or None,
+        "tokens": f"prompt {sum(row.prompt_tokens for row in rows)}, reply {sum(row.completion_tokens for row in rows)}",
+        "seconds": f"{generation_seconds(artifact.folder):.1f}",
+        "used by": ", ".join(one.name for one in uses),
+    }
+    print_facts(facts, console)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """All strings in nested dicts and lists."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _strings(one)
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())

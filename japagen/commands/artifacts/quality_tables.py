@@ -1,0 +1,243 @@
+"""A quality report on a screen: a heading, tables, examples. Every share and mean stands beside the number of rows it is of."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from japagen.commands.artifacts.descriptions import print_facts
+from japagen.prompts.replies import QUOTES_GOLD, REASONS
+from japagen.quality.likeness import THRESHOLDS
+from japagen.quality.report import Quality
+from japagen.quality.samples import SEED
+
+NOTHING = "–"
+
+
+def print_quality(quality: Quality, console: Console) -> None:
+    """All parts, each with what it tells and what to make of it."""
+    rows = f"{quality.rows['train']} to train on, {quality.rows['valid']} to select on"
+    gold = quality.gold
+    beside = f"{gold['source']} (split {gold['split']}, n={gold['rows']})" if gold else quality.missing["gold"]
+    print_facts({"task": quality.task, "rows": rows, "compared with": beside}, console)
+    if "rows" in quality.missing:
+        console.print(f"[yellow]{escape(quality.missing['rows'])}[/]")
+    _print_labels(quality, console)
+    _print_lengths(quality, console)
+    _print_diversity(quality, console)
+    _print_neighbours(quality, console)
+    if quality.overlap is not None:
+        _print_pairs(quality, console)
+    _print_agreement(quality, console)
+    _print_examples(quality, console)
+
+
+def print_kept(folder: Path, console: Console) -> None:
+    """Where the whole report lies."""
+    console.print(f"\nall figures: {folder / 'quality.json'}", soft_wrap=True, markup=False)
+
+
+def _print_labels(quality: Quality, console: Console) -> None:
+    by_weight = any(abs(one["weighted_share"] - one["share"]) > 0.0005 for one in quality.labels.values())
+    headings = ["rows", "share", *(["by weight"] if by_weight else []), *(["gold"] if quality.gold else []), "accepted"]
+    _title(console, "labels")
+    table = _table(["label", *headings, "rejected"], right=headings)
+    for name, one in quality.labels.items():
+        replies = one["rows"] + one["rejected"]
+        reasons = ", ".join(f"{reason} {counts[name]}" for reason, counts in quality.rejects.items() if counts.get(name))
+        cells = [str(one["rows"]), _share(one["share"])]
+        cells += [_share(one["weighted_share"])] if by_weight else []
+        cells += [_share(one["gold_share"])] if quality.gold else []
+        table.add_row(name, *cells, f"{_share(one['accepted_share'])} of {replies}", escape(reasons or "none"))
+    console.print(table)
+    unlabelled = {reason: num for reason, counts in quality.rejects.items() if (num := sum(counts.values()) - _of_labels(quality, counts))}
+    if unlabelled:
+        console.print(f"  rejected without a label: {_listed(unlabelled, '{}')}", markup=False)
+    if quality.prior is not None:
+        console.print(f"  rows are weighted to the label frequencies {_listed(quality.prior, '{:.3f}')}", markup=False)
+    for label, counts in quality.changes.items():
+        if counts:
+            console.print(f"  judged: {label}: {_listed(counts, '{}')}", markup=False)
+
+
+def _of_labels(quality: Quality, counts: Mapping[str, int]) -> int:
+    return sum(counts.get(name, 0) for name in quality.labels)
+
+
+def _print_lengths(quality: Quality, console: Console) -> None:
+    headings = ["n", "mean", "sd", "5%", "50%", "95%", "longest", "KS"]
+    _title(console, "length in characters", "KS: Kolmogorov-Smirnov distance from gold, 0 (alike) to 1")
+    table = _table(["text", "", *headings], right=headings)
+    for field, one in quality.length.items():
+        table.add_row(escape(field), "synthetic", *_summary_cells(one["synthetic"]), _number(one["ks_distance"]))
+        if one["gold"]:
+            table.add_row("", "gold", *_summary_cells(one["gold"]), "")
+    console.print(table)
+    for field, one in quality.length.items():
+        means = {name: value for name, value in one["mean_by_label"].items() if value is not None}
+        console.print(f"  {field}, mean by label: {_listed(means, '{:.1f}')}", markup=False)
+
+
+def _summary_cells(summary: Mapping[str, Any] | None) -> list[str]:
+    if summary is None:
+        return ["0", *[NOTHING] * 6]
+    quantiles = summary["quantiles"]
+    shown = [summary["mean"], summary["sd"], *(quantiles[share] for share in ("0.05", "0.5", "0.95", "1"))]
+    return [str(summary["n"]), *(f"{value:.1f}" for value in shown)]
+
+
+def _print_diversity(quality: Quality, console: Console) -> None:
+    tokenizers = ", ".join({one["tokenizer"] for one in quality.diversity.values()})
+    _title(console, "diversity", f"of the different texts, in tokens of {tokenizers}; beside gold at one size; samples by seed {SEED}")
+    headings = ["tokens", "types", "TTR/1000", "distinct-1", "-2", "-3", "Self-BLEU-4"]
+    table = _table(["", *headings], right=headings)
+    for field, one in quality.diversity.items():
+        sides = one["equal_size"] or {"synthetic": one["own"]}
+        table.add_row(escape(field))
+        if sides["synthetic"] != one["own"]:
+            table.add_row("  all", *_vocabulary_cells(one["own"]))
+        for name, measured in sides.items():
+            table.add_row(f"  {name}", *_vocabulary_cells(measured))
+    console.print(table)
+    repeated = {field: one["texts"] - one["different_texts"] for field, one in quality.diversity.items()}
+    if any(repeated.values()):
+        said = ", ".join(f"{field} {num} of {quality.diversity[field]['texts']}" for field, num in repeated.items() if num)
+        console.print(f"  texts that repeat another one, left out: {said}", markup=False)
+
+
+def _vocabulary_cells(measured: Mapping[str, Any]) -> list[str]:
+    ratios = [_number(measured[name]) for name in ("segment_ttr", "distinct_1", "distinct_2", "distinct_3")]
+    bleu = f"{_number(measured['self_bleu_4'])} (n={measured['self_bleu_texts']})"
+    return [str(measured["tokens"]), str(measured["types"]), *ratios, bleu]
+
+
+def _print_neighbours(quality: Quality, console: Console) -> None:
+    found = quality.neighbours
+    if found is None:
+        return
+    shares = [f"≥ {threshold:g}" for threshold in THRESHOLDS]
+    headings = ["n", "mean", "50%", "95%", "highest", *shares]
+    about = f"of {found['gold_rows']}, by cosine of character 2- and 3-grams; samples by seed {found['seed']}"
+    _title(console, "closest other gold row", about)
+    table = _table(["of a", *headings], right=headings)
+    for name, one in (("synthetic row", found), ("gold row", found["gold_to_gold"])):
+        if one is not None:
+            quantiles = one["cosine"]["quantiles"]
+            cosines = [one["cosine"]["mean"], *(quantiles[share] for share in ("0.5", "0.95", "1"))]
+            table.add_row(name, str(one["cosine"]["n"]), *map(_number, cosines), *map(_share, one["share_from"].values()))
+    console.print(table)
+    closest = ", ".join(f"{one['id']} to gold {one['gold_id']} {one['cosine']:.2f}" for one in found["closest"])
+    console.print(f"  closest: {closest}", markup=False)
+
+
+def _print_pairs(quality: Quality, console: Console) -> None:
+    assert quality.overlap is not None
+    headings = ["n", "mean", "5%", "95%"]
+    _title(console, "overlap of a pair's characters", "Jaccard similarity")
+    table = _table(["label", "", *headings], right=headings)
+    for name, summary in quality.overlap["synthetic"].items():
+        table.add_row(name, "synthetic", *_overlap_cells(summary))
+        if quality.overlap["gold"]:
+            table.add_row("", "gold", *_overlap_cells(quality.overlap["gold"][name]))
+    console.print(table)
+    assert quality.one_text_only is not None
+    probed = {name: one for name, one in quality.one_text_only.items() if one is not None}
+    if not probed:
+        console.print("  one sentence alone: too few different first sentences to hold any out")
+        return
+    first = next(iter(probed.values()))
+    fields = list(first["fields"])
+    about = f"{first['metric']} of a linear model on rows held out, {first['folds']} folds, seed {first['seed']}"
+    _title(console, "label from one sentence alone", f"{about}; above the majority: the sentence gives it away")
+    table = _table(["", "n", *fields, "majority"], right=["n", *fields, "majority"])
+    for name, one in probed.items():
+        table.add_row(name, str(one["n"]), *(_number(one["fields"][field]) for field in fields), _number(one["majority"]))
+    console.print(table)
+
+
+def _overlap_cells(summary: Mapping[str, Any] | None) -> list[str]:
+    if summary is None:
+        return ["0", NOTHING, NOTHING, NOTHING]
+    quantiles = summary["quantiles"]
+    return [str(summary["n"]), _number(summary["mean"]), _number(quantiles["0.05"]), _number(quantiles["0.95"])]
+
+
+def _print_agreement(quality: Quality, console: Console) -> None:
+    found = quality.agreement
+    if found is None:
+        _title(console, "labels held against a gold-trained student", f"not done: {quality.missing['agreement']}")
+        return
+    student = found["student"]
+    score = "" if student["score"] is None else f", its own {student['metric']} on gold {student['score']['value']:.3f}"
+    metrics = _listed({name: value for name, value in found["metrics"].items() if value is not None}, "{:.3f}")
+    about = f"{student['encoder']}, {student['num_train']} rows of {student['trained_on']}{score}"
+    _title(console, "labels held against a gold-trained student", f"{metrics} (n={found['n']}, seed {found['seed']})")
+    print_facts({"student": about + (" (demo)" if student["demo"] else ""), "model": student["model"]}, console)
+    predicts = "mean_prediction" in next(iter(found["by_label"].values()))
+    table = _table(["  label", "n", "mean prediction" if predicts else "agreement", *([] if predicts else ["predicted"])], right=["n"])
+    for name, one in found["by_label"].items():
+        if predicts:
+            table.add_row(f"  {name}", str(one["n"]), _number(one["mean_prediction"]))
+        else:
+            table.add_row(f"  {name}", str(one["n"]), _share(one["agreement"]), escape(_listed(one["predicted"], "{}")))
+    console.print(table)
+
+
+def _print_examples(quality: Quality, console: Console) -> None:
+    left_out = f"; {quality.missing['examples']}" if "examples" in quality.missing else ""
+    _title(console, "texts", f"drawn by seed {SEED}{left_out}")
+    table = _examples_table()
+    for name, examples in quality.examples.items():
+        for position, example in enumerate(examples):
+            table.add_row(name if position == 0 else "", _joined(example["texts"]))
+    console.print(table)
+    if quality.rejected_examples:
+        _title(console, "rejected replies", "as they were")
+    for reason, replies in quality.rejected_examples.items():
+        meaning = f": {REASONS[reason]}" if reason in REASONS else ""
+        console.print(f"  [cyan]{escape(reason)}[/]{escape(meaning)}")
+        table = _examples_table()
+        for reply in replies:
+            table.add_row(f"  {reply['label'] or NOTHING}", escape(reply["text"] or "(nothing)"))
+        console.print(table)
+    hidden = [reason for reason in QUOTES_GOLD if reason in quality.rejects]
+    if hidden:
+        console.print(f"  not shown, since they may hold gold texts: {', '.join(hidden)}")
+
+
+def _joined(texts: Sequence[str]) -> str:
+    return escape("\n".join(f"{number}: {text}" for number, text in enumerate(texts, 1)) if len(texts) > 1 else texts[0])
+
+
+def _examples_table() -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2), pad_edge=False)
+    table.add_column(style="cyan", no_wrap=True, min_width=14)
+    table.add_column(overflow="fold")
+    return table
+
+
+def _title(console: Console, title: str, about: str = "") -> None:
+    console.print(f"\n[bold]{escape(title)}[/]" + (f"  [dim]{escape(about)}[/]" if about else ""), soft_wrap=True)
+
+
+def _table(headings: Sequence[str], right: Sequence[str]) -> Table:
+    """Numbers to the right."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=heading in right, overflow="fold")
+    return table
+
+
+def _number(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.3f}"
+
+
+def _share(value: float | None) -> str:
+    return NOTHING if value is None else f"{100 * value:.1f}%"
+
+
+def _listed(values: Mapping[str, Any], form: str) -> str:
+    return ", ".join(f"{name} {form.format(value)}" for name, value in values.items())

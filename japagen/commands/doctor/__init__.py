@@ -1,0 +1,1 @@
+"""`japagen doctor`: whether this machine and an LLM are ready."""

@@ -1,0 +1,163 @@
+"""Checks of one LLM: started (or reached) as a run would, then asked ten times with the task's own prompts.
+
+The YAML says how the LLM takes prompts (system role, template arguments); here the server says whether that is so. Nothing
+of it is stored: these replies are no part of any stream.
+"""
+
+import asyncio
+import json
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from japagen.commands.doctor.installation import Check
+from japagen.commands.preview.preview import plan_llm_part
+from japagen.config.schema import LLM, Config
+from japagen.errors import JapagenError
+from japagen.experiments.experiment import Experiment, llm_location
+from japagen.llm.client import Client, Reply, Request
+from japagen.llm.endpoint import Endpoint
+from japagen.llm.server import serve
+from japagen.prompts.writing import Message
+from japagen.store.store import Store
+
+NUM_COMPLETIONS = 10
+_THINKING_CURE = "switch it off in the LLM's YAML, e.g. chat_template_args: {enable_thinking: false}"
+
+
+def check_llm(config: Config, say: Callable[[str], None] = print) -> list[Check]:
+    """Whether the LLM can be started and asked; what stops it is one fault with its own words."""
+    llm = config.llm
+    try:
+        experiment = plan_llm_part(replace(config, shots=0))
+        store = Store(config.store)
+        location, revision = llm_location(experiment, "stream")
+        say(f"{llm.name}: {llm.base_url or f'starting vLLM; log in {store.root}/logs'}")
+        began = time.monotonic()
+        with serve(llm, location, revision, store.root / "logs", config.device) as endpoint:
+            where = f"reached {endpoint.base_url}" if llm.base_url else f"vLLM ready after {time.monotonic() - began:.0f} s"
+            return [Check("ok", "server", where), *_check_served(llm, endpoint, experiment)]
+    except JapagenError as error:
+        return [Check("fault", "server", str(error))]
+
+
+def _check_served(llm: LLM, endpoint: Endpoint, experiment: Experiment) -> list[Check]:
+    prompts = _prompts(experiment)
+    checks = [template_check(llm, endpoint, prompts[0]), system_check(llm, endpoint, experiment.task.system)]
+    began = time.monotonic()
+    replies = asyncio.run(_complete(llm, endpoint, prompts))
+    seconds = time.monotonic() - began
+    return [*checks, finish_check(llm, replies), thinking_check(llm, endpoint, prompts[0], replies), speed_check(replies, seconds)]
+
+
+def _prompts(experiment: Experiment) -> list[list[Message]]:
+    """Prompts as a run sends them, label by label; of pairs turn 1."""
+    names = [""] if experiment.task.is_pair else experiment.task.label_names
+    n = experiment.stream.texts_per_request
+    return [list(experiment.stream.ask(names[number % len(names)], number * n).messages) for number in range(NUM_COMPLETIONS)]
+
+
+async def _complete(llm: LLM, endpoint: Endpoint, prompts: list[list[Message]]) -> list[Reply]:
+    async with Client(endpoint, llm.id, len(prompts)) as client:
+        requests = [Request(prompt, 1, seed, llm.sampling, llm.chat_template_args) for seed, prompt in enumerate(prompts)]
+        return list(await asyncio.gather(*(client.complete(request) for request in requests)))
+
+
+def template_check(llm: LLM, endpoint: Endpoint, prompt: list[Message]) -> Check:
+    """Whether the server turns messages into a prompt."""
+    num, refusal = prompt_tokens(llm, endpoint, prompt)
+    if num is None:
+        cure = "take an instruction-tuned model, or give a template: llm.server.extra_args=[--chat-template,FILE]"
+        return Check("fault", "chat template", f"the server refuses chat messages: {refusal}", cure)
+    return Check("ok", "chat template", f"applied: the first prompt takes {num} tokens of llm.max_model_len={llm.max_model_len}")
+
+
+def system_check(llm: LLM, endpoint: Endpoint, system: str) -> Check:
+    """Whether the YAML's `system_role` agrees with the template: a system text twice as long must make the prompt longer."""
+    user = {"role": "user", "content": "例文を一つ書いてください。"}
+    once, refusal = prompt_tokens(llm, endpoint, [{"role": "system", "content": system}, user])
+    twice, _ = prompt_tokens(llm, endpoint, [{"role": "system", "content": f"{system}\n{system}"}, user])
+    taken = once is not None and twice is not None and twice > once
+    if taken and llm.system_role:
+        return Check("ok", "system role", "taken, as the YAML says")
+    if taken:
+        return Check(
+            "warning",
+            "system role",
+            "taken, but the YAML says system_role: false",
+            "set it to true: the task's description has its own turn then",
+        )
+    why = f"refused ({refusal})" if once is None else "dropped in silence: the prompt is no longer for it"
+    if llm.system_role:
+        return Check("fault", "system role", f"{why}, but the YAML says system_role: true", "set llm.system_role: false in its YAML")
+    return Check("ok", "system role", f"{why}; the YAML says system_role: false, so the text opens the user's turn")
+
+
+def prompt_tokens(llm: LLM, endpoint: Endpoint, messages: list[Message]) -> tuple[int | None, str]:
+    """Tokens of the prompt that `messages` become, or None and the server's refusal. vLLM's /tokenize, else a completion's usage."""
+    body: dict[str, Any] = {"model": llm.id, "messages": messages}
+    if llm.chat_template_args:
+        body["chat_template_kwargs"] = llm.chat_template_args
+    if endpoint.is_vllm:
+        answer, refusal = post(endpoint, f"{endpoint.base_url.removesuffix('/v1')}/tokenize", body)
+        return (None, refusal) if answer is None else (int(answer["count"]), "")
+    answer, refusal = post(endpoint, f"{endpoint.base_url}/chat/completions", body | {"max_tokens": 1})
+    return (None, refusal) if answer is None else (int((answer.get("usage") or {}).get("prompt_tokens") or 0), "")
+
+
+def post(endpoint: Endpoint, url: str, body: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
+    """The answer's JSON, or None and what the server said."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {})
+    opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if endpoint.is_local else []))
+    try:
+        with opener.open(urllib.request.Request(url, json.dumps(body).encode(), headers), timeout=300) as response:
+            return json.load(response), ""
+    except urllib.error.HTTPError as error:
+        return None, f"status {error.code}: {error.read().decode('utf-8', 'replace')[:300]}"
+    except (OSError, ValueError) as error:
+        return None, f"{type(error).__name__}: {error}"
+
+
+def finish_check(llm: LLM, replies: list[Reply]) -> Check:
+    """How the replies ended."""
+    failed = [reply.error for reply in replies if reply.error]
+    reasons = Counter(completion.finish_reason for reply in replies for completion in reply.completions)
+    found = f"{len(replies)} completions: {', '.join(f'{reason} {count}' for reason, count in reasons.most_common())}"
+    if failed:
+        return Check("fault", "completions", f"{found}; {failed[0]}", "the server's words above name the setting")
+    if not any(completion.text.strip() for reply in replies for completion in reply.completions):
+        return Check("fault", "completions", f"{found}; every reply is empty", "look at the chat template and at llm.sampling")
+    if reasons["length"] > len(replies) / 2:
+        cure = f"raise llm.sampling.max_tokens={llm.sampling.max_tokens} (or the LLM does not stop: look at its chat template)"
+        return Check("warning", "completions", f"{found}: most are cut off and would be rejected as truncated", cure)
+    return Check("ok", "completions", found)
+
+
+def thinking_check(llm: LLM, endpoint: Endpoint, prompt: list[Message], replies: list[Reply]) -> Check:
+    """No reply may hold thoughts, marked in the text or handed over beside it."""
+    marked = sum("<think" in completion.text or "</think" in completion.text for reply in replies for completion in reply.completions)
+    if marked:
+        return Check("fault", "thinking", f"{marked} of {len(replies)} replies hold <think>", _THINKING_CURE)
+    length = "max_completion_tokens" if endpoint.is_vllm else "max_tokens"
+    body: dict[str, Any] = {"model": llm.id, "messages": prompt, length: llm.sampling.max_tokens}
+    if llm.chat_template_args:
+        body["chat_template_kwargs"] = llm.chat_template_args
+    answer, refusal = post(endpoint, f"{endpoint.base_url}/chat/completions", body)
+    if answer is None:
+        return Check("warning", "thinking", f"no <think> in the replies; what comes beside them can't be told: {refusal}")
+    message = (answer.get("choices") or [{}])[0].get("message") or {}
+    if any(str(message.get(key) or "").strip() for key in ("reasoning", "reasoning_content")):
+        return Check("fault", "thinking", "the server hands over reasoning beside the reply, which uses up max_tokens", _THINKING_CURE)
+    return Check("ok", "thinking", "no <think> in the replies, no reasoning beside them")
+
+
+def speed_check(replies: list[Reply], seconds: float) -> Check:
+    tokens = sum(reply.completion_tokens for reply in replies)
+    at = f"{len(replies)} requests at a time"
+    return Check(
+        "ok", "speed", f"{tokens} completion tokens in {seconds:.1f} s: {tokens / seconds:,.0f} tokens/s with {at} (a run keeps more open)"
+    )

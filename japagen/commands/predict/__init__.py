@@ -1,0 +1,1 @@
+"""`japagen predict` and `sample-to-label`: texts of the user's own files."""

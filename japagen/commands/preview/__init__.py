@@ -1,0 +1,1 @@
+"""`japagen preview`: a few texts or answers, and a projection of the whole."""

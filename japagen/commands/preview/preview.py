@@ -1,0 +1,251 @@
+"""`japagen preview`: the prompts as they are sent, a few replies to them, and what a full run would take.
+
+The replies are asked for as a run asks for them and appended to the same stream: nothing paid for is thrown away, a run
+later begins with them, and a second preview of the same prompts asks for nothing. Only the LLM takes part: no encoder,
+and gold data only where shots=k shows them.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from textwrap import indent
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from japagen.commands.arguments import make_parser
+from japagen.commands.preview.answers import preview_answers
+from japagen.commands.preview.projection import measure, print_projection
+from japagen.commands.preview.serving import served
+from japagen.commands.terminal import make_console
+from japagen.config.composition import compose_config
+from japagen.config.schema import WRITE, Config, Curate, Data, Encoder, Method
+from japagen.curation.select import Selector
+from japagen.errors import ConfigError
+from japagen.experiments.experiment import Experiment
+from japagen.experiments.planning import plan_experiment
+from japagen.experiments.requests import auto_attributes, stream_of
+from japagen.experiments.stages import fill, is_complete, note_session
+from japagen.llm.client import Client
+from japagen.llm.endpoint import Endpoint
+from japagen.prompts.replies import REASONS, Reject
+from japagen.prompts.writing import Message
+from japagen.selection import make_selector
+from japagen.store.rowsfile import Row, StreamRows
+from japagen.store.store import Store
+from japagen.synthesis.claims import Claims
+from japagen.synthesis.generate import Generator, Progress
+from japagen.synthesis.stream import Stream, open_rows
+
+FIRST_SENTENCE = "(the first sentence, as the LLM wrote it)"
+_ROLES = {"system": "bold magenta", "user": "bold cyan", "assistant": "bold green"}
+
+
+def main(arguments: list[str]) -> int:
+    """Shows prompts, replies and projection; 0 also where every reply was rejected, since showing that is the purpose."""
+    parser = make_parser(
+        "preview", __doc__, "task=jnli llm=qwen3-swallow-8b n=5", "--config-dir my task=mail llm=qwen3-swallow-8b prompt=kadg"
+    )
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="n=5 (replies per label), and all settings that run.py takes")
+    parser.add_argument("--config-dir", type=Path, metavar="DIR", help="folder with groups of your own: DIR/task/NAME.yaml")
+    parsed = parser.parse_intermixed_args(arguments)
+    num, overrides = take_number(parsed.overrides)
+    preview(compose_config(overrides, parsed.config_dir), num, make_console())
+    return 0
+
+
+def take_number(overrides: list[str], default: int = 5) -> tuple[int, list[str]]:
+    """The value of the last `n=…` (japagen preview's own setting), and the overrides without it."""
+    given = [one for one in overrides if one.startswith("n=")]
+    if given and not re.fullmatch(r"n=[1-9]\d*", given[-1]):
+        raise ConfigError(f"{given[-1]} is not allowed; n is the number of replies per label: a whole number from 1")
+    return int(given[-1][2:]) if given else default, [one for one in overrides if one not in given]
+
+
+def preview(config: Config, num: int, console: Console) -> None:
+    """Prints all of it for one configuration; `num` replies per label, or answers where the LLM only answers."""
+    if config.method.name in ("annotate", "prompting"):
+        preview_answers(config, num, console)
+        return
+    experiment = plan_llm_part(config)
+    if experiment.train_gold is not None:
+        console.print(*experiment.train_gold.notes, sep="\n", end="\n" * bool(experiment.train_gold.notes), soft_wrap=True, markup=False)
+    store = Store(config.store)
+    if "attributes" in experiment.keys:
+        name_attributes(experiment, store, console)
+    stream = stream_of(experiment, store)
+    print_prompts(experiment, stream, StreamRows(store.path("stream", stream.key)), console)
+    ask_first(experiment, stream, store, num, console)
+    rows = StreamRows(store.path("stream", experiment.keys["stream"]))
+    selector = make_selector(experiment)
+    selector.advance(rows)
+    for name in config.task.label_names:
+        print_replies(name, selector, rows, num, console)
+    print_projection(config, measure(experiment, store, rows, selector), console)
+    console.print(f"Kept for the run: {rows.folder}", soft_wrap=True, markup=False)
+    if config.llm.demo:
+        console.print("[yellow]llm=demo is for trying the pipeline only: what it writes, and how fast, means nothing.[/]")
+
+
+def plan_llm_part(config: Config) -> Experiment:
+    """The experiment as far as its LLM goes: no encoder is looked up, and gold data are read for exemplars only (none is a scored row)."""
+    if config.method.name not in WRITE:
+        raise ConfigError(f"method={config.method.name}: no LLM takes part, so there is nothing to preview; take another method")
+    filters = {name: getattr(config.curate, name) for name in ("max_same_first", "near_duplicates", "contamination")}
+    config = replace(config, method=Method(), curate=Curate(**filters))
+    data = config.data if config.shots else Data(source="files")
+    return plan_experiment(replace(config, data=data, model=Encoder(name="none", id="package:demo/encoder", demo=True)))
+
+
+def name_attributes(experiment: Experiment, store: Store, console: Console) -> None:
+    """prompt=kadg_auto: has the LLM name the attributes, as a run would; starts no server where the store has them."""
+    if not is_complete(experiment, "attributes", store):
+        with served(experiment, "stream", store, console) as endpoint:
+            asyncio.run(_name(experiment, endpoint, store))
+    for one in auto_attributes(experiment, store):
+        console.print(f"attribute {one.name}: {', '.join(one.values)}", soft_wrap=True, markup=False)
+
+
+async def _name(experiment: Experiment, endpoint: Endpoint, store: Store) -> None:
+    async with Client(endpoint, experiment.config.llm.id, experiment.config.synthesis.concurrency) as client:
+        await fill(experiment, "attributes", store, client, lambda progress: None)
+
+
+def print_prompts(experiment: Experiment, stream: Stream, rows: StreamRows, console: Console) -> None:
+    """One request per label, role by role; for pairs turn 1 once, since it is the same for every label."""
+    task = experiment.task
+    texts = f"{stream.texts_per_request} {'first sentences' if task.is_pair else 'texts'} a {'reply' if stream.verbalized else 'request'}"
+    if stream.temperatures:
+        texts += f", temperatures {', '.join(f'{one:g}' for one in stream.temperatures)} in turn"
+    console.rule(f"[bold]{escape(task.name)}[/]: prompts as they are sent to {escape(experiment.config.llm.name)} ({texts})", align="left")
+    if not task.is_pair:
+        for name in task.label_names:
+            ask = stream.ask(name, 0)
+            _print_messages(f"label {name}", ask.messages, ask.attributes, console)
+        return
+    ask = stream.ask("", 0)
+    _print_messages("turn 1, the same for every label", ask.messages, ask.attributes, console)
+    first = rows.get("", 0, 0)
+    text = first.text if first is not None and first.text else FIRST_SENTENCE
+    for name in task.label_names:
+        second = stream.second_ask(name, 0, text)
+        num_shown = len(ask.messages) if second.messages[: len(ask.messages)] == ask.messages else 0  # else turn 1 asked for a list
+        drawn = {key: value for key, value in second.attributes.items() if key not in ask.attributes}
+        _print_messages(f"turn 2, label {name} (after turn 1)", second.messages[num_shown:], drawn, console)
+
+
+def _print_messages(heading: str, messages: tuple[Message, ...], attributes: Mapping[str, str], console: Console) -> None:
+    drawn = f" ({', '.join(f'{name}: {value}' for name, value in attributes.items())})" if attributes else ""
+    console.print(f"\n[bold]{escape(heading)}[/][dim]{escape(drawn)}[/]")
+    for message in messages:
+        console.print(f"  [{_ROLES[message['role']]}]{message['role']}[/]")
+        console.print(indent(message["content"], "    "), soft_wrap=True, markup=False)
+
+
+class FirstReplies:
+    """The selection that ends a stream's filling at `num` judged replies per label, accepted or not (`generate.Selection`)."""
+
+    def __init__(self, selector: Selector, num: int) -> None:
+        self._selector, self._num = selector, num
+
+    def advance(self, rows: StreamRows) -> None:
+        self._selector.advance(rows)
+
+    def is_full(self, label: str) -> bool:
+        return self._selector.is_full(label) or self.num_judged(label) >= self._num
+
+    def first_sentence(self, row: Row) -> str | Reject:
+        return self._selector.first_sentence(row)
+
+    def num_judged(self, label: str) -> int:
+        return self._selector.num_judged(label)
+
+    def num_accepted(self, label: str) -> int:
+        """Those judged: a reply is a reply, so no more are asked for in the place of rejected ones."""
+        return self._selector.num_judged(label)
+
+    def next_index(self, label: str) -> int:
+        return self._selector.next_index(label)
+
+    def rejects(self, label: str) -> Mapping[str, int]:
+        return self._selector.rejects(label)
+
+
+def ask_first(experiment: Experiment, stream: Stream, store: Store, num: int, console: Console) -> None:
+    """Asks for what the first `num` replies per label miss, as a run would; starts no server where the store has them all."""
+    config = experiment.config
+    rows = open_rows(store, stream)
+    selection = FirstReplies(make_selector(experiment), num)
+    selection.advance(rows)
+    console.print()
+    if all(selection.is_full(name) for name in config.task.label_names):
+        console.rule("[bold]replies[/] (all in the store already; the LLM was not asked)", align="left")
+        return
+    with served(experiment, "stream", store, console) as endpoint, Claims(store, stream) as claims:
+        rows.refresh()
+        progress = asyncio.run(_fill(experiment, stream, endpoint, rows, selection, num, claims))
+    console.rule(f"[bold]replies[/] ({progress.new_rows} new in {progress.seconds:.1f} s)", align="left")
+
+
+async def _fill(
+    experiment: Experiment, stream: Stream, endpoint: Endpoint, rows: StreamRows, selection: FirstReplies, num: int, claims: Claims
+) -> Progress:
+    config, factor = experiment.config, experiment.config.synthesis.max_rows_factor
+    async with Client(endpoint, config.llm.id, config.synthesis.concurrency) as client:
+        generator = Generator(stream, rows, selection, config.llm.sampling, num, factor, claims=claims)
+        try:
+            await generator.run(client)
+        finally:
+            note_session(rows.folder, generator.progress())
+    return generator.progress()
+
+
+def print_replies(name: str, selector: Selector, rows: StreamRows, num: int, console: Console) -> None:
+    """The label's first `num` replies in the stream's order, each accepted or with the reason against it, and their share."""
+    judged, accepted = selector.num_judged(name), selector.num_accepted(name)
+    share = f"{accepted} of {judged} accepted" if judged else "none judged"
+    console.print(f"\n[bold]label {escape(name)}[/]: {share}")
+    table = Table(box=None, show_header=False, padding=(0, 1, 0, 2), pad_edge=False)
+    for column in ("mark", "text"):
+        table.add_column(column, overflow="fold", no_wrap=column == "mark", vertical="top")
+    found: list[tuple[int, str, str]] = [(one.index, "", _texts(one.texts)) for one in selector.accepted if one.label == name]
+    for one in selector.rejected:
+        if one.label == name:
+            found.append((one.index, _why(selector, rows, one.index, one.reason), _raw(selector, rows, name, one.index, one.text)))
+    shown = sorted(found)[:num]
+    for _, reason, text in shown:
+        table.add_row("[red]rejected[/]" if reason else "[green]accepted[/]", escape(text))
+        if reason:
+            table.add_row("", f"[red]{escape(reason)}[/]")
+    console.print(table)
+    rest = judged - len(shown)
+    if rest > 0:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in selector.rejects(name).most_common())
+        console.print(f"  … and {rest} more{f'; rejected in all: {reasons}' if reasons else ''}", style="dim", markup=False)
+
+
+def _texts(texts: tuple[str, ...]) -> str:
+    return "\n".join(f"{number}: {text}" for number, text in enumerate(texts, 1)) if len(texts) > 1 else texts[0]
+
+
+def _raw(selector: Selector, rows: StreamRows, name: str, index: int, text: str) -> str:
+    """What the LLM wrote, as it was; for pairs with the first sentence, which alone may be what was rejected."""
+    first = rows.get("", index, 0)
+    if first is None:
+        return text or "(nothing)"
+    second = rows.get(name, index, 1)
+    return _texts((first.text, second.text)) if second is not None else f"1: {first.text or '(nothing)'}"
+
+
+def _why(selector: Selector, rows: StreamRows, index: int, reason: str) -> str:
+    """The reason in words, with the cause behind a rejected first sentence and the server's words for a failed request."""
+    words = f"{reason}: {REASONS[reason]}"
+    first = rows.get("", index, 0)
+    if reason == "first sentence" and first is not None:
+        cause = selector.first_sentence(first)
+        words += f" ({cause.reason}: {REASONS[cause.reason]})" if isinstance(cause, Reject) else ""
+    failed = next((row.error for row in rows if row.index == index and row.error), "") if "error" in words else ""
+    return f"{words}; {failed}" if failed else words

@@ -1,0 +1,1 @@
+"""Commands about sweeps: report, status, logs, fetch."""

@@ -1,0 +1,281 @@
+"""From a configuration to an Experiment: which stages its method needs, and their keys.
+
+`plan_experiment` reads the gold data, checks what only they can tell, and fixes every key before anything expensive starts. `stages` makes
+the LLM's stages, `training_rows` gives what a student learns from, `scoring` trains the student and scores it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from japagen import gold
+from japagen.config.schema import ANNOTATE, LEARN_GOLD, LLM, WRITE, WRITTEN_ANSWERS, Config
+from japagen.errors import DataError, UnreachableError
+from japagen.evaluation.metrics import METRICS_VERSION
+from japagen.experiments.experiment import Experiment, wording_of
+from japagen.hub.models import is_on_hub, locate, resolve_revision
+from japagen.llm.context import check_context
+from japagen.prompts.personas import read_personas
+from japagen.prompts.questions import attribute_questions, channel_question, label_question
+from japagen.store import keys
+from japagen.store.keys import canonical_json
+from japagen.tasks import Attribute, Example
+from japagen.training.limits import check_stated_length
+from japagen.training.words import check_splitter
+
+UNRESOLVED = "unresolved"
+"""Stands for a commit that can't be found, in plans that are only looked at."""
+SERVED = "as served"
+"""Revision of an LLM behind `llm.base_url` whose YAML names none."""
+ATTRIBUTE_TOKENS = 512
+"""prompt=kadg_auto: longest reply that names attributes."""
+HELD_OUT = 0.1
+"""Share of gold train that a gold arm selects on; the scored split is never seen before the score."""
+
+
+class Planner:
+    """Plans experiments, doing once what they share: reading gold rows, drawing from them, checking prompts against the context."""
+
+    def __init__(self, tentative: bool = False) -> None:
+        """`tentative`: for a look ahead only; what isn't here yet (a model's commit, a publisher's file) gets a placeholder, and
+        `unknown` says why. Every other fault is raised as for a run."""
+        self._known: dict[str, Any] = {}
+        self._absent: set[str] = set()
+        self._tentative = tentative
+        self.unknown: list[str] = []
+
+    def plan(self, config: Config) -> Experiment:
+        """Reads gold data, draws exemplars, resolves revisions and fixes all keys; raises before anything is made."""
+        task, method = config.task, config.method.name
+        where = canonical_json([asdict(task), asdict(config.data)])
+        evaluation = self._gold(f"eval {where}", lambda: gold.read_eval(task, config.data))
+        also_scored = self._gold(f"also {where}", lambda: gold.read_also_scored(task, config.data)) or {}
+        scored = [split for split in (evaluation, *also_scored.values()) if split is not None]
+        train_gold = self._train_gold(config, where)
+        unlabelled = self._unlabelled(config, where, scored)
+        used = f"{config.curate.contamination == 'off'} {where}"
+        if train_gold is not None and _shows_gold(config):
+            part = partial(gold.part_from_scored, task, config.data, train_gold, scored, config.curate.contamination == "off")
+            train_gold = self._once(f"unscored {used}", part)
+        exemplars = self._exemplars(config, train_gold, used)
+        encoder_revision, rows = "", ""
+        if method != "prompting":
+            check_splitter(config.model)
+            locate(config.model.id, "model.id")
+            resolve = partial(resolve_revision, config.model.id, config.model.revision, "model.id")
+            encoder_revision = self._revision(resolve)
+            if not (self._tentative and is_on_hub(config.model.id)):  # it would fetch files
+                check = partial(check_stated_length, config.model, encoder_revision)
+                self._once(f"length {config.model.max_length} {config.model.id} {encoder_revision}", check)
+        if method in LEARN_GOLD:
+            rows = UNRESOLVED
+        if method in LEARN_GOLD and train_gold is not None:
+            drawn = f"gold {config.gold_per_label} {config.shots_seed} {used}"
+            rows = self._once(drawn, partial(_gold_rows_key, config, train_gold))
+        revision = self._revision(partial(llm_revision, config.llm)) if method != "gold" else ""
+        judge = config.judge if config.curate.judging != "off" else None
+        judge_revision = self._revision(partial(llm_revision, judge, "judge")) if judge is not None else revision
+        path = config.prompt.personas if method in WRITE else None
+        personas = self._once(f"personas {path}", partial(read_personas, path)) if path else None
+        identities = _identities(config, scored, rows, unlabelled, exemplars, personas, (revision, judge_revision), encoder_revision)
+        stage_keys = {stage: keys.stage_key(stage, identity) for stage, identity in identities.items()}
+        labelled = train_gold if _shows_gold(config) else None
+        experiment = Experiment(config, evaluation, also_scored, labelled, unlabelled, exemplars, encoder_revision, identities, stage_keys)
+        if f"eval {where}" not in self._absent:
+            _check_needs(experiment)
+        for stage in experiment.llm_stages:
+            llm = experiment.llm_of(stage)
+            if not (self._tentative and is_on_hub(llm.id)):  # it would fetch the LLM's tokenizer
+                self._once(f"fits {stage_keys[stage]} {llm.max_model_len}", partial(_check_prompts, experiment, stage))
+        return experiment
+
+    def _train_gold(self, config: Config, where: str) -> gold.Split | None:
+        """The train split, where its labels take part or its texts serve as unlabelled ones."""
+        if not reads_train(config):
+            return None
+        train: gold.Split | None = self._gold(f"train {where}", lambda: gold.read_train(config.task, config.data))
+        if train is None and f"train {where}" not in self._absent:
+            why = f"method={config.method.name}" if config.method.name in LEARN_GOLD else f"shots={config.shots}"
+            if not _shows_gold(config):
+                asks = f"method={config.method.name}" if config.method.name in ANNOTATE else f"curate.prior={config.curate.prior}"
+                raise DataError(
+                    f"task {config.task.name!r}: {asks} needs unlabelled texts, and there are none; set data.unlabelled_file=FILE"
+                )
+            raise DataError(
+                f"task {config.task.name!r}: {why} needs labelled train rows, and there are none; set data=files data.train_file=FILE"
+            )
+        return train
+
+    def _unlabelled(self, config: Config, where: str, scored: Sequence[gold.Split]) -> tuple[tuple[str, ...], ...]:
+        """Different texts, drawn by shots_seed where fewer are asked for; of the train split its labels aren't looked at."""
+        if not _needs_unlabelled(config):
+            return ()
+        num, file = config.method.num_texts, config.data.unlabelled_file
+        if file is not None:
+            texts = self._once(f"unlabelled {where}", lambda: gold.read_unlabelled(config.task, file))
+        elif (train := self._train_gold(config, where)) is not None:
+            texts = self._once(f"unlabelled {where}", lambda: tuple(example.texts for example in train.examples))
+        else:  # a publisher's file that isn't here yet
+            return tuple((f"{UNRESOLVED} {number}",) * config.task.num_turns for number in range(num or 0))
+        if config.method.name == "annotate" and config.curate.contamination != "off":  # what curation drops, the LLM is asked about in vain
+            self._once(f"texts left {where}", partial(gold.check_texts_left, config.task, config.data, texts, scored))
+        return self._once(f"unlabelled {num} {config.shots_seed} {where}", lambda: gold.draw_texts(texts, num, config.shots_seed))
+
+    def _exemplars(self, config: Config, train_gold: gold.Split | None, where: str) -> dict[str, tuple[Example, ...]]:
+        task = config.task
+        if config.shots == 0 or config.method.name == "gold":
+            return {}
+        if train_gold is None:
+            texts = (f"{UNRESOLVED} {config.shots} {config.shots_seed}",) * task.num_turns
+            return {task.labels[0].name: (Example(texts, task.labels[0].name),)}
+        drawn = f"shots {config.shots} {config.shots_seed} {where}"
+        return self._once(drawn, lambda: gold.draw_exemplars(task, train_gold, config.shots, config.shots_seed))
+
+    def _revision(self, resolve: Callable[[], str]) -> str:
+        try:
+            return resolve()
+        except UnreachableError as error:
+            return self._placeholder(error, UNRESOLVED)
+
+    def _gold(self, what: str, read: Callable[[], Any]) -> Any:
+        try:
+            return self._once(what, read)
+        except UnreachableError as error:
+            self._known[what] = self._placeholder(error, None)
+            self._absent.add(what)
+            return None
+
+    def _placeholder(self, error: UnreachableError, value: Any) -> Any:
+        if not self._tentative:
+            raise error
+        self.unknown += [] if str(error) in self.unknown else [str(error)]
+        return value
+
+    def _once(self, what: str, make: Callable[[], Any]) -> Any:
+        if what not in self._known:
+            self._known[what] = make()
+        return self._known[what]
+
+
+def plan_experiment(config: Config) -> Experiment:
+    """One experiment, checked; see `Planner.plan`."""
+    return Planner().plan(config)
+
+
+def _shows_gold(config: Config) -> bool:
+    """Whether labels of gold train rows take part."""
+    return config.method.name in LEARN_GOLD or (config.shots > 0 and config.method.name != "gold")
+
+
+def reads_train(config: Config) -> bool:
+    """Whether the train split is read: for its labels, or for its texts alone."""
+    return _shows_gold(config) or (_needs_unlabelled(config) and config.data.unlabelled_file is None)
+
+
+def _needs_unlabelled(config: Config) -> bool:
+    return config.method.name in ANNOTATE or (config.method.name in WRITE and config.curate.prior == "estimated")
+
+
+def _check_needs(experiment: Experiment) -> None:
+    """Raises where the data that a setting reads are missing."""
+    config, name = experiment.config, experiment.task.name
+    if experiment.evaluation is None and config.method.name == "prompting":
+        raise DataError(f"task {name!r}: method=prompting is scored on gold rows, and there are none; set data=files data.eval_file=FILE")
+    if experiment.evaluation is None and config.curate.prior == "oracle":
+        raise DataError(
+            f"task {name!r}: curate.prior=oracle counts the scored split's labels, and there is none; set data=files data.eval_file=FILE"
+        )
+
+
+def _check_prompts(experiment: Experiment, stage: str) -> None:
+    """Raises ConfigError where the stage's longest prompt and reply don't fit the LLM's context."""
+    llm, config, task = experiment.llm_of(stage), experiment.config, experiment.task
+    revision = experiment.revision_of(stage)
+    if stage == "stream":
+        for turn in range(task.num_turns):
+            num_tokens = llm.sampling.max_tokens * experiment.stream.texts_per_reply(turn)
+            check_context(llm, revision, experiment.stream.longest_prompts(turn), task.name, num_tokens)
+        return
+    if stage == "attributes":
+        asked = attribute_questions(task, llm.system_role)[0]
+        check_context(llm, revision, [list(asked.chats[0])], task.name, ATTRIBUTE_TOKENS)
+        return
+    texts = ("あ" * task.max_chars,) * task.num_turns
+    if stage == "answers" and experiment.asked_texts:  # none: gold data that aren't here yet
+        texts = max(experiment.asked_texts, key=lambda one: sum(map(len, one)))
+    how = config.method.answer if stage == "answers" else config.curate.judge_answer if stage == "judgements" else "channel"
+    if how == "channel":
+        asked = channel_question(task, experiment.prompting, texts, experiment.exemplars)
+    else:
+        shown = [example for examples in experiment.exemplars.values() for example in examples]
+        asked = label_question(task, experiment.prompting, texts, experiment.wording if stage == "answers" else 0, shown)
+    num_tokens = config.method.max_tokens if how in WRITTEN_ANSWERS else 1
+    check_context(llm, revision, [list(chat) for chat in asked.chats], task.name, num_tokens)
+
+
+def _identities(
+    config: Config, scored: Sequence[gold.Split], gold_rows_key: str, unlabelled: Sequence[tuple[str, ...]],
+    exemplars: dict[str, tuple[Example, ...]], personas: Attribute | None, llm_revisions: tuple[str, str], encoder_revision: str,
+) -> dict[str, dict[str, Any]]:  # fmt: skip
+    """`gold_rows_key`: of gold training rows; '' where none are learned from. `llm_revisions`: the LLM's and the judge's."""
+    method, curate, task = config.method.name, config.curate, config.task
+    revision, judge_revision = llm_revisions
+    identities: dict[str, dict[str, Any]] = {}
+
+    def key(stage: str) -> str | None:
+        return keys.stage_key(stage, identities[stage]) if stage in identities else None
+
+    checksum = "+".join(split.checksum for split in scored) or None
+    if method in WRITE:
+        if config.prompt.name == "kadg_auto":
+            identities["attributes"] = keys.answers_identity(config, config.llm, revision, {"answer": "attributes"}, "")
+        identities["stream"] = keys.stream_identity(config, revision, exemplars, personas, key("attributes") or "")
+        if curate.keep_likeliest < 1:
+            how: dict[str, Any] = {"answer": "likelihood"}
+            identities["likelihoods"] = keys.answers_identity(config, config.llm, revision, how, str(key("stream")))
+        if curate.judging != "off":
+            how = {"answer": curate.judge_answer}
+            how |= {"wording": 0} | ({"order": config.seed} if exemplars else {}) if curate.judge_answer == "label" else {}
+            judge = config.judge or config.llm
+            identities["judgements"] = keys.answers_identity(config, judge, judge_revision, how, str(key("stream")), exemplars)
+    if method in ANNOTATE or method == "prompting":
+        answer = config.method.answer
+        how = {"answer": answer, "calibrate": config.method.calibrate}
+        how |= {"max_tokens": config.method.max_tokens} if answer in WRITTEN_ANSWERS else {}
+        how |= {"wording": wording_of(config)} | ({"order": config.seed} if exemplars else {}) if answer != "channel" else {}
+        texts = keys.texts_checksum(unlabelled) if method in ANNOTATE else str(checksum)
+        identities["answers"] = keys.answers_identity(config, config.llm, revision, how, texts, exemplars)
+    if method == "prompting":
+        identities["result"] = keys.answered_identity(config, str(key("answers")), checksum, METRICS_VERSION)
+        return identities
+    rows = gold_rows_key
+    if method != "gold":
+        answers = {stage: found for stage in ("likelihoods", "judgements", "answers") if (found := key(stage)) is not None}
+        texts = keys.texts_checksum(unlabelled) if curate.prior == "estimated" else ""
+        identities["dataset"] = keys.dataset_identity(config, key("stream"), checksum, answers, texts)
+        rows = str(key("dataset"))
+    if method == "mixed":
+        rows = f"{rows}+{gold_rows_key}*{config.method.gold_weight:g}"
+    identities["model"] = keys.model_identity(config, rows, encoder_revision)
+    identities["result"] = keys.result_identity(task, str(key("model")), checksum, METRICS_VERSION)
+    return identities
+
+
+def _gold_rows_key(config: Config, train_gold: gold.Split) -> str:
+    train, valid = gold_rows(config, train_gold)
+    return f"gold:{keys.examples_checksum(train)}:{keys.examples_checksum(valid)}"
+
+
+def llm_revision(llm: LLM, setting: str = "llm") -> str:
+    """The LLM's commit or checksum; of a server that runs already only what the YAML says."""
+    if llm.base_url is not None:
+        return llm.revision or SERVED
+    return resolve_revision(llm.id, llm.revision, f"{setting}.id")
+
+
+def gold_rows(config: Config, train_gold: gold.Split) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+    """Rows to train on and to select on: all but a held-out tenth, or k a label and none."""
+    if config.gold_per_label == "all":
+        return gold.hold_out(train_gold.examples, HELD_OUT, config.shots_seed)
+    return gold.draw_per_label(config.task, train_gold, int(config.gold_per_label), config.shots_seed), ()

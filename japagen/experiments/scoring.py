@@ -1,0 +1,371 @@
+"""One experiment's result: the student trained, scored beside its baselines, and written down in one schema.
+
+`make_result` is the last stage of every method. It trains the student unless the store has it, predicts the gold split,
+and publishes result.json (the schema is `Result`) with predictions.parquet. Tables and reports read nothing else.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from japagen import gold
+from japagen.curation.dataset import Dataset
+from japagen.errors import StoreError
+from japagen.evaluation.baselines import baselines
+from japagen.evaluation.metrics import Predictions, calibration_error, decide, evaluate
+from japagen.experiments.cards import model_card, model_sources
+from japagen.experiments.experiment import Experiment, Say, encoder_location
+from japagen.experiments.requests import Answered, answered, read_answers
+from japagen.experiments.stages import llm_seconds
+from japagen.experiments.training_rows import training_rows
+from japagen.store.files import read_json, write_json
+from japagen.store.keys import KEY_LENGTH, canonical_json
+from japagen.store.locks import Lock
+from japagen.store.store import Store, commit, versions
+from japagen.tasks import Example
+
+Scores = dict[str, dict[str, float] | None]
+"""{metric: {value, low, high}}; None where the gold rows allow no value."""
+PRIMARY = ""
+"""Name of `data.split` among the splits scored."""
+OnMetrics = Callable[[dict[str, float], int], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """result.json: the same fields for every method."""
+
+    task: str
+    split: str | None
+    """The gold split that was scored; None for a task without gold data."""
+    method: str
+    prompt: str | None
+    llm: str | None
+    model: str | None
+    """The student's encoder; None where the LLM answers itself."""
+    data: str
+    """Where the gold data come from: sample, published or files."""
+    gold_source: str | None
+    train_source: str | None
+    """Where exemplars or gold training rows come from; None where no gold row was seen."""
+    shots: int
+    gold_per_label: str | None
+    seeds: dict[str, int]
+    num_per_label: int | None
+    num_train: int
+    num_valid: int
+    demo: bool
+    protocol: str
+    metric: str
+    metrics: Scores
+    baselines: dict[str, Scores]
+    num_eval: int
+    num_contaminated: int | None
+    """Training texts, and rows of the train split, dropped because they match evaluation texts; None where that was not checked."""
+    keys: dict[str, str]
+    seconds: dict[str, float]
+    tokens: dict[str, int]
+    versions: dict[str, str] = field(default_factory=dict)
+    commit: str | None = None
+    """The checkout's; '+' behind it where files differed from it."""
+    training: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    also_scored: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Further splits by name, each with `metrics`, `baselines`, `num_eval`, `gold_source` and, with prompting, `num_failed` (JCoLA's
+    out-of-domain split)."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Settings of the method and its options that aren't at their defaults, by dotted name."""
+    num_failed: int | None = None
+    """method=prompting: gold rows to which the LLM gave no usable answer; they count as wrong (regression: as the middle of the scale)."""
+    settings: str = ""
+    """`settings_key` of the experiment: the same for results that differ in their seeds only."""
+
+    @property
+    def name(self) -> str:
+        """As `short_name` has it."""
+        written_by = None if self.llm is None else (self.llm, self.shots, self.prompt or "base")
+        return short_name(self.task, self.method, written_by, self.gold_per_label, self.model, self.seeds["seed"], self.options)
+
+    @property
+    def options_text(self) -> str:
+        """'curate.judging=drop, train.robust_q=0.7'."""
+        return ", ".join(f"{name}={value}" for name, value in self.options.items())
+
+    @property
+    def primary(self) -> dict[str, float] | None:
+        """{value, low, high} of the task's metric."""
+        return self.metrics.get(self.metric)
+
+
+def short_name(
+    task: str, method: str, written_by: tuple[str, int, str] | None, gold_per_label: str | None, model: str | None, seed: int,
+    options: Mapping[str, Any],
+) -> str:  # fmt: skip
+    """An experiment for people: task, method, shots, prompt where it isn't base, LLM, gold rows, encoder, options, seed.
+
+    `written_by`: LLM, shots and prompt; None without an LLM. `gold_per_label`: None where no gold row is learned from.
+    """
+    parts = [task, method]
+    if written_by is not None:
+        llm, shots, prompt = written_by
+        parts += [f"{shots}-shot", *([] if prompt == "base" else [prompt]), llm]
+    parts += [] if gold_per_label is None else [f"gold-{gold_per_label}"]
+    parts += [] if model is None else [model]
+    parts += [f"{name.rpartition('.')[2]}={value}" for name, value in options.items()]
+    return "-".join([*parts, f"seed{seed}"])
+
+
+BY_SEEDS = (
+    "seed", "exemplars", "stream", "rows", "model", "answers", "likelihoods", "judgements", "attributes_key", "texts", "order", "wording",
+)  # fmt: skip
+"""What seeds decide in the stages' identities."""
+
+
+def settings_key(experiment: Experiment) -> str:
+    """The same for experiments that differ in their seeds (and the question's wording) only: all else that enters keys."""
+    config, gold_rows = experiment.config, experiment.train_gold
+    stages = {stage: _without(BY_SEEDS, identity) for stage, identity in experiment.identities.items()}
+    rows = [*([config.shots] if experiment.needs_llm else []), *([config.gold_per_label] if experiment.learns_gold else [])]
+    options = [config.method.gold_weight, config.method.num_texts, config.data.unlabelled_file] if experiment.options else []
+    content = canonical_json([config.task.name, config.method.name, rows, options, gold_rows.checksum if gold_rows else None, stages])
+    return hashlib.sha256(content.encode()).hexdigest()[:KEY_LENGTH]
+
+
+def _without(names: Sequence[str], value: Any) -> Any:
+    """The value without entries of those names, at any depth."""
+    if isinstance(value, dict):
+        return {name: _without(names, one) for name, one in value.items() if name not in names}
+    return value
+
+
+def read_result(folder: Path) -> Result:
+    """The Result of a published folder; StoreError where its file isn't one."""
+    path = folder / "result.json"
+    content = read_json(path)
+    known = {one.name for one in fields(Result)}
+    try:
+        return Result(**{name: value for name, value in content.items() if name in known})
+    except (AttributeError, TypeError) as error:
+        raise StoreError(f"{path} can't be read ({error}); remove its folder to have it made again") from error
+
+
+def find_result(experiment: Experiment, store: Store) -> Result | None:
+    """The experiment's result when the store has it.
+
+    What enters no key is taken from the present configuration: a YAML whose `seen` was corrected is not called zero-shot any more.
+    Gold rows' key doesn't say either whether they were compared with the scored ones.
+    """
+    folder = store.find("result", experiment.keys["result"])
+    if folder is None:
+        return None
+    config, stored = experiment.config, read_result(folder)
+    return replace(
+        stored,
+        task=config.task.name,
+        llm=config.llm.name if experiment.needs_llm else None,
+        model=config.model.name if experiment.has_student else None,
+        demo=experiment.is_demo,
+        protocol=experiment.protocol,
+        options=experiment.options,
+        num_contaminated=stored.num_contaminated if "dataset" in experiment.keys else _num_contaminated(experiment, {}),
+        settings=settings_key(experiment),
+    )
+
+
+def make_result(experiment: Experiment, store: Store, on_metrics: OnMetrics | None = None, say: Say = print) -> Result:
+    """Trains and scores the student, or scores the LLM's answers, unless the store has it done; one process at a time."""
+    with store.lock("result", experiment.keys["result"], say) as lock:
+        if (done := find_result(experiment, store)) is not None:
+            return done
+        identity = experiment.identities["result"]
+        if not experiment.has_student:
+            key = experiment.keys["result"]
+            return read_result(store.publish("result", key, lambda out: _write_result(experiment, store, out), identity, lock))
+        with store.lock(
+            "model", experiment.keys["model"], say
+        ) as model_lock:  # until it is scored, so that japagen.experiments.pruning leaves it alone
+            _ensure_model(experiment, store, model_lock, on_metrics, say)
+            return read_result(
+                store.publish("result", experiment.keys["result"], lambda out: _write_result(experiment, store, out), identity, lock)
+            )
+
+
+def _ensure_model(experiment: Experiment, store: Store, lock: Lock, on_metrics: OnMetrics | None, say: Say) -> None:
+    key = experiment.keys["model"]
+    if store.find("model", key) is None:
+        rows = training_rows(experiment, store, say)
+        say(f"{experiment.task.name}: training {experiment.config.model.name} on {len(rows.train)} rows, validating on {len(rows.valid)}")
+        store.publish("model", key, lambda out: _train(experiment, store, rows, out, on_metrics), experiment.identities["model"], lock)
+    else:
+        store.check("model", key)
+    store.remove_work(key)
+
+
+def _train(experiment: Experiment, store: Store, rows: Dataset, out: Path, on_metrics: OnMetrics | None) -> dict[str, Any]:
+    from japagen.training.student import train_student
+
+    config = experiment.config
+    location, revision = encoder_location(experiment)
+    fit = train_student(
+        experiment.task, config.model, location, revision, config.train, rows.train, rows.valid, config.seed, out,
+        store.work(experiment.keys["model"]), on_metrics, config.device,
+    )  # fmt: skip
+    (out / "README.md").write_text(model_card(experiment, len(rows.train)), encoding="utf-8")
+    training = asdict(fit)
+    num_rows = {"num_train": len(rows.train), "num_valid": len(rows.valid)}
+    sources = [asdict(one) for one in model_sources(experiment)]
+    return {"training": training, "seconds": training.pop("seconds"), **num_rows, "sources": sources}
+
+
+def _write_result(experiment: Experiment, store: Store, out: Path) -> dict[str, Any]:
+    started = time.monotonic()
+    scored: dict[str, dict[str, Any]] = {}
+    if experiment.evaluation is not None:
+        dataset = training_rows(experiment, store)
+        rows = [*dataset.train, *dataset.valid]
+        answers, start = None if experiment.has_student else answered(experiment, store), 0
+        for name, split in {PRIMARY: experiment.evaluation, **experiment.also_scored}.items():
+            path = out / (f"predictions-{name}.parquet" if name else "predictions.parquet")
+            if answers is None:
+                outputs, predictions = _predict(experiment, store, split)
+            else:
+                outputs, predictions = _scored_answers(experiment, answers, start, len(split.examples))
+            start += len(split.examples)
+            scored[name] = _score(experiment, split, rows, outputs, predictions, path)
+            if answers is not None:
+                scored[name]["num_failed"] = sum(not output for output in outputs)
+    result = _describe(experiment, store, scored, time.monotonic() - started)
+    write_json(out / "result.json", asdict(result))
+    return {"seconds": time.monotonic() - started}
+
+
+def _score(
+    experiment: Experiment, split: gold.Split, rows: Sequence[Example], outputs: list[list[float]], predictions: Predictions, path: Path
+) -> dict[str, Any]:
+    """Writes the predictions of one gold split into `path`; its `metrics`, `baselines` (of `rows`), `num_eval` and `gold_source`."""
+    _write_predictions(experiment, split, outputs, predictions, path)
+    metrics = evaluate(experiment.task, split.examples, predictions)
+    if not experiment.task.is_regression and all(outputs) and _is_probable(experiment):
+        metrics["ece"] = calibration_error(experiment.task, split.examples, np.array(outputs))
+    return {
+        "metrics": metrics,
+        "baselines": baselines(experiment.task, rows, split.examples),
+        "num_eval": len(split.examples),
+        "gold_source": split.source,
+    }
+
+
+def _is_probable(experiment: Experiment) -> bool:
+    """Whether the outputs are probabilities: an LLM that writes its answer gives none."""
+    return experiment.has_student or experiment.config.method.answer in ("label", "channel")
+
+
+def _predict(experiment: Experiment, store: Store, split: gold.Split) -> tuple[list[list[float]], Predictions]:
+    from japagen.training.prediction import predict
+
+    texts = [example.texts for example in split.examples]
+    config = experiment.config
+    folder = store.path("model", experiment.keys["model"])
+    outputs = predict(folder, texts, config.device, trust_remote_code=config.model.trust_remote_code)
+    return outputs.tolist(), decide(experiment.task, outputs)
+
+
+def _scored_answers(experiment: Experiment, found: Answered, start: int, num: int) -> tuple[list[list[float]], Predictions]:
+    """The LLM's answers for `num` of the scored rows; those without one count as no label, in regression as the middle of the scale."""
+    task = experiment.task
+    outputs, said = found.outputs[start : start + num], found.predictions[start : start + num]
+    if task.is_regression:
+        middle = (min(task.label_scores()) + max(task.label_scores())) / 2
+        return outputs, [middle if one is None else float(one) for one in said]
+    return outputs, ["" if one is None else str(one) for one in said]
+
+
+def _write_predictions(experiment: Experiment, split: gold.Split, outputs: list[list[float]], predictions: Predictions, path: Path) -> None:
+    """One row a gold row: its id, gold label, prediction and outputs (empty where the LLM gave no usable answer); no texts."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    value = [example.score if experiment.task.is_regression else example.label for example in split.examples]
+    ids = [example.id for example in split.examples]
+    pq.write_table(
+        pa.table({"id": ids, "gold": value, "prediction": list(predictions), "outputs": pa.array(outputs, pa.list_(pa.float64()))}), path
+    )
+
+
+def _seconds(experiment: Experiment, store: Store, model: Mapping[str, Any], scoring: float) -> dict[str, float]:
+    seconds = {"generation": llm_seconds(experiment, store)} if experiment.needs_llm else {}
+    if "dataset" in experiment.keys:
+        seconds["curation"] = store.meta("dataset", experiment.keys["dataset"])["seconds"]
+    return seconds | ({"training": model["seconds"]} if model else {}) | {"scoring": scoring}
+
+
+def _describe(experiment: Experiment, store: Store, scored: dict[str, dict[str, Any]], seconds: float) -> Result:
+    primary = scored.pop(PRIMARY, {})
+    config, evaluation = experiment.config, experiment.evaluation
+    model = store.meta("model", experiment.keys["model"]) if experiment.has_student else {}
+    dataset = store.meta("dataset", experiment.keys["dataset"]) if "dataset" in experiment.keys else {}
+    asked, written = experiment.needs_llm, "stream" in experiment.keys
+    tokens = dataset.get("tokens", {})
+    if not experiment.has_student:
+        answers = read_answers(experiment, "answers", store).values()
+        tokens = {"prompt": sum(one.prompt_tokens for one in answers), "completion": sum(one.completion_tokens for one in answers)}
+    return Result(
+        task=experiment.task.name,
+        split=config.data.split if evaluation else None,
+        method=config.method.name,
+        prompt=config.prompt.name if asked else None,
+        llm=config.llm.name if asked else None,
+        model=config.model.name if experiment.has_student else None,
+        data=config.data.source,
+        gold_source=primary.get("gold_source"),
+        train_source=experiment.train_gold.source if experiment.train_gold else None,
+        shots=config.shots if asked else 0,
+        gold_per_label=config.gold_per_label if experiment.learns_gold else None,
+        seeds=_seeds(experiment),
+        num_per_label=config.num_per_label if written else None,
+        num_train=model.get("num_train", 0),
+        num_valid=model.get("num_valid", 0),
+        demo=experiment.is_demo,
+        protocol=experiment.protocol,
+        metric=experiment.task.metric,
+        metrics=primary.get("metrics", {}),
+        baselines=primary.get("baselines", {}),
+        num_eval=primary.get("num_eval", 0),
+        also_scored=scored,
+        num_contaminated=_num_contaminated(experiment, dataset.get("rejects", {})),
+        keys=experiment.keys,
+        seconds=_seconds(experiment, store, model, seconds),
+        tokens=tokens,
+        versions=versions(),
+        commit=commit(),
+        training=model.get("training", {}),
+        notes=evaluation.notes if evaluation else (),
+        options=experiment.options,
+        num_failed=primary.get("num_failed"),
+        settings=settings_key(experiment),
+    )
+
+
+def _num_contaminated(experiment: Experiment, rejects: Mapping[str, Mapping[str, int]]) -> int | None:
+    """How many rows were kept from the student and from prompts, as they are scored; None where nothing was compared."""
+    config, train = experiment.config, experiment.train_gold
+    made = "dataset" in experiment.keys
+    if config.curate.contamination == "off" or experiment.evaluation is None or not (made or train):
+        return None
+    dropped = sum(counts.get("contamination", 0) for counts in rejects.values())
+    is_annotated_too = experiment.annotates and config.data.unlabelled_file is None  # the data set has dropped the same rows
+    return dropped + (train.num_left_out if train and not is_annotated_too else 0)
+
+
+def _seeds(experiment: Experiment) -> dict[str, int]:
+    """Those that take part, and the question's wording, which a sweep over seeds varies with them."""
+    config = experiment.config
+    seeds = {"seed": config.seed, "shots_seed": config.shots_seed}
+    seeds |= {"synthesis.seed": config.synthesis.seed} if "stream" in experiment.keys else {}
+    is_worded = "answers" in experiment.keys and config.method.answer != "channel"
+    return seeds | ({"template": experiment.wording} if is_worded else {})

@@ -1,0 +1,138 @@
+"""How the stages that an LLM makes are made: streams filled, questions answered. The store is asked first, always.
+
+`llm_stages` of an experiment are what an LLM must do for it, in order; `is_complete` tells whether one is done, `fill` does it. What
+the student learns from, `japagen.experiments.training_rows` gives.
+"""
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from japagen.errors import MissingTextsError
+from japagen.experiments.experiment import Experiment
+from japagen.experiments.planning import ATTRIBUTE_TOKENS
+from japagen.experiments.requests import (
+    asked_ids,
+    auto_attributes,
+    questions,
+    read_answers,
+    stream_of,
+    write_attributes,
+)
+from japagen.llm.client import Client
+from japagen.selection import make_selector, select
+from japagen.store.files import explain_os_errors
+from japagen.store.rowsfile import StreamRows, open_folder
+from japagen.store.store import Store
+from japagen.synthesis.answers import Answer, answer_all
+from japagen.synthesis.claims import Claims
+from japagen.synthesis.generate import Generator, Progress
+from japagen.synthesis.stream import open_rows
+
+SESSIONS = "sessions.jsonl"
+"""In a stream's or answers' folder: one line for each run over it, with its seconds, rows and tokens."""
+
+Show = Callable[[Progress], None]
+Shard = tuple[int, int]
+"""(number, of how many): which part of the questions a worker asks."""
+ALONE: Shard = (0, 1)
+
+
+def is_complete(experiment: Experiment, stage: str, store: Store) -> bool:
+    """Whether the stored rows of one of `llm_stages` are enough, so that no LLM is needed for it."""
+    if "dataset" in experiment.keys and store.find("dataset", experiment.keys["dataset"]):
+        return True
+    if not store.find(stage, experiment.keys[stage]):
+        return False
+    try:
+        if stage == "stream":
+            if _num_lines(store.path(stage, experiment.keys[stage])) < experiment.config.num_per_label * len(experiment.task.labels):
+                return False  # told without judging what is there
+            select(experiment, store)
+            return True
+        answers = read_answers(experiment, stage, store)
+        return all(id_ in answers for id_ in asked_ids(experiment, stage, store))
+    except MissingTextsError:
+        return False
+
+
+def _num_lines(folder: Path) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in folder.glob("rows-*.jsonl"))
+
+
+async def fill(experiment: Experiment, stage: str, store: Store, client: Client, show: Show, shard: Shard = ALONE) -> None:
+    """Asks the LLM for what the stage misses."""
+    if stage == "stream":
+        await _fill_stream(experiment, store, client, show)
+    elif stage == "attributes":
+        with store.lock(stage, experiment.keys[stage]):  # every shard must draw from the same ones
+            await _fill_answers(experiment, stage, store, client, show, ALONE)
+        path = store.path(stage, experiment.keys[stage]) / "attributes.yaml"
+        write_attributes(auto_attributes(experiment, store), path)
+    else:
+        await _fill_answers(experiment, stage, store, client, show, shard)
+
+
+async def _fill_stream(experiment: Experiment, store: Store, client: Client, show: Show) -> None:
+    """Together with whoever else fills the stream now."""
+    config, stream = experiment.config, stream_of(experiment, store)
+    with Claims(store, stream) as claims:
+        is_settled = False
+        while not is_settled:
+            rows, selector = open_rows(store, stream), make_selector(experiment)
+            factor = config.synthesis.max_rows_factor
+            generator = Generator(stream, rows, selector, config.llm.sampling, config.num_per_label, factor, show, claims)
+            try:
+                await generator.run(client)
+            finally:
+                with store.lock("sessions", stream.key):  # appending from two hosts isn't atomic on a shared file system
+                    note_session(rows.folder, generator.progress())
+            is_settled = not rows.is_disputed  # else, judged as a reader of the files judges, something may be missing
+
+
+async def _fill_answers(experiment: Experiment, stage: str, store: Store, client: Client, show: Show, shard: Shard) -> None:
+    key, (number, of) = experiment.keys[stage], shard
+    asked = questions(experiment, stage, store)[number::of]
+    rows = StreamRows(open_folder(store, stage, key, experiment.identities[stage]), Answer)
+    latest: list[Progress] = []
+
+    def note(progress: Progress) -> None:
+        latest[:] = [progress]
+        show(progress)
+
+    config = experiment.config
+    try:
+        max_tokens = ATTRIBUTE_TOKENS if stage == "attributes" else config.method.max_tokens
+        await answer_all(asked, rows, client, experiment.llm_of(stage).chat_template_args, max_tokens, note)
+    finally:
+        for progress in latest:
+            with store.lock("sessions", key):
+                note_session(rows.folder, progress)
+
+
+def note_session(folder: Path, progress: Progress) -> None:
+    """Appends what one run over the stream made; costs are summed from these lines."""
+    line = {"seconds": round(progress.seconds, 3), "rows": progress.new_rows, "completion_tokens": progress.new_tokens}
+    with explain_os_errors(folder), (folder / SESSIONS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def llm_seconds(experiment: Experiment, store: Store) -> float:
+    """Seconds that the LLM spent on the experiment's stages in all runs, server starts left out; runs that were killed are not in it."""
+    return sum(generation_seconds(store.path(stage, experiment.keys[stage])) for stage in experiment.llm_stages)
+
+
+def generation_seconds(folder: Path) -> float:
+    """The same for one stage's folder."""
+    return sum(one["seconds"] for one in sessions(folder))
+
+
+def sessions(folder: Path) -> list[dict[str, float]]:
+    """What the runs over a stage's folder made; a line that a full disk or a power cut tore counts for nothing."""
+    path = folder / SESSIONS
+    found: list[dict[str, float]] = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return found

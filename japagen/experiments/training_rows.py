@@ -1,0 +1,178 @@
+"""What a student learns from: the stream's texts judged and selected, annotated texts, gold rows; and the data set that they make."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from japagen.curation.contamination import EvaluationTexts
+from japagen.curation.dataset import ANNOTATED, Dataset, dataset_card, make_dataset, read_examples, selected_examples, write_dataset
+from japagen.curation.judging import judge_examples
+from japagen.curation.likeliest import keep_likeliest
+from japagen.curation.prior import counts_prior, estimate_prior, prior_weights, uniform
+from japagen.curation.select import Rejected
+from japagen.curation.stored_task import write_task
+from japagen.errors import DataError, MissingTextsError
+from japagen.experiments.cards import dataset_sources, making
+from japagen.experiments.experiment import Experiment, Say
+from japagen.experiments.planning import gold_rows
+from japagen.experiments.requests import answered, read_answers
+from japagen.selection import select
+from japagen.store.store import Store
+from japagen.synthesis.answers import Answer
+from japagen.tasks import Example, nearest_level
+
+
+def build_dataset(experiment: Experiment, store: Store, say: Say = print) -> Path:
+    """The published data set's folder, made from the stream's rows and the LLM's answers when it isn't there."""
+    key = experiment.keys["dataset"]
+    with store.lock("dataset", key, say) as lock:
+        if (folder := store.find("dataset", key)) is not None:
+            return folder
+        return store.publish("dataset", key, lambda out: _write_dataset(experiment, store, out), experiment.identities["dataset"], lock)
+
+
+@dataclass
+class _Rows:
+    """Rows on their way to a data set."""
+
+    examples: list[Example] = field(default_factory=list)
+    rejects: dict[str, Counter[str]] = field(default_factory=dict)
+    rejected: list[Rejected] = field(default_factory=list)
+    changes: dict[str, Counter[str]] = field(default_factory=dict)
+    """label -> what was done to rows that stayed."""
+
+    def drop(self, counts: Mapping[str, Mapping[str, int]]) -> None:
+        for label, reasons in counts.items():
+            self.rejects.setdefault(label, Counter()).update(reasons)
+
+
+def _write_dataset(experiment: Experiment, store: Store, out: Path) -> dict[str, Any]:
+    started = time.monotonic()
+    config, task = experiment.config, experiment.task
+    rows = _Rows(rejects={name: Counter() for name in task.label_names})
+    replies: list[Any] = []
+    if "stream" in experiment.keys:
+        replies = _take_written(experiment, store, rows)
+    if experiment.annotates:
+        replies += _take_annotated(experiment, store, rows)
+    evaluation = None
+    if config.curate.contamination != "off" and experiment.evaluation is not None:
+        scored = [experiment.evaluation, *experiment.also_scored.values()]
+        texts = (text for split in scored for example in split.examples for text in example.texts)
+        evaluation = EvaluationTexts(texts, ngrams=config.curate.contamination == "ngram")
+    dataset = make_dataset(task, rows.examples, rows.rejects, rows.rejected, evaluation)
+    prior = label_prior(experiment, dataset.train)
+    if prior is not None:
+        dataset = replace(dataset, train=prior_weights(task, dataset.train, prior))
+    changes = {label: dict(counts) for label, counts in rows.changes.items()}
+    made_by = making(experiment) | {f"judged otherwise and kept, {label}": _listed(found) for label, found in changes.items() if found}
+    sources = dataset_sources(experiment)
+    write_dataset(task, dataset, out, dataset_card(task, dataset, made_by, sources, experiment.is_demo))
+    write_task(task, config.data, out)
+    return {
+        "sources": [asdict(one) for one in sources],
+        "rejects": dataset.rejects,
+        "changes": changes,
+        "prior": prior,
+        "num_train": len(dataset.train),
+        "num_valid": len(dataset.valid),
+        "tokens": {"prompt": sum(row.prompt_tokens for row in replies), "completion": sum(row.completion_tokens for row in replies)},
+        "replies": len(replies),
+        "seconds": time.monotonic() - started,
+    }
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in counts.items())
+
+
+def _take_written(experiment: Experiment, store: Store, rows: _Rows) -> list[Any]:
+    """The stream's texts, judged and selected as `curate` says; all replies that they cost."""
+    curate, task = experiment.config.curate, experiment.task
+    selector, replies = select(experiment, store)
+    examples: Sequence[Example] = selected_examples(task, selector)
+    rows.drop(selector.counts)
+    rows.rejected += selector.rejected
+    asked: list[Any] = list(replies)
+    if "judgements" in experiment.keys:
+        answers = _all_answers(experiment, "judgements", store, examples)
+        probs = {example.id: answers[example.id].probabilities() for example in examples}
+        judged = judge_examples(task, examples, probs, curate.judging, curate.judge_threshold)
+        examples, rows.changes = judged.examples, {label: Counter(counts) for label, counts in judged.changes.items()}
+        rows.drop(judged.rejects)
+        asked += answers.values()
+    if "likelihoods" in experiment.keys:
+        answers = _all_answers(experiment, "likelihoods", store, examples)
+        likeliest = keep_likeliest(task, examples, {one.id: answers[one.id].mean_logprob for one in examples}, curate.keep_likeliest)
+        examples = likeliest.examples
+        rows.drop(likeliest.rejects)
+        asked += answers.values()
+    rows.examples += examples
+    return asked
+
+
+def _all_answers(experiment: Experiment, stage: str, store: Store, examples: Sequence[Example]) -> dict[str, Answer]:
+    answers = read_answers(experiment, stage, store)
+    if any(example.id not in answers for example in examples):
+        raise MissingTextsError(f"{experiment.task.name}: the {stage} of the texts are not all there")
+    return answers
+
+
+def _take_annotated(experiment: Experiment, store: Store, rows: _Rows) -> list[Any]:
+    """The unlabelled texts with the LLM's labels; those without a usable answer are counted and left out."""
+    task, found = experiment.task, answered(experiment, store)
+    scores = {label.name: label.score for label in task.labels}
+    for place, (texts, said, probs) in enumerate(zip(experiment.asked_texts, found.predictions, found.probs, strict=True)):
+        id_ = f"{ANNOTATED}/{place}"
+        if said is None:
+            rows.drop({"": {"no answer": 1}})
+        elif task.is_regression:
+            value = float(said)
+            rows.examples.append(Example(texts, nearest_level(task, value).name, value, id_))
+        else:
+            rows.examples.append(Example(texts, str(said), scores[str(said)], id_, probs))
+    if found.num_failed == len(found.predictions):
+        raise DataError(
+            f"task {task.name!r}: the LLM gave no usable answer to any of {found.num_failed} texts; see"
+            f" {store.path('answers', experiment.keys['answers'])}, and try another method.answer"
+        )
+    return list(read_answers(experiment, "answers", store).values())
+
+
+def label_prior(experiment: Experiment, rows: Sequence[Example]) -> dict[str, float] | None:
+    """The label frequencies that `curate.prior` asks for; None: rows stay as they were made."""
+    task, curate = experiment.task, experiment.config.curate
+    if curate.prior == "as_made":
+        return None
+    if curate.prior == "uniform":
+        return uniform(task)
+    if curate.prior == "given":
+        return dict(curate.prior_values or {})
+    if curate.prior == "oracle":
+        if experiment.evaluation is None:
+            raise DataError(f"task {task.name!r}: curate.prior=oracle counts the scored split's labels, and there is none")
+        return counts_prior(task, experiment.evaluation.examples)
+    return estimate_prior(task, rows, experiment.unlabelled)
+
+
+def training_rows(experiment: Experiment, store: Store, say: Say = print) -> Dataset:
+    """What the student learns from and selects on; nothing where there is no student."""
+    config, task = experiment.config, experiment.task
+    found = Dataset((), (), {}, ())
+    if "dataset" in experiment.keys:
+        build_dataset(experiment, store, say)
+        folder = store.check("dataset", experiment.keys["dataset"])
+        train, valid = (read_examples(task, folder / f"{name}.parquet") for name in ("train", "valid"))
+        found = Dataset(train, valid, store.meta("dataset", experiment.keys["dataset"])["rejects"], ())
+    if not experiment.learns_gold:
+        return found
+    assert experiment.train_gold is not None
+    train, valid = gold_rows(config, experiment.train_gold)
+    if not found.train:
+        return Dataset(train, valid, {}, ())
+    weight = config.method.gold_weight
+    weighted = tuple(replace(row, weight=row.weight * weight) for row in train)
+    return Dataset((*found.train, *weighted), valid or found.valid, found.rejects, ())

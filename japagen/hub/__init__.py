@@ -1,0 +1,1 @@
+"""Models by their id: commits, files and the local cache."""

@@ -1,0 +1,244 @@
+"""Questions: (task, text) -> what an LLM is asked so that it labels the text, and its reply -> a label.
+
+Pure functions, as `japagen.prompts.writing` are. A question tells the task and each label's meaning, shows exemplars as turns of the chat,
+and asks for a label's word in the task's language (regression: a number). There are three wordings of it; which one serves best is
+nobody's to choose, so results are given over all of them.
+
+`label_question` scores each label's whole word as the reply. `channel_question` turns it round: each label's request of the
+synthesis prompt with the text as its reply (Min et al. 2022, noisy channel). `written_question` has the LLM write its answer.
+"""
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from japagen.prompts.readings import read_labels, read_number
+from japagen.prompts.writing import Message, Prompting, attributes_of, messages
+from japagen.tasks import PERSONA, PROBABILITY, WORDING, Attribute, Example, Label, Task, nearest_level
+
+Chat = tuple[Message, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one text is asked with."""
+
+    id: str
+    chats: tuple[Chat, ...]
+    """Scored: one a label, its answer as the last turn. Written: the one chat that is to be answered."""
+    is_scored: bool = True
+    shares_prompt: bool = True
+    """Scored: whether the chats differ in their last turn only; else they differ before it."""
+    structure: dict[str, Any] | None = None
+    """Written: what the reply is forced to be, as vLLM's structured outputs have it; none: anything."""
+
+
+@dataclass(frozen=True)
+class _Wording:
+    """How one template asks; `{task}` and `{labels}` are the task described and its labels with their meanings."""
+
+    system: str
+    user: str
+    """`{text}` is the text, or both of a pair with their headings."""
+
+
+WORDINGS = (
+    _Wording(
+        "あなたは日本語の文章を正確に分類します。\n課題の説明: {task}\nラベルの一覧:\n{labels}\n"
+        "答えには、一覧にある{kind}を一つだけ書いてください。",
+        "{text}\n{kind}:",
+    ),
+    _Wording(
+        "これから示す文章について、次の中からもっともよく当てはまるものを一つ選んでください。\n{labels}\n参考: {task}\n"
+        "{kind}だけを答え、理由は書かないでください。",
+        "{text}\nもっともよく当てはまる{kind}はどれですか。",
+    ),
+    _Wording(
+        "# 背景\n{task}\n\n# 選択肢\n{labels}\n\n# 指示\n与えられた文章を読み、選択肢の{kind}のうち正しいものを一つ出力してください。"
+        "ほかには何も出力しないでください。",
+        "# 文章\n{text}\n\n# 答え",
+    ),
+)  # fmt: skip
+"""The templates of method.template=0, 1 and 2."""
+CONTENT_FREE = ("該当なし", "なし", "…")
+"""Texts that say nothing, for contextual calibration."""
+VERSION = 1
+"""Enters keys; raised when a wording changes."""
+
+
+def answer_word(task: Task, label: Label) -> str:
+    """What the LLM answers for `label`: its word in the task's language; regression: the level as a number."""
+    if task.is_regression:
+        return f"{label.score:g}"
+    return label.word or label.name
+
+
+def label_question(
+    task: Task, prompting: Prompting, texts: tuple[str, ...], wording: int, exemplars: Sequence[Example] = (), id: str = ""
+) -> Question:
+    """Scores each label's word as the answer to the question."""
+    asked = question_messages(task, prompting, texts, wording, exemplars)
+    return Question(id, tuple((*asked, _turn(answer_word(task, label))) for label in task.labels))
+
+
+def channel_question(
+    task: Task, prompting: Prompting, texts: tuple[str, ...], exemplars: Mapping[str, Sequence[Example]] | None = None, id: str = ""
+) -> Question:
+    """Scores the text (of pairs the second one) as the reply to each label's request, in the words that synthesis uses."""
+    chats = [request_and_reply(task, prompting, label, texts, (exemplars or {}).get(label.name, ())) for label in task.labels]
+    return Question(id, tuple(chats), shares_prompt=False)
+
+
+def likelihood_question(task: Task, prompting: Prompting, example: Example) -> Question:
+    """Scores a text as the reply to its own label's request; its id is the example's."""
+    label = next(one for one in task.labels if one.name == example.label)
+    return Question(example.id, (request_and_reply(task, prompting, label, example.texts, ()),), shares_prompt=False)
+
+
+def written_question(
+    task: Task, prompting: Prompting, texts: tuple[str, ...], wording: int, exemplars: Sequence[Example] = (), forced: bool = False,
+    id: str = "",
+) -> Question:  # fmt: skip
+    """Has the LLM write its answer; `forced`: one of the labels' words."""
+    structure = {"choice": [answer_word(task, label) for label in task.labels]} if forced else None
+    return Question(id, (tuple(question_messages(task, prompting, texts, wording, exemplars)),), is_scored=False, structure=structure)
+
+
+def question_messages(
+    task: Task, prompting: Prompting, texts: tuple[str, ...], wording: int, exemplars: Sequence[Example]
+) -> list[Message]:
+    """The chat up to the answer: the task, exemplars with their answers as turns, the text."""
+    chosen, kind = WORDINGS[wording], "類似度の数" if task.is_regression else "ラベル"
+    system = chosen.system.format(task=_about(task, prompting), labels=_label_list(task, prompting), kind=kind)
+    turns: list[Message] = []
+    for shown in (*exemplars, None):
+        asked = chosen.user.format(text=_shown_text(task, texts if shown is None else shown.texts), kind=kind)
+        turns.append({"role": "user", "content": asked})
+        if shown is not None:
+            turns.append(_turn(_exemplar_answer(task, shown)))
+    if prompting.system_role:
+        return [{"role": "system", "content": system}, *turns]
+    return [{"role": "user", "content": f"{system}\n\n{turns[0]['content']}"}, *turns[1:]]
+
+
+def request_and_reply(task: Task, prompting: Prompting, label: Label, texts: tuple[str, ...], exemplars: Sequence[Example]) -> Chat:
+    """The synthesis prompt's request for `label` with `texts` as what was written; no attribute is drawn."""
+    shown = [example.texts for example in exemplars]
+    if task.is_pair:
+        return (*messages(task, prompting, label, shown, first=texts[0]), _turn(texts[1]))
+    return (*messages(task, prompting, label, shown), _turn(texts[0]))
+
+
+def balanced_order(task: Task, exemplars: Mapping[str, Sequence[Example]], seed: int) -> list[Example]:
+    """All exemplars in rounds: each round has one of every label, in an order drawn by `seed`, so that no label gathers at the end."""
+    rng = random.Random(f"exemplars {seed}")
+    drawn = {name: rng.sample(list(examples), len(examples)) for name, examples in exemplars.items()}
+    ordered: list[Example] = []
+    for place in range(max(map(len, drawn.values()), default=0)):
+        names = [name for name in task.label_names if place < len(drawn.get(name, ()))]
+        ordered += [drawn[name][place] for name in rng.sample(names, len(names))]
+    return ordered
+
+
+def read_answer(task: Task, reply: str) -> str | float | None:
+    """The label that a written reply names, or the number that it gives; None: neither, or more than one."""
+    if task.is_regression:
+        return read_number(reply, min(task.label_scores()), max(task.label_scores()))
+    named = read_labels(reply, {answer_word(task, label): label.name for label in task.labels}, task.label_names)
+    return next(iter(named)) if len(named) == 1 and named <= set(task.label_names) else None
+
+
+ATTRIBUTE_REQUESTS = (
+    "この課題のための文章をたくさん書きます。内容が偏らないように、文章の内容を分ける観点を二つから四つ挙げ、観点ごとに値を五つから十個挙げてください。",
+    "さまざまな内容の文章を集めたいので、文章を特徴づける項目を二つから四つ考え、それぞれの項目がとりうる値を五つから十個書き出してください。",
+    "文章の話題、場面、書き手などのうち、この課題の文章を多様にするものを二つから四つ選び、それぞれに具体的な値を五つから十個挙げてください。",
+)
+"""Tried in this order until a reply can be used."""
+_ATTRIBUTE_FORM = (
+    'ラベルの違いそのものは挙げないでください。次の形のJSONだけを出力してください。\n[{"name": "観点の名前", "values": ["値1", "値2"]}]'
+)
+_ATTRIBUTE_SCHEMA = {
+    "type": "array", "minItems": 1, "maxItems": 4,
+    "items": {
+        "type": "object", "required": ["name", "values"], "additionalProperties": False,
+        "properties": {
+            "name": {"type": "string", "maxLength": 20},
+            "values": {"type": "array", "minItems": 2, "maxItems": 10, "items": {"type": "string", "maxLength": 30}},
+        },
+    },
+}  # fmt: skip
+
+
+def attribute_questions(task: Task, system_role: bool) -> list[Question]:
+    """prompt=kadg_auto: asks the LLM to name what the task's texts may vary in."""
+    about = _about(task, Prompting()) + "\n" + _label_list(task, Prompting())
+    found = []
+    for place, request in enumerate(ATTRIBUTE_REQUESTS):
+        asked = f"{request}{_ATTRIBUTE_FORM}"
+        turns = [{"role": "system", "content": about}, {"role": "user", "content": asked}]
+        chat = turns if system_role else [{"role": "user", "content": f"{about}\n\n{asked}"}]
+        found.append(Question(f"attributes/{place}", (tuple(chat),), is_scored=False, structure={"json": _ATTRIBUTE_SCHEMA}))
+    return found
+
+
+def read_attributes(task: Task, reply: str) -> list[Attribute]:
+    """The attributes that a reply names, without values that name a label or repeat; [] where it can't be used.
+
+    Names that rows use for other things (a persona, a wording) are left out.
+    """
+    start, end = reply.find("["), reply.rfind("]")
+    try:
+        named = json.loads(reply[start : end + 1]) if start >= 0 else []
+        json.dumps(named, ensure_ascii=False).encode()  # refuses half a character, which JSON can write and no prompt can hold
+    except (ValueError, RecursionError):
+        return []
+    words = {word for label in task.labels for word in (label.word, label.name) if word}
+    found = {}
+    for one in named if isinstance(named, list) else []:
+        if not isinstance(one, dict) or not isinstance(one.get("name"), str) or not isinstance(one.get("values"), list):
+            return []
+        values = [" ".join(value.split()) for value in one["values"] if isinstance(value, str)]
+        values = [value for value in dict.fromkeys(values) if value and value not in words and not set(value) & set("{}")]
+        name = " ".join(one["name"].split())
+        if name and name not in (PERSONA, WORDING, PROBABILITY) and not set(name) & set("{}") and len(values) >= 2:
+            found[name] = Attribute(name, values, f"{name}は「{{value}}」です。")
+    return list(found.values())
+
+
+def _turn(content: str) -> Message:
+    return {"role": "assistant", "content": content}
+
+
+def _shown_text(task: Task, texts: tuple[str, ...]) -> str:
+    return f"文1: {texts[0]}\n文2: {texts[1]}" if task.is_pair else f"文章: {texts[0]}"
+
+
+def _exemplar_answer(task: Task, shown: Example) -> str:
+    if task.is_regression and shown.score is not None:
+        return answer_word(task, nearest_level(task, shown.score))
+    return answer_word(task, next(label for label in task.labels if label.name == shown.label))
+
+
+def _about(task: Task, prompting: Prompting) -> str:
+    """The task explained; with knowledge also what its attributes say of the texts."""
+    lines = [task.question or task.title or task.name]
+    if prompting.knowledge:
+        named = {attribute.name: attribute for label in ("", *task.label_names) for attribute in attributes_of(task.attributes, label)}
+        lines += [
+            "文章ごとに、次のどれかが当てはまります: " + one.phrase.replace("{value}", "」「".join(one.values)) for one in named.values()
+        ]
+    return "\n".join(lines)
+
+
+def _label_list(task: Task, prompting: Prompting) -> str:
+    return "\n".join(f"- {answer_word(task, label)}{_meaning(task, label, prompting)}" for label in task.labels)
+
+
+def _meaning(task: Task, label: Label, prompting: Prompting) -> str:
+    if prompting.knowledge and label.meaning:
+        return f": {label.meaning}"
+    if prompting.knowledge and label.described:
+        return f": 「{label.described}」と頼まれて書かれた文章"
+    return "" if task.question else f": 「{label.instruction}」と頼まれて書かれた文章"

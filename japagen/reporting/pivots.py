@@ -1,0 +1,272 @@
+"""From a report's runs to tables in the paper's layout: settings down, tasks across, one table for each source of gold data.
+
+A row is what a reader calls a setting: method, prompt, shots, LLM, encoder, size, options. Where two settings of one task would be the same
+row, the row also says in which other setting they differ. Failed runs stand in the row of their configuration.
+"""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from japagen.config.schema import ANNOTATE, LEARN_GOLD, WRITE, Config
+from japagen.experiments.experiment import changed_options
+from japagen.experiments.scoring import PRIMARY, Result, Scores
+from japagen.reporting.comparisons import Comparison, find_reference, named_settings, result_keys
+from japagen.reporting.outcome import Failure
+from japagen.reporting.report import Cell, Column, Pivot, Report, Row, Run
+from japagen.reporting.result_files import Aggregate, aggregate
+
+BASELINES = ("majority", "overlap", "tfidf")
+NONE = "–"
+Place = tuple[str, str, str, str | None]
+"""A column's task, split, metric and gold rows."""
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """Runs that differ in their seeds only."""
+
+    head: Row
+    """What a row says of it, without cells."""
+    data: str | None
+    config: Config
+    group: Aggregate | None
+    """None where no run has a result."""
+    num_failed: int
+    num_pending: int
+    first_run: int
+    """Its place among the runs."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return result_keys(self.group.results) if self.group else ()
+
+
+def make_pivots(report: Report) -> list[Pivot]:
+    """See `japagen.reporting.report.pivots`."""
+    settings = sorted(_settings(report), key=lambda setting: setting.first_run)
+    sources = dict.fromkeys(setting.data for setting in settings)
+    return [_pivot(source, [setting for setting in settings if setting.data == source], report.comparisons) for source in sources]
+
+
+def _settings(report: Report) -> list[_Setting]:
+    """Every setting, with its failed runs."""
+    numbers = {id(run.outcome): number for number, run in enumerate(report.runs)}
+    lacking = _lacking(report)
+    found = []
+    for place, group in enumerate(report.groups):
+        runs = lacking.pop(place, [])
+        first = min(numbers[id(outcome)] for outcome in (*group.results, *(run.outcome for run in runs)))
+        head = _head_of(group.results[0])
+        found.append(_Setting(head, group.data, report.config_of(group.results[0]), group, *_counts(runs), first))
+    without_gold = {group.results[0].task for group in report.groups if group.data is None}
+    for runs in lacking.values():
+        config, failure = runs[0].config, runs[0].outcome
+        data = None if failure.task in without_gold else config.data.source
+        found.append(_Setting(_head_of_config(config), data, config, None, *_counts(runs), numbers[id(failure)]))
+    return found
+
+
+def _lacking(report: Report) -> dict[object, list[Run]]:
+    """Runs without a result by the number of their group; those of no group by what they have in common."""
+    places: dict[tuple[str, str], object] = {}
+    found: dict[object, list[Run]] = {}
+    for run in report.runs:
+        failure = run.outcome
+        if isinstance(failure, Failure):
+            same = (failure.settings, "" if failure.settings else failure.name.rpartition("-seed")[0])
+            if same not in places:
+                counted = [place for place, group in enumerate(aggregate([*report.results, failure])) if group.num_failed]
+                places[same] = counted[0] if counted else same
+            found.setdefault(places[same], []).append(run)
+    return found
+
+
+def _counts(runs: Sequence[Run]) -> tuple[int, int]:
+    """(failed, pending)."""
+    pending = sum(run.is_pending for run in runs)
+    return len(runs) - pending, pending
+
+
+def _head_of(result: Result) -> Row:
+    asked = result.llm is not None
+    return Row(
+        method=result.method,
+        prompt=(result.prompt or NONE) if asked else NONE,
+        shots=str(result.shots) if asked else NONE,
+        llm=result.llm or NONE,
+        model=result.model or NONE,
+        size=_size(result.num_per_label, result.gold_per_label),
+        options=result.options_text,
+    )
+
+
+def _head_of_config(config: Config) -> Row:
+    """The same before there is a result."""
+    method = config.method.name
+    asked = method in (*WRITE, *ANNOTATE, "prompting")
+    return Row(
+        method=method,
+        prompt=config.prompt.name if asked else NONE,
+        shots=str(config.shots) if asked else NONE,
+        llm=config.llm.name if asked else NONE,
+        model=NONE if method == "prompting" else config.model.name,
+        size=_size(config.num_per_label if method in WRITE else None, config.gold_per_label if method in LEARN_GOLD else None),
+        options=", ".join(f"{name}={value}" for name, value in changed_options(config).items()),
+    )
+
+
+def _size(num_per_label: int | None, gold_per_label: str | None) -> str:
+    parts = [*([] if num_per_label is None else [str(num_per_label)]), *([] if gold_per_label is None else [f"gold {gold_per_label}"])]
+    return " + ".join(parts) or NONE
+
+
+def _pivot(source: str | None, settings: Sequence[_Setting], comparisons: Sequence[Comparison]) -> Pivot:
+    settings = _told_apart(settings)
+    columns: dict[Place, Column] = {}
+    entries: dict[Place, dict[Row, tuple[_Setting, str]]] = {}
+    for setting in sorted(settings, key=lambda setting: setting.group is None):
+        for place, split, column in _columns(setting, columns):
+            columns.setdefault(place, column)
+            entries.setdefault(place, {})[setting.head] = (setting, split)
+    tasks = list(dict.fromkeys(setting.config.task.name for setting in settings))
+    ordered = sorted(columns, key=lambda place: tasks.index(place[0]) if place[0] in tasks else len(tasks))
+    compared = [one for one in comparisons if one.data == source]
+    rows = [
+        replace(head, cells=tuple(_cell(columns[place], entries[place].get(head), compared) for place in ordered))
+        for head in _merge([[setting.head for setting in settings if setting.config.task.name == task] for task in tasks])
+    ]
+    beside = [_baseline(name, [(columns[place], list(entries[place].values())) for place in ordered], compared) for name in BASELINES]
+    return Pivot(source, tuple(columns[place] for place in ordered), (*rows, *(row for row in beside if any(row.cells))))
+
+
+def _columns(setting: _Setting, known: dict[Place, Column]) -> Iterable[tuple[Place, str, Column]]:
+    """Where a setting stands: (place, key of the split in the result, column); one without a result wherever its task does."""
+    if setting.group is None:
+        config = setting.config
+        here = [place for place in known if place[0] == config.task.name]
+        split = config.data.split if setting.data else ""
+        plain = (config.task.name, split, config.task.metric if setting.data else "", None)
+        return [(place, PRIMARY, known[place]) for place in here] or [(plain, PRIMARY, Column(*plain[:3], 0))]
+    result = setting.group.results[0]
+    if result.split is None:
+        return [((result.task, "", "", None), PRIMARY, Column(result.task, "", "", 0))]
+    found = []
+    for split in (PRIMARY, *result.also_scored):
+        further = result.also_scored.get(split, {})
+        source, num = further.get("gold_source", result.gold_source), further.get("num_eval", result.num_eval)
+        place = (result.task, split or result.split, result.metric, source)
+        found.append((place, split, Column(*place[:3], num, source)))
+    return found
+
+
+def _place(setting: _Setting) -> Place:
+    """The column of its primary split, as far as it is known."""
+    if setting.group is None:
+        return setting.config.task.name, setting.config.data.split, setting.config.task.metric, None
+    result = setting.group.results[0]
+    return result.task, result.split or "", result.metric if result.split else "", result.gold_source
+
+
+def _told_apart(settings: Sequence[_Setting]) -> list[_Setting]:
+    """Settings of one column never share a head: what else differs joins the options, and where nothing does a number."""
+    found = list(settings)
+    for head in dict.fromkeys(setting.head for setting in settings):
+        alike = [number for number, setting in enumerate(settings) if setting.head == head]
+        by_column: dict[Place, list[int]] = {}
+        for number in alike:
+            by_column.setdefault(_place(settings[number]), []).append(number)
+        if max(len(numbers) for numbers in by_column.values()) > 1:
+            named = {number: named_settings(settings[number].config) for number in alike}
+            said = _differing([[named[number] for number in numbers] for numbers in by_column.values()])
+            for numbers in by_column.values():
+                texts = [", ".join(f"{name}={named[number].get(name, NONE)}" for name in said) for number in numbers]
+                for place, number in enumerate(numbers):
+                    again = texts[:place].count(texts[place])
+                    parts = [head.options, texts[place], f"({again + 1})" if again else ""]
+                    found[number] = replace(settings[number], head=replace(head, options=", ".join(filter(None, parts))))
+    return found
+
+
+def _differing(columns: Sequence[Sequence[dict[str, str]]]) -> list[str]:
+    """Names of settings, as few as tell apart what can be told apart within each column."""
+    kept: list[str] = []
+
+    def count(names: Sequence[str]) -> int:
+        return sum(len({tuple(values.get(name) for name in names) for values in settings}) for settings in columns)
+
+    for name in dict.fromkeys(name for settings in columns for values in settings for name in values):
+        if count([*kept, name]) > count(kept):
+            kept.append(name)
+    return kept
+
+
+def _merge(sequences: Sequence[Sequence[Row]]) -> list[Row]:
+    """All heads once; each new one follows the one that it follows in its own sequence, or stands before the next known one."""
+    merged: list[Row] = []
+    for sequence in sequences:
+        known = [merged.index(head) for head in sequence if head in merged]
+        at = known[0] if known else len(merged)
+        for head in sequence:
+            if head in merged:
+                at = merged.index(head) + 1
+            else:
+                merged.insert(at, head)
+                at += 1
+    return merged
+
+
+def _cell(column: Column, entry: tuple[_Setting, str] | None, compared: Sequence[Comparison]) -> Cell | None:
+    if entry is None:
+        return None
+    setting, split = entry
+    group = setting.group
+    if group is None:
+        return Cell(None, None, "", 0, setting.num_failed, False, "", num_pending=setting.num_pending)
+    scores = [score["value"] for result in group.results if (score := _scores(result, split).get(result.metric)) is not None]
+    here = [one for one in compared if (one.task, one.split) == (column.task, column.split) and all(one.first_keys)]
+    return Cell(
+        mean=statistics.fmean(scores) if scores else None,
+        sd=statistics.stdev(scores) if len(scores) > 1 else None,
+        seeds=group.seeds_text,
+        num_runs=len(group.results),
+        num_failed=setting.num_failed,
+        demo=any(result.demo for result in group.results),
+        protocol=", or ".join(dict.fromkeys(result.protocol for result in group.results)),
+        p_holm=next((one.p_holm for one in here if one.first_keys == setting.keys), None),
+        is_reference=any(one.second_keys == setting.keys for one in here),
+        num_pending=setting.num_pending,
+    )
+
+
+def _scores(result: Result, split: str) -> Scores:
+    found: Scores = result.metrics if split == PRIMARY else result.also_scored[split]["metrics"]
+    return found
+
+
+def _baseline(name: str, columns: Sequence[tuple[Column, list[tuple[_Setting, str]]]], compared: Sequence[Comparison]) -> Row:
+    """A baseline on each column, on the training rows of its reference; where that has none, of the first setting that has."""
+    cells = tuple(_baseline_cell(name, column, entries, compared) for column, entries in columns)
+    return Row(name, NONE, NONE, NONE, NONE, NONE, "", cells, is_baseline=True)
+
+
+def _baseline_cell(name: str, column: Column, entries: Sequence[tuple[_Setting, str]], compared: Sequence[Comparison]) -> Cell | None:
+    scored = [(setting.group, split) for setting, split in entries if setting.group is not None]
+    if not scored or not column.num_eval:
+        return None
+    references = {one.second_keys for one in compared if (one.task, one.split) == (column.task, column.split)}
+    marked = [number for number, (group, _) in enumerate(scored) if result_keys(group.results) in references]
+    first = marked[0] if marked else find_reference([group.results[0] for group, _ in scored])
+    for group, split in [scored[first], *scored]:
+        found = [beside[name][column.metric] for result in group.results if name in (beside := _beside(result, split))]
+        scores = [score["value"] for score in found if score is not None]
+        if scores:
+            sd = statistics.stdev(scores) if len(set(scores)) > 1 else None
+            is_demo = any(result.data == "sample" for result in group.results)
+            return Cell(statistics.fmean(scores), sd, group.seeds_text, len(scores), 0, is_demo, "")
+    return None
+
+
+def _beside(result: Result, split: str) -> dict[str, Scores]:
+    found: dict[str, Scores] = result.baselines if split == PRIMARY else result.also_scored[split].get("baselines", {})
+    return found

@@ -1,0 +1,208 @@
+"""A sweep's results as files for a spreadsheet or a data frame, and what its seeds make of them.
+
+`write_sweep_results` flattens every Result into one row; the names are those of result.json, a point where it nests.
+`aggregate` unites what differs in seeds only. A score's spread over seeds is another thing than its bootstrap interval (over gold rows).
+"""
+
+import csv
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from japagen.experiments.scoring import Result, Scores
+from japagen.gold.formats import LineFeeds
+from japagen.reporting.outcome import Failure, Outcome
+
+SEEDS = ("seed", "shots_seed", "synthesis.seed", "template")
+"""What runs of the same settings may differ in; `template` is the wording of the question where the LLM answers itself."""
+Row = dict[str, str | int | float | bool | None]
+
+_FIRST = ("name", "state", "cause")
+_PLAIN = {
+    "task": str, "split": str, "method": str, "prompt": str, "protocol": str, "llm": str, "model": str, "data": str,
+    "gold_source": str, "train_source": str, "demo": bool, "shots": int, "gold_per_label": str, "num_per_label": int,
+}  # fmt: skip
+"""Fields of Result that are columns as they are, before the seeds and scores."""
+_COUNTS = ("num_train", "num_valid", "num_eval", "num_contaminated", "num_failed")
+_SCORE = ("value", "low", "high")
+_FORMULA = "=+-@\t\r\n＝＋－＠"
+"""What a cell begins with when a spreadsheet may take it for a formula (OWASP, CSV injection); the wide forms count in Japanese Excel."""
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """Experiments that differ in their seeds only."""
+
+    results: tuple[Result, ...]
+    """One a result: experiments that come to the same (another shots_seed where no gold row is shown) count once."""
+    num_failed: int
+
+    @property
+    def data(self) -> str | None:
+        """Where the gold data come from; None without gold data."""
+        return self.results[0].data if self.results[0].split else None
+
+    @property
+    def scores(self) -> list[float]:
+        """The primary metric of every run that has a value of it."""
+        return [result.primary["value"] for result in self.results if result.primary is not None]
+
+    @property
+    def mean(self) -> float | None:
+        """None without a score."""
+        return statistics.fmean(self.scores) if self.scores else None
+
+    @property
+    def sd(self) -> float | None:
+        """Sample standard deviation; None for fewer than two scores."""
+        return statistics.stdev(self.scores) if len(self.scores) > 1 else None
+
+    @property
+    def seeds(self) -> dict[str, tuple[int, ...]]:
+        """Each of SEEDS that takes part -> its values, in order."""
+        found = {name: {result.seeds[name] for result in self.results if name in result.seeds} for name in SEEDS}
+        return {name: tuple(sorted(values)) for name, values in found.items() if values}
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """The seeds with more than one value."""
+        return tuple(name for name, values in self.seeds.items() if len(values) > 1)
+
+    @property
+    def seeds_text(self) -> str:
+        """'seed 0, 1; shots_seed 0, 6': the seeds that varied; the first one where none did."""
+        return "; ".join(f"{name} {', '.join(map(str, self.seeds[name]))}" for name in self.varied or tuple(self.seeds)[:1])
+
+
+def aggregate(outcomes: Sequence[Outcome]) -> list[Aggregate]:
+    """Groups in the order of their first results; a group has one result at least."""
+    groups: dict[tuple[Any, ...], dict[Any, Result]] = {}
+    for number, outcome in enumerate(outcomes):
+        if isinstance(outcome, Result):
+            groups.setdefault(_settings(outcome), {}).setdefault(outcome.keys.get("result", number), outcome)
+    found = [part for group in groups.values() for part in _same_settings(list(group.values()))]
+    failed = [_group_of(outcome, found) for outcome in outcomes if isinstance(outcome, Failure)]
+    return [Aggregate(tuple(results), failed.count(number)) for number, results in enumerate(found)]
+
+
+def _settings(result: Result) -> tuple[Any, ...]:
+    """What results must have in common; for those written before there were settings keys, what can be told of it."""
+    plain = tuple(getattr(result, name) for name in (*_PLAIN, "metric", "num_eval") if name not in ("task", "llm", "model"))
+    return (result.settings, *(() if result.settings else plain), result.task, result.llm, result.model, result.split, result.data)
+
+
+def _same_settings(results: list[Result]) -> list[list[Result]]:
+    """All of them, unless two with the same seeds show that they differ in something that isn't written down: then each alone."""
+    seeds = {tuple(sorted(result.seeds.items())) for result in results}
+    return [results] if len(seeds) == len(results) else [[result] for result in results]
+
+
+def _group_of(failure: Failure, groups: Sequence[Sequence[Result]]) -> int | None:
+    """The number of the group that a failure belongs to: by its settings, else by its name where that fits one group only."""
+    if failure.settings:
+        fitting = [number for number, group in enumerate(groups) if group[0].settings == failure.settings]
+    else:
+        fitting = [number for number, group in enumerate(groups) if _stem(group[0].name) == _stem(failure.name)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("-seed")[0]
+
+
+def write_sweep_results(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
+    """results.csv and results.parquet: a row an experiment, in the given order, failures with their cause and no numbers.
+
+    Numbers are the same in both. Text in the CSV that a spreadsheet would take for a formula gets a quote in front.
+    """
+    rows = [_row(outcome) for outcome in outcomes]
+    columns = _columns(rows)
+    return [
+        write_whole(folder / "results.csv", lambda path: _write_csv(rows, columns, path)),
+        write_whole(folder / "results.parquet", lambda path: _write_parquet(rows, columns, path)),
+    ]
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> Path:
+    """Written beside its place and renamed: no reader sees half of it, and an older file stays where writing fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _row(outcome: Outcome) -> Row:
+    if isinstance(outcome, Failure):
+        return {"name": outcome.name, "state": "failed", "cause": outcome.cause, "task": outcome.task}
+    row: Row = {"name": outcome.name, "state": "done"}
+    row |= {name: getattr(outcome, name) for name in _PLAIN} | {"options": outcome.options_text or None}
+    row |= {name: outcome.seeds.get(name) for name in SEEDS}
+    row["metric"] = outcome.metric if outcome.split else None
+    row |= dict(zip(("score", "low", "high"), _values(outcome.primary), strict=True))
+    row |= _flatten_scores("metrics", outcome.metrics)
+    for baseline, scores in outcome.baselines.items():
+        row |= _flatten_scores(f"baselines.{baseline}", scores)
+    for split, scored in outcome.also_scored.items():
+        row |= _flatten_scores(f"also_scored.{split}", scored["metrics"])
+    row |= {name: getattr(outcome, name) for name in _COUNTS}
+    for part in ("tokens", "seconds", "keys"):
+        row |= {f"{part}.{name}": value for name, value in getattr(outcome, part).items()}
+    return row | {"commit": outcome.commit}
+
+
+def _flatten_scores(prefix: str, scores: Scores) -> Row:
+    """accuracy -> PREFIX.accuracy, PREFIX.accuracy.low and PREFIX.accuracy.high."""
+    row: Row = {}
+    for metric, score in scores.items():
+        names = (f"{prefix}.{metric}", f"{prefix}.{metric}.low", f"{prefix}.{metric}.high")
+        row |= dict(zip(names, _values(score), strict=True))
+    return row
+
+
+def _values(score: dict[str, float] | None) -> list[float | None]:
+    return [None if score is None else float(score[name]) for name in _SCORE]
+
+
+def _columns(rows: Sequence[Row]) -> dict[str, type]:
+    """Name -> type of what stands in it, in the order of a Result's row; the same for whatever rows there are."""
+    groups: dict[str, dict[str, type]] = {part: {} for part in ("metrics", "baselines", "also_scored", "tokens", "seconds", "keys")}
+    types = {"tokens": int, "keys": str}
+    for name in (name for row in rows for name in row):
+        part = name.partition(".")[0]
+        if part in groups and "." in name:
+            groups[part][name] = types.get(part, float)
+    scores = dict.fromkeys(("score", "low", "high"), float)
+    columns = dict.fromkeys(_FIRST, str) | _PLAIN | {"options": str} | dict.fromkeys(SEEDS, int) | {"metric": str} | scores
+    for part in ("metrics", "baselines", "also_scored"):
+        columns |= groups[part]
+    columns |= dict.fromkeys(_COUNTS, int)
+    for part in ("tokens", "seconds", "keys"):
+        columns |= groups[part]
+    return columns | {"commit": str}
+
+
+def _write_csv(rows: Sequence[Row], columns: dict[str, type], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(LineFeeds(file))
+        writer.writerow([safe_cell(name) for name in columns])
+        writer.writerows([[safe_cell(row.get(name)) for name in columns] for row in rows])
+
+
+def safe_cell(value: Any) -> Any:
+    """The value; text that a spreadsheet would take for a formula gets a quote in front, numbers never."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(tuple(_FORMULA)) else value
+
+
+def _write_parquet(rows: Sequence[Row], columns: dict[str, type], path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    arrays = {name: pa.array([row.get(name) for row in rows], types[kind]) for name, kind in columns.items()}
+    pq.write_table(pa.table(arrays), path)

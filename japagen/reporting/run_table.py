@@ -1,0 +1,166 @@
+"""The table at the end of a run: one row an experiment, failures included, with the baselines beside each score."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from japagen.experiments.scoring import Result
+from japagen.reporting.comparisons import Comparison
+from japagen.reporting.outcome import Failure, Outcome
+from japagen.reporting.result_files import Aggregate, aggregate
+
+__all__ = ["Failure", "print_results", "results_table"]
+
+DEMO_NOTE = (
+    "Demo models or smoke data take part in rows marked *: their numbers mean nothing. For real ones, on a GPU:\n"
+    "  python run.py task=jnli llm=qwen3-swallow-8b model=bert-base-japanese-v3 data=published num_per_label=2000"
+)
+
+TITLES = {"sample": "Smoke data (mean nothing)", "published": "Published gold data", "files": "Your gold data"}
+PLAIN_WIDTH = 210
+"""Characters a line where the output is no terminal."""
+
+
+COLUMNS = ("task", "split", "method", "prompt", "protocol", "llm", "model", "n/label", "rows", "contaminated", "seed")
+SCORES = ("metric", "score", "majority", "overlap", "tfidf", "n")
+
+
+def results_table(title: str, outcomes: Sequence[Outcome]) -> Table:
+    """Rows in the given order; scores with their 95% intervals.
+
+    rows: what the student was trained on (validation rows apart); contaminated: texts and gold train rows dropped because
+    they match evaluation texts; n: gold rows scored. Splits scored beside `split` have a column each, of the same metric.
+    """
+    table = Table(title=title, title_justify="left", title_style="")
+    for name in COLUMNS:
+        table.add_column(name, overflow="fold")
+    further = list(dict.fromkeys(name for outcome in outcomes if isinstance(outcome, Result) for name in outcome.also_scored))
+    for name in (*SCORES, *further):
+        table.add_column(name, justify="right", overflow="fold")
+    for outcome in outcomes:
+        row = _failed_row(outcome) if isinstance(outcome, Failure) else _result_row(outcome)
+        table.add_row(*row, *(_further_score(outcome, name) for name in further))
+    return table
+
+
+def print_results(outcomes: Sequence[Outcome], console: Console | None = None, comparisons: Sequence[Comparison] = ()) -> None:
+    """Tables for each source of gold data, smoke data never beside published ones, then causes of failure and notes.
+
+    comparisons: those of the sweep's settings, if any.
+    """
+    if console is None:
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=PLAIN_WIDTH)
+    results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    for source in dict.fromkeys(result.data if result.split else None for result in results):
+        title = f"{TITLES[source]}: scores with 95% bootstrap intervals over the gold rows" if source else "Without gold data"
+        console.print(results_table(title, [result for result in results if (result.data if result.split else None) == source]))
+        groups = [group for group in aggregate(outcomes) if group.data == source]
+        if source is not None and any(group.varied for group in groups):
+            console.print(seeds_table(source, groups))
+        compared = [comparison for comparison in comparisons if comparison.data == source]
+        if source is not None and compared:
+            console.print(comparisons_table(source, compared, sum(one.p_holm is not None for one in comparisons)))
+    if failures:
+        console.print(results_table("Failed", failures))
+    for line in [*(f"failed: {failure.name}: {failure.cause}" for failure in failures), *_notes(results)]:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def seeds_table(source: str, groups: Sequence[Aggregate]) -> Table:
+    """Rows in the given order, each over the runs that differ in seeds only; the title names the seeds that differ anywhere in it."""
+    varied = dict.fromkeys(name for group in groups for name in group.varied)
+    title = f"{TITLES[source]}: mean and sample standard deviation over {', '.join(varied)}"
+    table = Table(title=title, title_justify="left", title_style="")
+    for name in ("task", "split", "method", "prompt", "protocol", "llm", "model", "n/label", "seeds"):
+        table.add_column(name, overflow="fold")
+    for name in ("metric", "mean", "sd", "runs", "failed"):
+        table.add_column(name, justify="right", overflow="fold")
+    for group in groups:
+        row = _result_row(group.results[0])
+        mean, sd = ("–" if value is None else f"{value:.3f}" for value in (group.mean, group.sd))
+        table.add_row(*row[:8], group.seeds_text, group.results[0].metric, mean, sd, str(len(group.scores)), str(group.num_failed))
+    return table
+
+
+def comparisons_table(source: str, comparisons: Sequence[Comparison], num_compared: int) -> Table:
+    """Rows in the given order. num_compared: how many comparisons of the sweep `p (Holm)` is corrected for."""
+    title = (
+        f"{TITLES[source]}: differences from each task's reference, with 95% intervals over gold rows and seeds (Holm over {num_compared})"
+    )
+    table = Table(title=title, title_justify="left", title_style="")
+    for name in ("task", "split", "setting", "reference"):
+        table.add_column(name, overflow="fold")
+    for name in ("metric", "difference", "p", "p (Holm)", "significant"):
+        table.add_column(name, justify="right", overflow="fold")
+    for one in comparisons:
+        names = [escape(name) for name in (one.task + ("*" if one.demo else ""), one.split, one.first, one.second)]
+        table.add_row(*names, one.metric, *_difference_cells(one))
+    return table
+
+
+def _difference_cells(comparison: Comparison) -> list[str]:
+    difference, p_holm = comparison.difference, comparison.p_holm
+    if difference is None or p_holm is None:
+        return [escape(comparison.note), "–", "–", "–"]
+    interval = f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
+    return [interval, _p_text(difference.p), _p_text(p_holm), "yes" if comparison.is_significant else "no"]
+
+
+def _p_text(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _notes(results: Sequence[Result]) -> list[str]:
+    notes = [f"{result.task}: scored on {result.gold_source}" for result in results if result.split]
+    notes += [f"{result.task}, {result.protocol}: gold rows from {result.train_source}" for result in results if result.train_source]
+    for result in results:
+        if result.num_failed:
+            notes.append(f"{result.name}: no usable answer to {result.num_failed} of {result.num_eval} rows, which count as wrong")
+    if any(not result.split for result in results):
+        notes.append("no gold: the task has no gold data, so there is a data set and a student, but no score")
+    if any(result.demo for result in results):
+        notes.append(DEMO_NOTE)
+    return list(dict.fromkeys(notes))
+
+
+def format_score(score: dict[str, float] | None) -> str:
+    """'0.712 [0.690, 0.731]'."""
+    return "–" if score is None else f"{score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
+
+
+def _result_row(result: Result) -> list[str]:
+    sizes = [str(size) for size in (result.num_per_label, result.gold_per_label) if size is not None]
+    beside = [result.baselines.get(name, {}).get(result.metric) for name in ("majority", "overlap", "tfidf")]
+    return [
+        result.task + ("*" if result.demo else ""),
+        result.split or "–",
+        result.method + (escape(f": {result.options_text}") if result.options else ""),
+        result.prompt or "–",
+        result.protocol,
+        result.llm or "–",
+        result.model or "–",
+        " + gold ".join(sizes) or "–",
+        str(result.num_train),
+        "–" if result.num_contaminated is None else str(result.num_contaminated),
+        str(result.seeds.get("seed", "–")),
+        result.metric,
+        format_score(result.primary) if result.split else "no gold",
+        *("–" if score is None else f"{score['value']:.3f}" for score in beside),
+        str(result.num_eval or "–"),
+    ]
+
+
+def _further_score(outcome: Outcome, name: str) -> str:
+    if isinstance(outcome, Failure) or name not in outcome.also_scored:
+        return "–"
+    scored = outcome.also_scored[name]
+    return f"{format_score(scored['metrics'][outcome.metric])} (n={scored['num_eval']})"
+
+
+def _failed_row(failure: Failure) -> list[str]:
+    return [failure.task, *["–"] * (len(COLUMNS) - 1), "–", "failed", *["–"] * (len(SCORES) - 2)]

@@ -1,0 +1,1 @@
+"""The store on the disk: artifacts by key, locks, append-only rows."""

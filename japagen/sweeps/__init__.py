@@ -1,0 +1,1 @@
+"""A sweep on the disk, for whoever runs or reads it."""

@@ -1,0 +1,216 @@
+"""A sweep's folder in the store: its plan in plain JSON, and what each of its units has come to.
+
+`<store>/sweeps/<name>/`: `plan.json` (units, experiments), `configs/<number>.json` (one experiment each, as composed on the client),
+`units/<id>.json` (state, written by the unit's own process), `submitted.json` (SLURM job of each unit), `logs/`, and in the end
+`results.csv`, `results.parquet` and `report.html`. A node needs nothing else to do a unit's work: no Hydra, no YAML that may have changed
+since.
+"""
+
+import os
+import re
+import sys
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from japagen.config.schema import Config
+from japagen.config.validation import read_config
+from japagen.errors import StoreError
+from japagen.reporting.report import Sweep
+from japagen.store.files import explain_os_errors, read_json, write_json
+from japagen.store.store import Store, commit
+
+LLM, STUDENT = "llm", "student"
+WRITER, JUDGE = "writer", "judge"
+WAITING, RUNNING, DONE, FAILED, UNFINISHED = "waiting", "running", "done", "failed", "unfinished"
+"""unfinished: interrupted (time limit, preemption) with all it made kept; the same command, or SLURM's requeue, goes on."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One experiment of a sweep, as the plan names it."""
+
+    name: str
+    task: str
+    keys: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Work for one process: what one LLM does (or a shard of it), or one student (or the score of an LLM's answers)."""
+
+    id: str
+    """llm-0, llm-0-1 (second shard), judge-0, student-0007."""
+    kind: str
+    name: str
+    experiments: tuple[int, ...]
+    """Numbers of experiments: those whose data sets an LLM unit fills, or the one whose student is trained."""
+    needs: tuple[str, ...] = ()
+    """Units that must have ended before; whether they made what is needed is seen in the store."""
+    gpus: int = 1
+    role: str = WRITER
+    """An LLM unit's: writer (all that `llm` does), or judge (what `judge` does, another LLM)."""
+    shard: tuple[int, int] = (0, 1)
+    """An LLM unit's: (number, of how many) that share its work."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What a unit has come to; times are seconds since the epoch."""
+
+    state: str = WAITING
+    cause: str = ""
+    """Why it failed or stopped, in one line."""
+    host: str = ""
+    pid: int = 0
+    slurm_job: str | None = None
+    started: float | None = None
+    updated: float | None = None
+    ended: float | None = None
+    attempts: int = 0
+    """Starts so far: more than one after a requeue, or after the same command again."""
+    log: str = ""
+    progress: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Stream's name -> the fields of `synthesis.generate.Progress`."""
+    faults: dict[str, str] = field(default_factory=dict)
+    """LLM units: data set key -> why it couldn't be filled."""
+
+
+class SweepFolder:
+    """Reads and writes one sweep's folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def create(
+        cls, store: Store, name: str, configs: Sequence[Config], planned: Sequence[Planned], units: Sequence[Unit], output_dir: str = ""
+    ) -> "SweepFolder":
+        """Writes the plan; the folder of an earlier start of the same sweep is written anew, its units' states stay.
+
+        `output_dir`: the absolute path of Hydra's folder, by which `launch.naming` knows the sweep again.
+        """
+        folder = cls(store.root / "sweeps" / name)
+        with explain_os_errors(folder.root):
+            for part in ("configs", "units", "logs"):
+                (folder.root / part).mkdir(parents=True, exist_ok=True)
+            for number, config in enumerate(configs):
+                write_whole(folder.root / "configs" / f"{number:05d}.json", asdict(config))
+            plan = {
+                "name": name,
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "command": sys.argv,
+                "output_dir": output_dir,
+                "store": str(store.root),
+                "commit": commit(),
+                "experiments": [asdict(one) for one in planned],
+                "units": [asdict(unit) for unit in units],
+            }
+            write_whole(folder.root / "plan.json", plan)
+        return folder
+
+    @property
+    def name(self) -> str:
+        return self.root.name
+
+    @property
+    def page(self) -> Path:
+        """Where its report stands."""
+        return self.root / "report.html"
+
+    def sweep(self) -> Sweep:
+        """What its plan tells of it; KeyError or TypeError where the plan is of another version."""
+        plan = self.plan()
+        return Sweep(self.name, plan["created"], tuple(plan["command"]), plan.get("commit"), len(plan["experiments"]))
+
+    def plan(self) -> dict[str, Any]:
+        """plan.json as it is; StoreError when it can't be read."""
+        found: dict[str, Any] = read_json(self.root / "plan.json")
+        return found
+
+    def units(self) -> list[Unit]:
+        return [Unit(**{name: _as_tuple(value) for name, value in one.items()}) for one in self.plan()["units"]]
+
+    def experiments(self) -> list[Planned]:
+        return [Planned(**one) for one in self.plan()["experiments"]]
+
+    def config(self, number: int) -> Config:
+        """One experiment's configuration, checked again."""
+        return read_config(read_json(self.root / "configs" / f"{number:05d}.json"))
+
+    def state(self, unit: str) -> State:
+        """The unit's state, `waiting` before it first runs; where another sweep's job does it, what that sweep's folder says."""
+        return self._own_state(unit) or self._followed(self.submitted().get(unit, {})) or State()
+
+    def states(self) -> dict[str, State]:
+        """Of every unit that has ever run."""
+        followed = {unit: state for unit, entry in self.submitted().items() if (state := self._followed(entry)) is not None}
+        names = [path.stem for path in sorted((self.root / "units").glob("*.json"))]
+        return followed | {name: state for name in names if (state := self._own_state(name)) is not None}
+
+    def _own_state(self, unit: str) -> State | None:
+        try:
+            content = read_json(self.root / "units" / f"{unit}.json")
+        except StoreError:
+            return None
+        return State(**{one.name: content[one.name] for one in fields(State) if one.name in content})
+
+    def _followed(self, entry: Mapping[str, str]) -> State | None:
+        """The state of a unit that another sweep's job was doing when this one was submitted."""
+        if entry.get("sweep", self.name) == self.name:
+            return None
+        return SweepFolder(self.root.parent / entry["sweep"])._own_state(entry["unit"])
+
+    def write_state(self, unit: str, state: State) -> State:
+        """Keeps `state` with the present time; returns it."""
+        state = replace(state, updated=time.time())
+        with explain_os_errors(self.root):
+            (self.root / "units").mkdir(parents=True, exist_ok=True)
+            write_whole(self.root / "units" / f"{unit}.json", asdict(state))
+        return state
+
+    def end(self, unit: str, state: str, cause: str) -> State:
+        """Says what became of a unit whose own process can't say it any more."""
+        return self.write_state(unit, replace(self.state(unit), state=state, cause=cause, ended=time.time()))
+
+    def log(self, unit: str) -> Path:
+        """Where a unit that runs on this machine writes; SLURM's jobs have theirs in `submitted.json`."""
+        return self.root / "logs" / f"{unit}.log"
+
+    def submitted(self) -> dict[str, dict[str, str]]:
+        """Unit -> {job: SLURM's id, log: its path, sweep and unit: whose job it is}; empty for a sweep that runs on this machine."""
+        path = self.root / "submitted.json"
+        found: dict[str, dict[str, str]] = read_json(path) if path.is_file() else {}
+        return found
+
+    def write_submitted(self, jobs: Mapping[str, Mapping[str, str]]) -> None:
+        """Adds to what `submitted` gives."""
+        with explain_os_errors(self.root):
+            write_whole(self.root / "submitted.json", self.submitted() | dict(jobs))
+
+
+def _as_tuple(value: Any) -> Any:
+    """JSON's lists are tuples here."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def sweep_folders(store: Store) -> list[SweepFolder]:
+    """All sweeps of the store, the latest last."""
+    found = [path.parent for path in (store.root / "sweeps").glob("*/plan.json")]
+    return [SweepFolder(path) for path in sorted(found, key=lambda path: (path / "plan.json").stat().st_mtime)]
+
+
+def folder_name(text: str) -> str:
+    """A sweep's name as a folder's."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "sweep"
+
+
+def write_whole(path: Path, value: Any) -> None:
+    """JSON written beside its place and renamed, so that no reader sees half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:6]}")
+    write_json(temporary, value)
+    temporary.replace(path)

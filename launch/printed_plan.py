@@ -1,0 +1,163 @@
+"""What `plan=true` prints: server starts, completions, tokens, students, GPU hours and disk, before anything is paid for.
+
+Rates are those that this store's own runs measured with the same LLM or encoder; where there are none, it says so.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from japagen.config.schema import LLM as LLMConfig
+from japagen.experiments.experiment import Experiment
+from japagen.experiments.needed import ENCODER, describe, needed
+from japagen.experiments.scoring import read_result
+from japagen.experiments.stages import sessions
+from japagen.store.files import read_json
+from japagen.store.rowsfile import Row, StreamRows
+from japagen.store.store import Store
+from japagen.sweeps.folder import LLM, STUDENT, Unit
+from japagen.synthesis.answers import Answer
+from launch.planning import Group, stages_of
+from launch.work import say
+
+ROW_BYTES = 400
+"""On the disk, for a reply of a Japanese sentence; where none was measured."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What an LLM's runs in this store showed."""
+
+    rows_per_s: float
+    tokens_per_row: float
+
+
+def print_plan(experiments: Sequence[Experiment], units: Sequence[Unit], store: Store, unknown: Sequence[str] = ()) -> None:
+    """Prints the plan of a sweep; starts and writes nothing. `unknown`: why some commits and files aren't known yet."""
+    students = [unit for unit in units if unit.kind == STUDENT]
+    groups = [unit for unit in units if unit.kind == LLM and unit.shard[0] == 0]
+    done = len({one.keys["result"] for one in experiments}) - len(students)
+    say(f"plan: {len(experiments)} experiment(s), {len(students)} student(s) to train, {done} result(s) in the store already")
+    num_rows, rates = 0, _measured_rates(store) if groups else {}
+    for unit in groups:
+        num_rows += _print_group(unit, [experiments[index] for index in unit.experiments], store, rates)
+    say(f"server starts: {sum(unit.shard[1] for unit in groups if unit.gpus or not _llm(unit, experiments).base_url)}")
+    _print_students([experiments[unit.experiments[0]] for unit in students], store)
+    things = needed([experiment.config for experiment in experiments])
+    sizes = [one.num_bytes for one in things if one.kind == ENCODER and one.num_bytes]
+    num_datasets = len({one.keys["dataset"] for one in experiments if "dataset" in one.keys})
+    _print_disk(num_rows, num_datasets, len(students), max(sizes, default=0), store)
+    absent = [one for one in things if not one.present]
+    for one in absent:
+        say(f"not on this machine: {describe(one)}: {one.missing}")
+    for line in unknown:
+        say(f"not known yet: {line}")
+    told = f"{len(absent)} of {len(things)} things; `japagen fetch` brings them" if absent else "nothing"
+    say(f"nodes without internet would miss {told}")
+    say("nothing was started (plan=true)")
+
+
+def _llm(unit: Unit, experiments: Sequence[Experiment]) -> LLMConfig:
+    return Group((experiments[unit.experiments[0]],), unit.role).llm
+
+
+def _print_group(unit: Unit, experiments: Sequence[Experiment], store: Store, measured: Mapping[str, Rates]) -> int:
+    """Prints what one server start (or one a shard) makes; the number of its completions."""
+    llm = Group((experiments[0],), unit.role).llm
+    streams: dict[str, int] = {}
+    answers: dict[str, int] = {}
+    for one in experiments:
+        for stage in stages_of(one, unit.role):
+            wanted, num = (streams, _num_rows(one)) if stage == "stream" else (answers, _num_questions(one, stage))
+            wanted[one.keys[stage]] = max(wanted.get(one.keys[stage], 0), num)
+    missing = sum(max(0, num - _num_there(store, "stream", key)) for key, num in streams.items())
+    unanswered = sum(max(0, num - _num_there(store, "answers", key)) for key, num in answers.items())
+    parts = []
+    if streams:
+        parts.append(f"{len(streams)} stream(s), {len(experiments)} data set(s), {missing:,} completions or more")
+    if answers:
+        more = " and those on texts that aren't here yet" if 0 in answers.values() else ""
+        parts.append(f"{len(answers)} set(s) of answers, {unanswered:,} questions{more}")
+    rates = measured.get(llm.id)
+    if rates is None and streams:
+        parts.append(f"tokens and hours not known: {llm.name} has written nothing into this store yet (japagen preview measures)")
+    elif rates is not None and streams:
+        hours = missing / rates.rows_per_s / 3600
+        parts += [f"about {missing * rates.tokens_per_row:,.0f} completion tokens", f"{hours * llm.gpus:.2f} GPU hours or more"]
+        if llm.price_per_gpu_hour is not None:
+            parts.append(f"{hours * llm.gpus * llm.price_per_gpu_hour:,.2f} by llm.price_per_gpu_hour")
+    if answers:
+        parts.append("hours for the answers not known")
+    where = f"server at {llm.base_url}" if llm.base_url else f"{unit.shard[1]} server start(s) on {llm.gpus} GPU(s)"
+    say(f"{'-'.join(unit.id.split('-')[:2])}: {llm.name}, {where}: {'; '.join(parts)}")
+    return missing
+
+
+def _num_questions(experiment: Experiment, stage: str) -> int:
+    """Texts that the LLM is asked about in a stage."""
+    if stage == "answers":
+        return len(experiment.asked_texts)
+    return experiment.config.num_per_label * len(experiment.task.labels)
+
+
+def _num_rows(experiment: Experiment) -> int:
+    """Replies that a data set takes when each is accepted: a pair's first sentence serves every label."""
+    num = experiment.config.num_per_label
+    return num * len(experiment.task.labels) + (num if experiment.task.is_pair else 0)
+
+
+def _num_there(store: Store, stage: str, key: str) -> int:
+    return len(StreamRows(store.path(stage, key), Row if stage == "stream" else Answer)) if store.find(stage, key) else 0
+
+
+def _measured_rates(store: Store) -> dict[str, Rates]:
+    """LLM's id -> what its runs showed, of those that wrote streams of this store."""
+    known: dict[str, list[dict[str, float]]] = {}
+    for path in sorted((store.root / "streams").glob("*/meta.json")):
+        known.setdefault(read_json(path)["identity"]["llm"]["id"], []).extend(sessions(path.parent))
+    found = {}
+    for llm_id, lines in known.items():
+        seconds, rows, tokens = (sum(line[name] for line in lines) for name in ("seconds", "rows", "completion_tokens"))
+        if seconds and rows:
+            found[llm_id] = Rates(rows / seconds, tokens / rows)
+    return found
+
+
+def _print_students(experiments: Sequence[Experiment], store: Store) -> None:
+    by_encoder: dict[str, list[Experiment]] = {}
+    for one in (one for one in experiments if one.has_student):
+        by_encoder.setdefault(one.config.model.name, []).append(one)
+    measured: dict[str, list[float]] = {}
+    for path in (store.root / "results").glob("*/result.json"):
+        result = read_result(path.parent)
+        if result.model is None:
+            continue
+        measured.setdefault(result.model, []).append((result.seconds["training"] + result.seconds["scoring"]) / max(1, result.num_train))
+    for name, group in by_encoder.items():
+        text = f"students: {len(group)} of {name}"
+        if name in measured:
+            per_row = sum(measured[name]) / len(measured[name])
+            rows = sum(one.config.num_per_label * len(one.task.labels) for one in group if "stream" in one.keys)
+            rows += sum(_num_gold_rows(one) for one in group if one.learns_gold) + sum(
+                len(one.asked_texts) for one in group if one.annotates
+            )
+            text += f", about {rows * per_row / 3600:.2f} hours one after the other, as measured in this store"
+        else:
+            text += ", hours not known: none was trained in this store yet"
+        say(text)
+
+
+def _num_gold_rows(experiment: Experiment) -> int:
+    if experiment.config.gold_per_label != "all":
+        return int(experiment.config.gold_per_label) * len(experiment.task.labels)
+    return 0 if experiment.train_gold is None else len(experiment.train_gold.examples)
+
+
+def _print_disk(num_rows: int, num_datasets: int, num_students: int, model_bytes: int, store: Store) -> None:
+    """Texts, and weights before `train.keep` removes any; `model_bytes` of the largest encoder, 0: not known. Files: about six a data set
+    and ten a student, its result included."""
+    texts = num_rows * ROW_BYTES * 2  # the stream and the data set
+    if model_bytes:
+        most = f"{(texts + num_students * model_bytes) / 1e9:.2f} GB at most (train.keep=all), {texts / 1e9:.2f} GB of it texts"
+    else:
+        most = f"{texts / 1e9:.2f} GB of texts; the encoders' size is not known on this machine"
+    say(f"disk: about {most}; about {num_students * 10 + num_datasets * 6:,} files; store {store.root}")

@@ -1,0 +1,1 @@
+"""A sweep on SLURM: submission, and the client that waits for it."""

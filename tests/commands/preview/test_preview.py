@@ -1,0 +1,234 @@
+"""A preview: prompts as they are sent, replies judged as a run judges them, kept for the run, and projections that add up."""
+
+import asyncio
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from japagen.commands.preview import preview
+from japagen.commands.preview.preview import plan_llm_part, take_number
+from japagen.commands.preview.projection import Measured, Turn, print_projection, project, wilson
+from japagen.config.composition import compose_config
+from japagen.config.schema import Config
+from japagen.errors import ConfigError, DataError
+from japagen.experiments.planning import plan_experiment
+from japagen.experiments.stages import fill, is_complete, llm_seconds
+from japagen.llm.client import Client
+from japagen.llm.endpoint import Endpoint
+from japagen.prompts.verbalized import list_pattern, list_phrase
+from japagen.store.rowsfile import StreamRows
+from japagen.store.store import Store
+from tests.commands.conftest import Messages, StubLLM, some_text
+
+
+def show(stub: StubLLM, store: Path, *overrides: str, n: int = 3) -> str:
+    """What a preview prints."""
+    config = config_of(stub, store, *overrides)
+    console = Console(width=200, record=True, file=io.StringIO(), highlight=False)
+    preview.preview(config, n, console)
+    return console.export_text()
+
+
+def config_of(stub: StubLLM, store: Path, *overrides: str) -> Config:
+    return compose_config([*stub.overrides, f"store={store}", "synthesis.texts_per_request=2", *overrides])
+
+
+def rows_of(stub: StubLLM, store: Path, *overrides: str) -> StreamRows:
+    experiment = plan_llm_part(config_of(stub, store, *overrides))
+    return StreamRows(Store(store).path("stream", experiment.keys["stream"]))
+
+
+def every_second_is_chat(messages: Messages, seed: int) -> str:
+    return "はい、以下が例文です。" if seed % 2 else some_text(seed)
+
+
+def test_each_label_gets_n_replies_judged_in_words(stub_llm: StubLLM, tmp_path: Path) -> None:
+    stub_llm.write = every_second_is_chat
+    said = show(stub_llm, tmp_path, "task=jcola", "data=published", "data.mirror=/nowhere", n=4)
+    config = config_of(stub_llm, tmp_path, "task=jcola")
+    for label in config.task.labels:
+        assert f"label {label.name}: 2 of 4 accepted" in said
+        assert said.count(label.instruction) == 1, "the prompt as it is sent"
+    assert said.count(config.task.system.splitlines()[0]) == 2, "no gold data were read, though there are none at data.mirror"
+    assert said.count("preamble: chat before or around the text") == 4
+    assert "はい、以下が例文です。" in said
+    assert "2 of 4 replies accepted, 50% (15% to 85% fit)" in said
+    assert len(rows_of(stub_llm, tmp_path, "task=jcola")) == 8
+    assert len(stub_llm.bodies) == 4
+    assert "cost of 300 a label: no price in the YAML" in said
+
+
+def test_a_second_preview_asks_only_for_what_is_missing(stub_llm: StubLLM, tmp_path: Path) -> None:
+    show(stub_llm, tmp_path, "task=jcola", n=2)
+    asked = len(stub_llm.bodies)
+    assert "all in the store already; the LLM was not asked" in show(stub_llm, tmp_path, "task=jcola", n=2)
+    assert len(stub_llm.bodies) == asked
+    show(stub_llm, tmp_path, "task=jcola", n=4)
+    assert len(stub_llm.bodies) == 2 * asked
+
+
+def test_a_run_goes_on_from_a_preview(stub_llm: StubLLM, tmp_path: Path) -> None:
+    """The same stream: its rows come first, and are asked for once."""
+    show(stub_llm, tmp_path, "task=jnli", n=3)
+    before = {row.place: row for row in rows_of(stub_llm, tmp_path, "task=jnli")}
+    experiment = plan_llm_part(config_of(stub_llm, tmp_path, "task=jnli", "num_per_label=6"))
+    store = Store(tmp_path)
+    spent = llm_seconds(experiment, store)
+    assert spent > 0, "what a preview took is counted in the stream's costs"
+
+    async def run() -> None:
+        async with Client(Endpoint(stub_llm.base_url), "stub") as client:
+            await fill(experiment, "stream", store, client, lambda progress: None)
+
+    asyncio.run(run())
+    assert is_complete(experiment, "stream", store)
+    after = {row.place: row for row in rows_of(stub_llm, tmp_path, "task=jnli")}
+    assert {place: after[place] for place in before} == before
+    assert sum(body["n"] for body in stub_llm.bodies) == len(after), "nothing was asked for twice"
+
+
+def test_attributes_of_the_llms_own_are_named_first(stub_llm: StubLLM, tmp_path: Path) -> None:
+    def write(messages: Messages, seed: int) -> str:
+        if "JSON" in messages[-1]["content"]:
+            return '[{"name": "話題", "values": ["旅", "料理"]}]'
+        return some_text(seed)
+
+    stub_llm.write = write
+    said = show(stub_llm, tmp_path, "task=jcola", "prompt=kadg_auto", n=2)
+    assert "attribute 話題: 旅, 料理" in said
+    assert "話題は「旅」です。" in said or "話題は「料理」です。" in said
+    asked = len(stub_llm.bodies)
+    show(stub_llm, tmp_path, "task=jcola", "prompt=kadg_auto", n=2)
+    assert len(stub_llm.bodies) == asked
+
+
+@pytest.mark.parametrize("method", ["annotate", "prompting"])
+def test_answers_are_previewed_and_kept(stub_llm: StubLLM, tmp_path: Path, method: str) -> None:
+    stub_llm.write = lambda messages, seed: "容認できる" if len(stub_llm.bodies) % 2 else "さあ"
+    settings = ["task=jcola", f"method={method}", "method.answer=free", "data=sample"]
+    said = show(stub_llm, tmp_path, *settings, n=2)
+    assert "文が日本語として容認できるかどうかを答える課題です。" in said
+    assert "容認できる → acceptable" in said
+    assert "さあ → no usable answer" in said
+    asked = len(stub_llm.bodies)
+    assert asked == 2
+    assert "answers (0 new)" in show(stub_llm, tmp_path, *settings, n=2)
+    assert len(stub_llm.bodies) == asked
+
+
+def test_gold_has_nothing_to_preview(stub_llm: StubLLM, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no LLM takes part"):
+        show(stub_llm, tmp_path, "task=jcola", "method=gold")
+
+
+def test_pairs_show_turn_one_once_and_why_a_first_sentence_fell(stub_llm: StubLLM, tmp_path: Path) -> None:
+    def write(messages: Messages, seed: int) -> str:
+        if messages[-1]["content"].startswith("ある画像") and seed % 2:
+            return "犬が" * 60
+        return some_text(seed)
+
+    stub_llm.write = write
+    said = show(stub_llm, tmp_path, "task=jnli", n=4)
+    assert said.count("ある画像の内容を説明する日本語の文を") == 1
+    assert said.count("(the first sentence, as the LLM wrote it)") == 3
+    assert "first sentence: the pair's first sentence was rejected (too long: over the task's max_chars)" in said
+    assert "turn 2: mean " in said
+    assert said.count("2 of 4 accepted") == 3
+    later = show(stub_llm, tmp_path, "task=jnli", n=4)
+    assert "(the first sentence, as the LLM wrote it)" not in later, "one that was written stands in the prompt"
+
+
+def test_no_projection_where_nothing_was_accepted(stub_llm: StubLLM, tmp_path: Path) -> None:
+    stub_llm.write = lambda messages, seed: "申し訳ありませんが、お答えできません。"
+    said = show(stub_llm, tmp_path, "task=jcola")
+    assert "refusal: the LLM declines or speaks of itself" in said
+    assert "No projection: not one reply was accepted for " in said
+    assert "texts per label" not in said
+
+
+def test_exemplars_are_shown_with_shots(stub_llm: StubLLM, tmp_path: Path) -> None:
+    said = show(stub_llm, tmp_path, "task=jcola", "shots=1", "data=sample")
+    assert said.count("例:\n") == 2
+    with pytest.raises(DataError, match=r"set data=files data\.train_file=FILE"):
+        show(stub_llm, tmp_path, "task=jcola", "shots=1", "data=files")
+
+
+def test_exemplars_are_those_of_the_run_where_train_rows_are_scored_too(stub_llm: StubLLM, tmp_path: Path) -> None:
+    rows = [f"{word}が庭で遊ぶ。,{number % 2}" for number, word in enumerate(("犬", "猫", "鳥", "馬", "牛", "羊"))]
+    for name, chosen in (("train", rows), ("scored", rows[:2])):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["sentence,label", *chosen, ""]), encoding="utf-8")
+    files = ("data=files", f"data.train_file={tmp_path}/train.csv", f"data.eval_file={tmp_path}/scored.csv")
+    overrides = ("task=jcola", "shots=2", *files)
+    assert "2 of 6 train rows (files: train.csv) are also scored rows (files: scored.csv)" in show(stub_llm, tmp_path, *overrides)
+    config = config_of(stub_llm, tmp_path, *overrides)
+    assert plan_llm_part(config).keys["stream"] == plan_experiment(config).keys["stream"]
+
+
+def test_servers_without_token_counts_are_told(stub_llm: StubLLM, tmp_path: Path) -> None:
+    stub_llm.reports_tokens = False
+    assert "the server reports no token counts" in show(stub_llm, tmp_path, "task=jcola")
+
+
+def test_options_of_the_text_generation_are_shown_as_they_are_sent(stub_llm: StubLLM, tmp_path: Path) -> None:
+    persons = tmp_path / "persons.txt"
+    persons.write_text("小さな店の主人\n受験を控えた学生\n", encoding="utf-8")
+    stub_llm.write = lambda messages, seed: json.dumps([{"text": some_text(seed + j), "probability": 0.5} for j in range(2)])
+    options = (f"prompt.personas={persons}", "synthesis.verbalized=true", "synthesis.temperatures=[0.5,1.5]")
+    said = show(stub_llm, tmp_path, "task=jcola", *options, n=4)
+    assert "(2 texts a reply, temperatures 0.5, 1.5 in turn)" in said
+    assert said.count("(persona: ") == 2
+    assert said.count(list_phrase(2)) == 2
+    assert said.count("4 of 4 accepted") == 2
+    assert [body["n"] for body in stub_llm.bodies] == [1] * 4
+    assert sorted(body["temperature"] for body in stub_llm.bodies) == [0.5, 0.5, 1.5, 1.5]
+    assert all(body["structured_outputs"] == {"regex": list_pattern(2)} for body in stub_llm.bodies if "structured_outputs" in body)
+    for body in stub_llm.bodies:
+        assert list_phrase(2) in body["messages"][-1]["content"]
+
+
+def test_a_second_turn_is_shown_with_the_first_one_that_asked_for_no_list(stub_llm: StubLLM, tmp_path: Path) -> None:
+    def write(messages: Messages, seed: int) -> str:
+        asks_for_list = list_phrase(2) in messages[-1]["content"]
+        return json.dumps([{"text": some_text(seed + j), "probability": 0.5} for j in range(2)]) if asks_for_list else some_text(seed)
+
+    stub_llm.write = write
+    said = show(stub_llm, tmp_path, "task=jnli", "synthesis.verbalized=true", n=2)
+    assert "(2 first sentences a reply)" in said
+    assert said.count(list_phrase(2)) == 1, "in turn 1 only"
+    assert said.count("ある画像の内容を説明する日本語の文を") == 4
+    assert said.count("2 of 2 accepted") == 3
+
+
+def test_n_is_taken_out_of_the_overrides() -> None:
+    assert take_number(["task=jnli", "n=7", "num_per_label=2"]) == (7, ["task=jnli", "num_per_label=2"])
+    assert take_number([]) == (5, [])
+    with pytest.raises(ConfigError, match="n=many is not allowed"):
+        take_number(["n=many"])
+
+
+def test_projections_by_hand() -> None:
+    single = Measured({"a": 10, "b": 10}, {"a": 5, "b": 10}, (Turn(20, 200, 600),), 1.0, 2.0)
+    one = project(single, 100, {"a": 0.5, "b": 1.0})
+    assert (one.replies, one.prompt_tokens, one.completion_tokens, one.dearest) == (300, 3000, 9000, 200)
+    assert one.hours == pytest.approx(300 / 2 / 3600)
+    pair = Measured({"a": 4, "b": 4}, {"a": 2, "b": 2}, (Turn(8, 80, 80), Turn(4, 400, 40)), 0.5, 0.0)
+    two = project(pair, 10, {"a": 0.5, "b": 0.5})
+    assert two.replies == 20 + 20, "20 first sentences, of which half get one second sentence for each of two labels"
+    assert (two.prompt_tokens, two.completion_tokens, two.hours) == (20 * 10 + 20 * 100, 20 * 10 + 20 * 10, None)
+
+
+def test_prices_and_budget_are_said(composed) -> None:  # type: ignore[no-untyped-def]
+    config = composed("num_per_label=100000", "llm.price_per_gpu_hour=2.0", "llm.gpus=4", "llm.price_per_million_tokens=0.5")
+    console = Console(width=200, record=True, file=io.StringIO(), highlight=False)
+    print_projection(config, Measured({"a": 10, "b": 10}, {"a": 1, "b": 10}, (Turn(20, 2000, 2000),), 1.0, 100.0), console)
+    said = console.export_text()
+    low = wilson(1, 10)[0]
+    hours = (100_000 / low + 100_000 / wilson(10, 10)[0]) / 100 / 3600
+    assert f"at most {hours * 4 * 2:,.2f} by llm.price_per_gpu_hour=2" in said
+    assert "by llm.price_per_million_tokens=0.5" in said
+    assert "100,000 a label may stop early" in said
+    assert "25,000" in said
+    assert "not timed" not in said
