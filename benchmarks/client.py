@@ -169,9 +169,9 @@ def fill(url: str, is_filtered: bool, folder: Path, num: int, num_open: int, num
     """Fills a stream as `japagen.experiments.stages.fill` does, in a new store, and prints what it took."""
     from japagen.config.composition import compose_config
     from japagen.experiments.planning import plan_experiment
+    from japagen.experiments.requests import make_selector
     from japagen.llm.client import Client
     from japagen.llm.endpoint import Endpoint
-    from japagen.selection import make_selector
     from japagen.store.store import Store
     from japagen.synthesis.claims import Claims
     from japagen.synthesis.generate import Generator, Progress

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from japagen.config.composition import compose_sweep
 from japagen.config.schema import Config
-from japagen.experiments.scoring import Result
+from japagen.experiments.result import Failure, Outcome, Result
 from japagen.reporting.comparisons import Comparison, compare_settings
-from japagen.reporting.outcome import Failure, Outcome
-from japagen.reporting.result_files import aggregate
+from japagen.reporting.seeds import aggregate
 from japagen.store.store import Store
 from launch.execute import execute
 

@@ -107,8 +107,7 @@ def measure(seeds: int, folder: Path) -> None:
     from japagen.sweeps.folder import STUDENT, SweepFolder
     from launch.compositions import Compositions
     from launch.execute import outcome_of
-    from launch.planning import pinned, plan_experiments
-    from launch.units import plan_units, planned
+    from launch.planning import pinned, plan_experiments, plan_units, planned
 
     os.chdir(ROOT)
     store = Store(folder / "store")

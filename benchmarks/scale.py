@@ -32,8 +32,7 @@ from japagen.sweeps.folder import LLM, Unit
 from japagen.synthesis.claims import MOST_ROWS, Blocks
 from japagen.synthesis.generate import REFRESH_S
 from japagen.tasks import Task
-from launch.planning import plan_experiments
-from launch.units import plan_units
+from launch.planning import plan_experiments, plan_units
 
 TASKS = ("marcja", "jsts", "jnli", "jcola", "news", "covid19")
 LLMS = {

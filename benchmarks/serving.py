@@ -37,12 +37,11 @@ from measuring import ROOT, machine, write_result
 from japagen.commands.preview.preview import FirstReplies, plan_llm_part
 from japagen.config.composition import compose_config
 from japagen.experiments.experiment import Experiment, llm_location
-from japagen.experiments.requests import stream_of
+from japagen.experiments.requests import make_selector, stream_of
 from japagen.llm.build import choose_device
 from japagen.llm.client import Client, Reply, Request
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.server import serve
-from japagen.selection import make_selector
 from japagen.store.store import Store
 from japagen.synthesis.claims import Claims
 from japagen.synthesis.generate import Generator

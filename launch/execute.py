@@ -14,7 +14,8 @@ from japagen.config.schema import Config, Encoder
 from japagen.errors import ConfigError
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.planning import Planner
-from japagen.experiments.scoring import Result, find_result, settings_key
+from japagen.experiments.result import Result
+from japagen.experiments.scoring import find_result, settings_key
 from japagen.reporting.comparisons import Comparison, compare_settings, write_comparisons
 from japagen.reporting.failedrows import all_failed, failed_lines
 from japagen.reporting.report import Report, Run
@@ -23,17 +24,18 @@ from japagen.reporting.run_table import Failure, print_results
 from japagen.store.files import explain_os_errors
 from japagen.store.store import Store
 from japagen.sweeps.folder import FAILED, LLM, STUDENT, State, SweepFolder, Unit, folder_name
+from japagen.sweeps.overview import why_missing
 from japagen.tracking import log_found, run_name
 from japagen.tracking.login import is_agents_run
+from launch.console import say
 from launch.exitcode import ROWS_FAILED, note_failed_rows
 from launch.local import find_slots, run_queue
 from launch.naming import own_name, unused_name
-from launch.planning import Group, check_devices, pinned, plan_experiments
+from launch.planning import Group, check_devices, pinned, plan_experiments, plan_units, planned
 from launch.printed_plan import print_plan
 from launch.pruning import Pruner
 from launch.slurm.run import check_jobs, run_on_slurm
-from launch.units import plan_units, planned
-from launch.work import run_unit, say, why_missing
+from launch.work import run_unit
 
 Outcome = Result | Failure
 

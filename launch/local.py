@@ -20,8 +20,8 @@ from japagen.config.schema import Config
 from japagen.errors import ConfigError
 from japagen.llm.build import installed_build
 from japagen.sweeps.folder import DONE, FAILED, UNFINISHED, State, SweepFolder, Unit
+from launch.console import say
 from launch.signals import describe_exit
-from launch.work import say
 from launch.worker import WITH_CLIENT
 
 

@@ -6,7 +6,8 @@ Everything that can be refused is refused here, before a server starts or a stud
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from japagen.config.schema import LLM, Config
+from japagen.config.schema import LLM as LLMSettings
+from japagen.config.schema import Config
 from japagen.errors import ConfigError, JapagenError
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.planning import Planner
@@ -15,7 +16,8 @@ from japagen.hub.models import is_on_hub
 from japagen.llm.build import choose_device
 from japagen.store.keys import canonical_json
 from japagen.store.store import Store
-from japagen.sweeps.folder import JUDGE, WRITER
+from japagen.sweeps.folder import JUDGE, LLM, STUDENT, WRITER, Planned, Unit
+from japagen.tracking import run_name
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Group:
     """folder.WRITER or JUDGE."""
 
     @property
-    def llm(self) -> LLM:
+    def llm(self) -> LLMSettings:
         """The one that starts the server; all of the group agree in it."""
         return self.experiments[0].llm_of(stages_of(self.experiments[0], self.role)[0])
 
@@ -129,3 +131,34 @@ def _server_setup(experiment: Experiment, stage: str) -> str:
     ):
         del llm[per_request]
     return canonical_json([llm, experiment.revision_of(stage), experiment.config.device])
+
+
+def plan_units(experiments: Sequence[Experiment], store: Store, shards: int = 1) -> list[Unit]:
+    """What is left to do, LLM units first. Experiments of one result share a student; what the store has needs no unit."""
+    numbers = {id(experiment): number for number, experiment in enumerate(experiments)}
+    units, fills = [], dict[str, tuple[str, ...]]()
+    for group_number, group in enumerate(missing_llm_work(experiments, store)):
+        prefix = f"{'judge' if group.role == JUDGE else 'llm'}-{group_number}"
+        ids = [prefix if shards == 1 else f"{prefix}-{shard}" for shard in range(shards)]
+        made_for = tuple(numbers[id(experiment)] for experiment in group.experiments)
+        made = {experiment.keys[stage] for experiment in group.experiments for stage in stages_of(experiment, group.role)}
+        needs = tuple(dict.fromkeys(id_ for experiment in group.experiments for id_ in fills.get(experiment.rows_key, ())))
+        gpus = 0 if group.llm.base_url is not None else group.llm.gpus
+        name = f"{group.llm.name}, {len(made)} stream(s) or sets of answers"
+        units += [Unit(id_, LLM, name, made_for, needs, gpus, group.role, (shard, shards)) for shard, id_ in enumerate(ids)]
+        for experiment in group.experiments:
+            fills[experiment.rows_key] = (*fills.get(experiment.rows_key, ()), *ids)
+    seen = set()
+    for number, experiment in enumerate(experiments):
+        key = experiment.keys["result"]
+        if key in seen or store.find("result", key) is not None:
+            continue
+        seen.add(key)
+        needs = fills.get(experiment.rows_key, ())
+        units.append(Unit(f"student-{number:04d}", STUDENT, run_name(experiment), (number,), needs))
+    return units
+
+
+def planned(experiments: Sequence[Experiment]) -> list[Planned]:
+    """The experiments as a sweep's plan names them."""
+    return [Planned(run_name(experiment), experiment.task.name, experiment.keys) for experiment in experiments]

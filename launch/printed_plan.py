@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from japagen.config.schema import LLM as LLMConfig
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.needed import ENCODER, describe, needed
-from japagen.experiments.scoring import read_result
+from japagen.experiments.result import read_result
 from japagen.experiments.stages import sessions
 from japagen.store.files import read_json
 from japagen.store.rowsfile import Row, StreamRows
 from japagen.store.store import Store
 from japagen.sweeps.folder import LLM, STUDENT, Unit
 from japagen.synthesis.answers import Answer
+from launch.console import say
 from launch.planning import Group, stages_of
-from launch.work import say
 
 ROW_BYTES = 400
 """On the disk, for a reply of a Japanese sentence; where none was measured."""

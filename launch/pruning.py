@@ -7,7 +7,7 @@ from japagen.experiments.experiment import Experiment
 from japagen.experiments.pruning import family, prune_models
 from japagen.store.store import Store
 from japagen.sweeps.folder import STUDENT, Unit
-from launch.work import say
+from launch.console import say
 
 
 class Pruner:

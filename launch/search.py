@@ -21,8 +21,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from japagen.config.schema import Config
 from japagen.errors import ConfigError, JapagenError
-from japagen.reporting.outcome import Failure, Outcome
-from launch.work import say
+from japagen.experiments.result import Failure, Outcome
+from launch.console import say
 
 SWEEPER = "hydra_plugins.japagen_search.Search"
 PLUGIN = "hydra_plugins.hydra_optuna_sweeper"

@@ -20,9 +20,11 @@ from japagen.llm.endpoint import Endpoint
 from japagen.llm.server import serve
 from japagen.store.store import Store
 from japagen.sweeps.folder import DONE, FAILED, LLM, RUNNING, UNFINISHED, Planned, State, SweepFolder, Unit
+from japagen.sweeps.overview import why_missing
 from japagen.synthesis.generate import Progress
 from japagen.tracking import track
 from launch import signals
+from launch.console import say
 from launch.planning import stages_of
 from launch.progress import show_progress
 
@@ -154,25 +156,9 @@ def train_and_score(experiment: Experiment, store: Store, group: str) -> None:
         tracker.log_artifacts(experiment, store)
 
 
-def why_missing(folder: SweepFolder, unit: Unit, rows_key: str) -> str:
-    """What has become of the units that should have written a student's texts."""
-    causes = []
-    for need in unit.needs:
-        state = folder.state(need)
-        told = "was ended from outside" if state.state == RUNNING else state.state
-        cause = state.faults.get(rows_key) or state.cause
-        causes.append(f"{need} {told}{': ' + cause if cause else ''}")
-    return "; ".join(causes) or "no unit of this sweep writes them; start the sweep again"
-
-
 def cause_of(error: Exception) -> str:
     """The words for a failure's row; a fault of ours also prints where it happened."""
     if isinstance(error, JapagenError):
         return str(error)
     traceback.print_exception(error)
     return f"{type(error).__name__}: {error} (a fault of japagen's: its traceback is in the log)"
-
-
-def say(line: str) -> None:
-    """A line for whoever watches, at once."""
-    print(line, flush=True)

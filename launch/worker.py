@@ -17,7 +17,8 @@ from japagen.output import accept_all_characters
 from japagen.store.store import Store
 from japagen.sweeps.folder import DONE, FAILED, LLM, RUNNING, UNFINISHED, State, SweepFolder, Unit
 from launch import signals
-from launch.work import Report, cause_of, check_plan, run_unit, say
+from launch.console import say
+from launch.work import Report, cause_of, check_plan, run_unit
 
 MAX_REQUEUES = 100
 """A job that was put back so often makes no progress."""

@@ -30,8 +30,7 @@ from japagen.sweeps.folder import STUDENT, SweepFolder
 from launch import execute as executing
 from launch import work
 from launch.compositions import Compositions
-from launch.planning import pinned, plan_experiments
-from launch.units import plan_units, planned
+from launch.planning import pinned, plan_experiments, plan_units, planned
 from tests.conftest import ROOT, Compose
 from tests.launch.test_planning import fill
 from tests.launch.test_work import StubServer

@@ -13,7 +13,7 @@ import pytest
 from japagen.commands.artifacts import export
 from japagen.commands.predict import predict
 from japagen.commands.sweeps import report
-from japagen.experiments.scoring import read_result
+from japagen.experiments.result import read_result
 from japagen.store.store import Store
 from japagen.tasks import Task
 from launch.execute import execute, failures

@@ -1,6 +1,7 @@
 """Imports point one way, and heavy packages are imported only where they belong (docs/architecture.md)."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,23 @@ def test_packages_are_imported_only_where_they_belong(path: Path) -> None:
         allowed = ALONE.get(imported.partition(".")[0])
         if allowed is not None:
             assert any(name == part or name.startswith(f"{part}.") for part in allowed), f"{name} imports {imported}"
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    names = {name_of(path) for path in MODULES}
+    graph = {name_of(path): {module_of(imported, names) for imported in imports_of(path)} for path in MODULES}
+    while leaves := {name for name, imported in graph.items() if not (imported - {name}) & graph.keys()}:
+        graph = {name: imported for name, imported in graph.items() if name not in leaves}
+    assert not graph, f"each of these imports another one of them: {', '.join(sorted(graph))}"
+
+
+def module_of(imported: str, names: set[str]) -> str:
+    """The module of an imported name, which may be a module's or that of something in it."""
+    return imported if imported in names else imported.rpartition(".")[0]
+
+
+def test_folders_stay_small_enough_to_read() -> None:
+    """At most four modules lie loose in japagen/, and no folder has more than 16 of its own."""
+    num_modules = Counter(path.parent for path in MODULES if not path.name.startswith("__"))
+    assert num_modules[ROOT / "japagen"] <= 4
+    assert max(num_modules.values()) <= 16, num_modules.most_common(1)

@@ -1,11 +1,15 @@
 """Where commands print: plain, and wide enough for tables where no terminal says how wide it is; and how they word sizes."""
 
+import argparse
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.text import Text
+
+from japagen.errors import StoreError
+from japagen.store.store import Store
 
 PLAIN_WIDTH = 130
 
@@ -37,3 +41,38 @@ def size(num_bytes: int | None) -> str:
         if num_bytes >= factor:
             return f"{num_bytes / factor:.1f} {unit}"
     return f"{num_bytes} bytes"
+
+
+DEFAULT = "outputs/store"
+
+
+def add_store_option(parser: argparse.ArgumentParser) -> None:
+    """Adds --store DIR."""
+    parser.add_argument("--store", metavar="DIR", help=f"where everything made is kept (default: JAPAGEN_STORE, or {DEFAULT})")
+
+
+def open_store(directory: str | None) -> Store:
+    """The store named, or the default; StoreError where there is none."""
+    store = Store(directory or os.environ.get("JAPAGEN_STORE") or DEFAULT)
+    if not store.root.is_dir():
+        raise StoreError(f"there is no store {store.root}; name it by --store DIR or JAPAGEN_STORE")
+    return store
+
+
+def make_parser(command: str, about: str | None, *examples: str) -> argparse.ArgumentParser:
+    """A parser for `japagen COMMAND`. examples: what follows the command, with `   # what for` where that needs saying."""
+    lines = "\n".join(f"  japagen {command} {example}".rstrip() for example in examples)
+    return argparse.ArgumentParser(
+        f"japagen {command}",
+        description=about,
+        epilog=f"{'examples' if len(examples) > 1 else 'example'}:\n{lines}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def format_duration(seconds: float) -> str:
+    """'45 s', '12 min', '3.5 h', '2.1 days'."""
+    for most, per, unit in ((90, 1, "s"), (5400, 60, "min")):
+        if seconds < most:
+            return f"{seconds / per:.0f} {unit}"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"

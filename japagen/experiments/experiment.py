@@ -7,6 +7,7 @@ from typing import Any
 
 from japagen import gold
 from japagen.config.schema import ANNOTATE, LEARN_GOLD, LLM, NUM_WORDINGS, WRITE, Config
+from japagen.experiments.result import short_name
 from japagen.hub.models import is_on_hub, locate
 from japagen.prompts.writing import Prompting
 from japagen.synthesis.stream import Stream
@@ -204,3 +205,12 @@ def llm_location(experiment: Experiment, stage: str) -> tuple[str, str | None]:
     if llm.base_url is not None:
         return llm.id, None
     return locate(llm.id, "llm.id"), experiment.revision_of(stage) if is_on_hub(llm.id) else None
+
+
+def run_name(experiment: Experiment) -> str:
+    """Short and readable, as `short_name` has it."""
+    config = experiment.config
+    written_by = (config.llm.name, config.shots, config.prompt.name) if experiment.needs_llm else None
+    gold_per_label = config.gold_per_label if experiment.learns_gold else None
+    model = config.model.name if experiment.has_student else None
+    return short_name(config.task.name, config.method.name, written_by, gold_per_label, model, config.seed, experiment.options)

@@ -12,15 +12,15 @@ from typing import Any
 from japagen import gold
 from japagen.config.schema import ANNOTATE, LEARN_GOLD, LLM, WRITE, WRITTEN_ANSWERS, Config
 from japagen.errors import DataError, UnreachableError
-from japagen.evaluation.metrics import METRICS_VERSION
-from japagen.experiments.experiment import Experiment, wording_of
+from japagen.experiments.experiment import Experiment
+from japagen.experiments.identities import _identities
 from japagen.hub.models import is_on_hub, locate, resolve_revision
 from japagen.llm.context import check_context
 from japagen.prompts.personas import read_personas
 from japagen.prompts.questions import attribute_questions, channel_question, label_question
 from japagen.store import keys
 from japagen.store.keys import canonical_json
-from japagen.tasks import Attribute, Example
+from japagen.tasks import Example
 from japagen.training.limits import check_stated_length
 from japagen.training.words import check_splitter
 
@@ -212,54 +212,6 @@ def _check_prompts(experiment: Experiment, stage: str) -> None:
         asked = label_question(task, experiment.prompting, texts, experiment.wording if stage == "answers" else 0, shown)
     num_tokens = config.method.max_tokens if how in WRITTEN_ANSWERS else 1
     check_context(llm, revision, [list(chat) for chat in asked.chats], task.name, num_tokens)
-
-
-def _identities(
-    config: Config, scored: Sequence[gold.Split], gold_rows_key: str, unlabelled: Sequence[tuple[str, ...]],
-    exemplars: dict[str, tuple[Example, ...]], personas: Attribute | None, llm_revisions: tuple[str, str], encoder_revision: str,
-) -> dict[str, dict[str, Any]]:  # fmt: skip
-    """`gold_rows_key`: of gold training rows; '' where none are learned from. `llm_revisions`: the LLM's and the judge's."""
-    method, curate, task = config.method.name, config.curate, config.task
-    revision, judge_revision = llm_revisions
-    identities: dict[str, dict[str, Any]] = {}
-
-    def key(stage: str) -> str | None:
-        return keys.stage_key(stage, identities[stage]) if stage in identities else None
-
-    checksum = "+".join(split.checksum for split in scored) or None
-    if method in WRITE:
-        if config.prompt.name == "kadg_auto":
-            identities["attributes"] = keys.answers_identity(config, config.llm, revision, {"answer": "attributes"}, "")
-        identities["stream"] = keys.stream_identity(config, revision, exemplars, personas, key("attributes") or "")
-        if curate.keep_likeliest < 1:
-            how: dict[str, Any] = {"answer": "likelihood"}
-            identities["likelihoods"] = keys.answers_identity(config, config.llm, revision, how, str(key("stream")))
-        if curate.judging != "off":
-            how = {"answer": curate.judge_answer}
-            how |= {"wording": 0} | ({"order": config.seed} if exemplars else {}) if curate.judge_answer == "label" else {}
-            judge = config.judge or config.llm
-            identities["judgements"] = keys.answers_identity(config, judge, judge_revision, how, str(key("stream")), exemplars)
-    if method in ANNOTATE or method == "prompting":
-        answer = config.method.answer
-        how = {"answer": answer, "calibrate": config.method.calibrate}
-        how |= {"max_tokens": config.method.max_tokens} if answer in WRITTEN_ANSWERS else {}
-        how |= {"wording": wording_of(config)} | ({"order": config.seed} if exemplars else {}) if answer != "channel" else {}
-        texts = keys.texts_checksum(unlabelled) if method in ANNOTATE else str(checksum)
-        identities["answers"] = keys.answers_identity(config, config.llm, revision, how, texts, exemplars)
-    if method == "prompting":
-        identities["result"] = keys.answered_identity(config, str(key("answers")), checksum, METRICS_VERSION)
-        return identities
-    rows = gold_rows_key
-    if method != "gold":
-        answers = {stage: found for stage in ("likelihoods", "judgements", "answers") if (found := key(stage)) is not None}
-        texts = keys.texts_checksum(unlabelled) if curate.prior == "estimated" else ""
-        identities["dataset"] = keys.dataset_identity(config, key("stream"), checksum, answers, texts)
-        rows = str(key("dataset"))
-    if method == "mixed":
-        rows = f"{rows}+{gold_rows_key}*{config.method.gold_weight:g}"
-    identities["model"] = keys.model_identity(config, rows, encoder_revision)
-    identities["result"] = keys.result_identity(task, str(key("model")), checksum, METRICS_VERSION)
-    return identities
 
 
 def _gold_rows_key(config: Config, train_gold: gold.Split) -> str:

@@ -1,14 +1,15 @@
 """What an LLM is asked of texts for an experiment, and what its stored answers say."""
 
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from japagen.config.schema import WRITTEN_ANSWERS
+from japagen.curation.dataset import selected_examples
+from japagen.curation.select import Selector
 from japagen.errors import GenerationError, MissingTextsError
+from japagen.experiments.answers import CALIBRATION, read_answers
 from japagen.experiments.experiment import Experiment
 from japagen.prompts.questions import (
     CONTENT_FREE,
@@ -18,20 +19,14 @@ from japagen.prompts.questions import (
     channel_question,
     label_question,
     likelihood_question,
-    read_answer,
     read_attributes,
     written_question,
 )
-from japagen.selection import selected
 from japagen.store.files import explain_os_errors
 from japagen.store.rowsfile import StreamRows
 from japagen.store.store import Store
-from japagen.synthesis.answers import Answer
 from japagen.synthesis.stream import Stream
-from japagen.tasks import Attribute, Example, Task
-
-CALIBRATION = "content-free"
-"""Ids of questions without content begin so."""
+from japagen.tasks import Attribute, Example
 
 
 def asked_ids(experiment: Experiment, stage: str, store: Store) -> list[str]:
@@ -109,56 +104,23 @@ def write_attributes(attributes: Sequence[Attribute], path: Path) -> None:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def read_answers(experiment: Experiment, stage: str, store: Store) -> dict[str, Answer]:
-    """Question id -> its answer, of those that stand in the store."""
-    folder = store.path(stage, experiment.keys[stage])
-    rows: Iterable[Any] = StreamRows(folder, Answer)
-    return {answer.id: answer for answer in rows}
+def make_selector(experiment: Experiment) -> Selector:
+    """A fresh judge of the experiment's rows."""
+    config = experiment.config
+    shown = [example for examples in experiment.exemplars.values() for example in examples]
+    return Selector(config.task, config.curate, config.num_per_label, shown)
 
 
-@dataclass(frozen=True)
-class Answered:
-    """What the LLM said of the texts it was asked about, in their order."""
-
-    outputs: list[list[float]]
-    """Probabilities of the labels in their order (one-hot where it wrote its answer); regression: one number. Empty: no usable answer."""
-    predictions: list[str | float | None]
-    """A label's name, or a number; None: no usable answer."""
-    probs: list[tuple[float, ...] | None]
-    """The labels' probabilities where they were scored."""
-
-    @property
-    def num_failed(self) -> int:
-        return sum(prediction is None for prediction in self.predictions)
+def select(experiment: Experiment, store: Store) -> tuple[Selector, StreamRows]:
+    """The experiment's selection of the stored rows; MissingTextsError where they don't suffice."""
+    rows = StreamRows(store.path("stream", experiment.keys["stream"]))
+    selector = make_selector(experiment)
+    selector.advance(rows)
+    if not selector.is_complete:
+        raise MissingTextsError(f"{experiment.task.name}: the texts that the student learns from are not all written")
+    return selector, rows
 
 
-def answered(experiment: Experiment, store: Store) -> Answered:
-    """The stored answers of prompting or annotation, read; MissingTextsError where one is missing."""
-    config, task = experiment.config, experiment.task
-    answers = read_answers(experiment, "answers", store)
-    ids = [str(place) for place in range(len(experiment.asked_texts))]
-    if any(id_ not in answers for id_ in ids):
-        raise MissingTextsError(f"{task.name}: the LLM's answers are not all there")
-    if config.method.answer in WRITTEN_ANSWERS:
-        read = [None if answers[id_].finish_reason == "error" else read_answer(task, answers[id_].text) for id_ in ids]
-        return Answered([_one_hot(task, one) for one in read], read, [None] * len(read))
-    baseline = _baseline(answers)
-    probs = [answers[id_].probabilities(baseline) for id_ in ids]
-    if task.is_regression:
-        levels = task.label_scores()
-        values = [None if one is None else math.fsum(p * level for p, level in zip(one, levels, strict=True)) for one in probs]
-        return Answered([[] if value is None else [value] for value in values], list(values), probs)
-    names = [None if one is None else task.label_names[one.index(max(one))] for one in probs]
-    return Answered([list(one or ()) for one in probs], list(names), probs)
-
-
-def _baseline(answers: Mapping[str, Answer]) -> list[float]:
-    """log of the labels' mean probabilities for texts without content; [] where nothing of the kind was asked."""
-    empty = [probs for id_, answer in answers.items() if id_.startswith(CALIBRATION) and (probs := answer.probabilities()) is not None]
-    return [math.log(max(1e-12, math.fsum(column) / len(empty))) for column in zip(*empty, strict=True)]
-
-
-def _one_hot(task: Task, read: str | float | None) -> list[float]:
-    if read is None:
-        return []
-    return [float(read)] if task.is_regression else [float(name == read) for name in task.label_names]
+def selected(experiment: Experiment, store: Store) -> list[Example]:
+    """The rows that became texts, as examples; raises as `select` does."""
+    return selected_examples(experiment.task, select(experiment, store)[0])

@@ -10,18 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from japagen.errors import MissingTextsError
+from japagen.experiments.answers import read_answers
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.planning import ATTRIBUTE_TOKENS
-from japagen.experiments.requests import (
-    asked_ids,
-    auto_attributes,
-    questions,
-    read_answers,
-    stream_of,
-    write_attributes,
-)
+from japagen.experiments.requests import asked_ids, auto_attributes, make_selector, questions, select, stream_of, write_attributes
 from japagen.llm.client import Client
-from japagen.selection import make_selector, select
 from japagen.store.files import explain_os_errors
 from japagen.store.rowsfile import StreamRows, open_folder
 from japagen.store.store import Store

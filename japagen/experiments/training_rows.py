@@ -15,11 +15,11 @@ from japagen.curation.prior import counts_prior, estimate_prior, prior_weights, 
 from japagen.curation.select import Rejected
 from japagen.curation.stored_task import write_task
 from japagen.errors import DataError, MissingTextsError
+from japagen.experiments.answers import answered, read_answers
 from japagen.experiments.cards import dataset_sources, making
 from japagen.experiments.experiment import Experiment, Say
 from japagen.experiments.planning import gold_rows
-from japagen.experiments.requests import answered, read_answers
-from japagen.selection import select
+from japagen.experiments.requests import select
 from japagen.store.store import Store
 from japagen.synthesis.answers import Answer
 from japagen.tasks import Example, nearest_level

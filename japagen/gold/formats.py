@@ -4,11 +4,9 @@ Each row knows its place (file:line), so that whoever finds a fault in a value c
 Text files are UTF-8 (with or without BOM) or CP932, which is what Japanese Excel writes; UTF-16 and ISO-2022 are refused by name.
 """
 
-import codecs
 import csv
 import io
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,21 +14,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from japagen.errors import DataError, nearest
+from japagen.store.files import check_encoding
 
 csv.field_size_limit(2**31 - 1)  # a cell may be a megabyte
-
-
-_LINE_FEED = b"\n"
-_SWITCH = re.compile(rb"\x1b(?:\$[@AB]|\$\([@-Z]|\$[)*+][A-Z]|\([IJ])")
-"""What chooses a character set in ISO-2022. ESC ( B isn't among them: terminals write it too, to end colours."""
-_ISO_2022 = {
-    "ISO-2022-KR": re.compile(rb"\x1b\$\)C"),
-    "ISO-2022-CN": re.compile(rb"\x1b\$[)*+][A-Z]"),
-    "ISO-2022-JP-3": re.compile(rb"\x1b(?:\(I|\$\([O-Q])"),
-    "ISO-2022-JP-2": re.compile(rb"\x1b\$(?:A|\([A-Z])"),
-    "ISO-2022-JP": _SWITCH,
-}
-"""iconv's name -> what chooses a character set that the names behind it lack."""
 
 
 @dataclass(frozen=True)
@@ -132,24 +118,6 @@ def _decode(path: Path) -> tuple[str, tuple[str, ...]]:
         # The encoding that got further is the likelier one, and its fault the one to mend.
         fault = max(utf8_fault, cp932_fault, key=lambda error: error.start)
         raise DataError(f"{_fault_place(path, raw, fault)}: neither UTF-8 nor CP932 (both tried); save the file as UTF-8") from fault
-
-
-def check_encoding(path: Path, raw: bytes, line: int = 1) -> None:
-    """Raises DataError where `raw`, which begins at `line` of `path`, says by itself that it is UTF-16 or ISO-2022.
-
-    The latter switches between character sets by escape sequences and is ASCII throughout: it decodes as UTF-8, to nonsense.
-    """
-    if line == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise DataError(f"{path} is UTF-16 (Excel's 'Unicode text'); save it as UTF-8, e.g. 'CSV UTF-8'")
-    if (found := _SWITCH.search(raw)) is None:
-        return
-    name = next(name for name, switch in _ISO_2022.items() if switch.search(raw))
-    place = f"{path}:{line + raw[: found.start()].count(_LINE_FEED)}"
-    shown = found[0].decode().replace("\x1b", "ESC ")
-    raise DataError(
-        f"{place}: {name} (as mail software writes it; escape sequence {shown}), and text must be UTF-8 or CP932; convert it: iconv -f"
-        f" {name} -t UTF-8 FILE > NEW"
-    )
 
 
 def is_mostly_utf8(raw: bytes) -> bool:

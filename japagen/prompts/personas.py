@@ -4,8 +4,7 @@ UTF-8; blank lines and lines that begin with # are skipped.
 """
 
 from japagen.errors import DataError
-from japagen.gold.formats import check_encoding
-from japagen.store.files import expand_home
+from japagen.store.files import check_encoding, expand_home
 from japagen.tasks import PERSONA, Attribute
 
 PHRASE = "次の人物になったつもりで書いてください: {value}"

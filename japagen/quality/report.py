@@ -16,7 +16,8 @@ from japagen import gold
 from japagen.config.schema import Data
 from japagen.curation.dataset import ANNOTATED, read_examples
 from japagen.errors import ConfigError, TrainingError
-from japagen.experiments.scoring import Result
+from japagen.experiments.identities import quality_identity
+from japagen.experiments.result import Result
 from japagen.prompts.replies import QUOTES_GOLD
 from japagen.quality.artefacts import one_text_only, overlap_by_label
 from japagen.quality.diversity import diversity
@@ -84,7 +85,7 @@ def make_quality(
     check_fits(store, dataset, task)
     split = gold.read_eval(task, data)
     student = find_gold_student(store, task, data.source)
-    identity = keys.quality_identity(dataset, split.checksum if split else None, student.keys["model"] if student else None)
+    identity = quality_identity(dataset, split.checksum if split else None, student.keys["model"] if student else None)
     key = keys.stage_key("quality", identity)
     if (folder := store.find("quality", key)) is None:
         with store.lock("quality", key, say) as lock:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from japagen.evaluation.metrics import decide, score
-from japagen.experiments.scoring import Result, read_result
+from japagen.experiments.result import Result, read_result
 from japagen.quality.samples import SEED, draw
 from japagen.store.store import STAGES, Store
 from japagen.tasks import Example, Task

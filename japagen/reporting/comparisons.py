@@ -5,19 +5,19 @@ means does it. Settings are named by what tells them apart within the sweep; `ja
 """
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from japagen.config.schema import Config
 from japagen.errors import JapagenError
 from japagen.evaluation.significance import Difference, Resampled, compare, holm, read_run, resample
-from japagen.experiments.scoring import PRIMARY, Result
+from japagen.experiments.result import PRIMARY, Outcome, Result
 from japagen.gold.formats import LineFeeds
-from japagen.reporting.outcome import Outcome
-from japagen.reporting.result_files import Aggregate, aggregate, safe_cell, write_whole
+from japagen.reporting.result_files import safe_cell, write_whole
+from japagen.reporting.seeds import Aggregate, aggregate
+from japagen.reporting.setting_names import leaves, named_settings, value_text
 from japagen.store.store import Store
 from japagen.tasks import Task
 
@@ -28,11 +28,6 @@ _FIRST_NAMES = (
     "shots", "prompt.name", "llm.name", "model.name", "gold_per_label", "num_per_label", "curate.name", "judge.name", "data.train_source",
 )  # fmt: skip
 """Settings that name others: what they decide (an LLM's sampling, …) needn't be named beside them."""
-_NEVER_NAMED_PARTS = ("logger.", "site.", "llm.server.", "task.system", "task.first", "task.labels", "task.attributes", "task.published")
-_NEVER_NAMED = {
-    "seed", "shots_seed", "synthesis.seed", "synthesis.concurrency", "method.name", "method.template", "train.keep", "data.source",
-    "data.cache", "data.mirror", "llm.base_url", "llm.api_key_env", "store", "device", "plan", "workers", "shards", "pack", "wait",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -217,27 +212,6 @@ def _described(setting: _Setting) -> dict[str, str]:
     ]
     named = {name: value for name, value in named_settings(setting.config).items() if not name.startswith(tuple(unused))}
     return {"method.name": result.method} | named
-
-
-def named_settings(config: Config) -> dict[str, str]:
-    """Dotted name -> value in words, of what may tell settings apart: no seeds, nothing that only says where and how fast it ran."""
-    found = {name: value_text(value) for name, value in leaves(config)}
-    return {name: value for name, value in found.items() if name not in _NEVER_NAMED and not name.startswith(_NEVER_NAMED_PARTS)}
-
-
-def value_text(value: Any) -> str:
-    """A setting's value as the command line has it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=asdict)
-
-
-def leaves(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted name, value) of each setting of a configuration, in the order of the schema."""
-    for one in fields(node):
-        value, name = getattr(node, one.name), f"{where}{one.name}"
-        if is_dataclass(value):
-            yield from leaves(value, f"{name}.")
-        else:
-            yield name, value
 
 
 def write_comparisons(comparisons: Sequence[Comparison], folder: Path) -> list[Path]:

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from japagen.config.schema import LLM, Config
-from japagen.experiments.scoring import Result
+from japagen.experiments.result import Result
 from japagen.reporting.report import Report
-from japagen.reporting.result_files import Aggregate
+from japagen.reporting.seeds import Aggregate
 
 HOUR_S = 3600.0
 MONEY, SECONDS = "money", "GPU seconds"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 
 from japagen.config.schema import LLM, Config
 from japagen.errors import ConfigError, nearest
-from japagen.reporting.comparisons import leaves, value_text
+from japagen.reporting.setting_names import leaves, value_text
 
 SHORT = {name: f"{name}.name" for name in ("task", "method", "prompt", "llm", "model", "judge")} | {
     "split": "data.split",

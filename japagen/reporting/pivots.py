@@ -10,11 +10,78 @@ from dataclasses import dataclass, replace
 
 from japagen.config.schema import ANNOTATE, LEARN_GOLD, WRITE, Config
 from japagen.experiments.experiment import changed_options
-from japagen.experiments.scoring import PRIMARY, Result, Scores
-from japagen.reporting.comparisons import Comparison, find_reference, named_settings, result_keys
-from japagen.reporting.outcome import Failure
-from japagen.reporting.report import Cell, Column, Pivot, Report, Row, Run
-from japagen.reporting.result_files import Aggregate, aggregate
+from japagen.experiments.result import PRIMARY, Failure, Result, Scores
+from japagen.reporting.comparisons import Comparison, find_reference, result_keys
+from japagen.reporting.report import Report, Run
+from japagen.reporting.seeds import Aggregate, aggregate
+from japagen.reporting.setting_names import named_settings
+
+
+@dataclass(frozen=True)
+class Column:
+    """A task's split under its metric."""
+
+    task: str
+    split: str
+    metric: str
+    num_eval: int
+    """Gold rows scored; 0 where no run came so far."""
+    source: str | None = None
+    """Which gold rows these are, in words."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One setting on one column."""
+
+    mean: float | None
+    sd: float | None
+    """Sample standard deviation over seeds; None for one run."""
+    seeds: str
+    """'seed 0, 1, 2'."""
+    num_runs: int
+    """With a result."""
+    num_failed: int
+    demo: bool
+    protocol: str
+    p_holm: float | None = None
+    """Of its difference from the task's reference, corrected over the report; None where it was not compared."""
+    is_reference: bool = False
+    num_pending: int = 0
+    """Runs still to come, beside those counted in num_runs and num_failed."""
+
+    @property
+    def is_significant(self) -> bool:
+        """At 5%, after the correction."""
+        return self.p_holm is not None and self.p_holm < 0.05
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting: a method with its prompt, shots, LLM and encoder; baselines are rows too (method 'majority', …)."""
+
+    method: str
+    prompt: str
+    shots: str
+    llm: str
+    model: str
+    size: str
+    """Texts a label, gold rows: '2000', 'gold all', '2000 + gold 30'."""
+    options: str
+    cells: tuple[Cell | None, ...] = ()
+    """In the columns' order; None where the sweep has no such experiment."""
+    is_baseline: bool = False
+
+
+@dataclass(frozen=True)
+class Pivot:
+    """The paper's table for one source of gold data."""
+
+    data: str | None
+    """published, files or sample; None for tasks without gold data."""
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
 
 BASELINES = ("majority", "overlap", "tfidf")
 NONE = "–"
@@ -42,8 +109,8 @@ class _Setting:
         return result_keys(self.group.results) if self.group else ()
 
 
-def make_pivots(report: Report) -> list[Pivot]:
-    """See `japagen.reporting.report.pivots`."""
+def pivots(report: Report) -> list[Pivot]:
+    """A table for each source of gold data, in the runs' order."""
     settings = sorted(_settings(report), key=lambda setting: setting.first_run)
     sources = dict.fromkeys(setting.data for setting in settings)
     return [_pivot(source, [setting for setting in settings if setting.data == source], report.comparisons) for source in sources]

@@ -14,18 +14,17 @@ from omegaconf.errors import OmegaConfBaseException
 
 from japagen.config.schema import Config
 from japagen.errors import ConfigError, JapagenError, StoreError
-from japagen.experiments.scoring import Result, read_result
-from japagen.reporting.comparisons import compare_settings, named_settings
+from japagen.experiments.result import Failure, Outcome, Result, read_result
+from japagen.reporting.comparisons import compare_settings
 from japagen.reporting.filters import Where, choose
-from japagen.reporting.outcome import Failure, Outcome
-from japagen.reporting.report import Report, Run, Sweep
+from japagen.reporting.report import Report, Run
+from japagen.reporting.setting_names import named_settings
 from japagen.squeue import queue_states
 from japagen.store.files import read_json
 from japagen.store.keys import KEY_LENGTH
 from japagen.store.store import Store
-from japagen.sweeps.folder import DONE, RUNNING, STUDENT, UNFINISHED, WAITING, Planned, SweepFolder
-from japagen.sweeps.overview import UnitRow, find_sweep, job_ids, read_overview
-from launch.work import why_missing
+from japagen.sweeps.folder import DONE, RUNNING, STUDENT, UNFINISHED, WAITING, Planned, Sweep, SweepFolder
+from japagen.sweeps.overview import UnitRow, find_sweep, job_ids, read_overview, why_missing
 
 GONE = "its result was there and is gone now; the same command makes it again"
 NEVER_RAN = "waiting; the same command goes on"

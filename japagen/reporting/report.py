@@ -5,28 +5,14 @@ paper's layout (rows: settings; columns: tasks), one for each source of gold dat
 Reading sweeps' folders is `japagen.reporting.reading`'s.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from japagen.config.schema import Config
-from japagen.experiments.scoring import Result
+from japagen.experiments.result import Failure, Outcome, Result
 from japagen.reporting.comparisons import Comparison
-from japagen.reporting.outcome import Failure, Outcome
-from japagen.reporting.result_files import Aggregate, aggregate
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """One sweep as its plan.json tells it."""
-
-    name: str
-    created: str
-    """ISO 8601, UTC."""
-    command: tuple[str, ...]
-    """What was typed."""
-    commit: str | None
-    num_experiments: int
+from japagen.reporting.seeds import Aggregate, aggregate
+from japagen.sweeps.folder import Sweep
 
 
 @dataclass(frozen=True)
@@ -76,76 +62,3 @@ class Report:
     def is_demo(self) -> bool:
         """Whether demo models or smoke data take part anywhere."""
         return any(result.demo for result in self.results)
-
-
-@dataclass(frozen=True)
-class Column:
-    """A task's split under its metric."""
-
-    task: str
-    split: str
-    metric: str
-    num_eval: int
-    """Gold rows scored; 0 where no run came so far."""
-    source: str | None = None
-    """Which gold rows these are, in words."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One setting on one column."""
-
-    mean: float | None
-    sd: float | None
-    """Sample standard deviation over seeds; None for one run."""
-    seeds: str
-    """'seed 0, 1, 2'."""
-    num_runs: int
-    """With a result."""
-    num_failed: int
-    demo: bool
-    protocol: str
-    p_holm: float | None = None
-    """Of its difference from the task's reference, corrected over the report; None where it was not compared."""
-    is_reference: bool = False
-    num_pending: int = 0
-    """Runs still to come, beside those counted in num_runs and num_failed."""
-
-    @property
-    def is_significant(self) -> bool:
-        """At 5%, after the correction."""
-        return self.p_holm is not None and self.p_holm < 0.05
-
-
-@dataclass(frozen=True)
-class Row:
-    """One setting: a method with its prompt, shots, LLM and encoder; baselines are rows too (method 'majority', …)."""
-
-    method: str
-    prompt: str
-    shots: str
-    llm: str
-    model: str
-    size: str
-    """Texts a label, gold rows: '2000', 'gold all', '2000 + gold 30'."""
-    options: str
-    cells: tuple[Cell | None, ...] = ()
-    """In the columns' order; None where the sweep has no such experiment."""
-    is_baseline: bool = False
-
-
-@dataclass(frozen=True)
-class Pivot:
-    """The paper's table for one source of gold data."""
-
-    data: str | None
-    """published, files or sample; None for tasks without gold data."""
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-
-
-def pivots(report: Report) -> Sequence[Pivot]:
-    """A table for each source of gold data, in the runs' order."""
-    from japagen.reporting.pivots import make_pivots
-
-    return make_pivots(report)

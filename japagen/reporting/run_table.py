@@ -6,19 +6,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from japagen.experiments.scoring import Result
+from japagen.experiments.result import Failure, Outcome, Result
 from japagen.reporting.comparisons import Comparison
-from japagen.reporting.outcome import Failure, Outcome
-from japagen.reporting.result_files import Aggregate, aggregate
+from japagen.reporting.seeds import Aggregate, aggregate
+from japagen.reporting.setting_names import DEMO_NOTE, TITLES, format_score
 
 __all__ = ["Failure", "print_results", "results_table"]
 
-DEMO_NOTE = (
-    "Demo models or smoke data take part in rows marked *: their numbers mean nothing. For real ones, on a GPU:\n"
-    "  python run.py task=jnli llm=qwen3-swallow-8b model=bert-base-japanese-v3 data=published num_per_label=2000"
-)
 
-TITLES = {"sample": "Smoke data (mean nothing)", "published": "Published gold data", "files": "Your gold data"}
 PLAIN_WIDTH = 210
 """Characters a line where the output is no terminal."""
 
@@ -126,11 +121,6 @@ def _notes(results: Sequence[Result]) -> list[str]:
     if any(result.demo for result in results):
         notes.append(DEMO_NOTE)
     return list(dict.fromkeys(notes))
-
-
-def format_score(score: dict[str, float] | None) -> str:
-    """'0.712 [0.690, 0.731]'."""
-    return "–" if score is None else f"{score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
 
 
 def _result_row(result: Result) -> list[str]:

@@ -1,5 +1,6 @@
 """Files of the store: JSON, checksums, and what the file system says against them in words."""
 
+import codecs
 import errno
 import hashlib
 import json
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from japagen.errors import ConfigError, JapagenError, StoreError
+from japagen.errors import ConfigError, DataError, JapagenError, StoreError
 
 
 def expand_home(path: str | Path) -> Path:
@@ -83,3 +84,38 @@ def file_checksum(path: Path) -> str:
     """sha256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_LINE_FEED = b"\n"
+
+
+_SWITCH = re.compile(rb"\x1b(?:\$[@AB]|\$\([@-Z]|\$[)*+][A-Z]|\([IJ])")
+"""What chooses a character set in ISO-2022. ESC ( B isn't among them: terminals write it too, to end colours."""
+
+
+_ISO_2022 = {
+    "ISO-2022-KR": re.compile(rb"\x1b\$\)C"),
+    "ISO-2022-CN": re.compile(rb"\x1b\$[)*+][A-Z]"),
+    "ISO-2022-JP-3": re.compile(rb"\x1b(?:\(I|\$\([O-Q])"),
+    "ISO-2022-JP-2": re.compile(rb"\x1b\$(?:A|\([A-Z])"),
+    "ISO-2022-JP": _SWITCH,
+}
+"""iconv's name -> what chooses a character set that the names behind it lack."""
+
+
+def check_encoding(path: Path, raw: bytes, line: int = 1) -> None:
+    """Raises DataError where `raw`, which begins at `line` of `path`, says by itself that it is UTF-16 or ISO-2022.
+
+    The latter switches between character sets by escape sequences and is ASCII throughout: it decodes as UTF-8, to nonsense.
+    """
+    if line == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"{path} is UTF-16 (Excel's 'Unicode text'); save it as UTF-8, e.g. 'CSV UTF-8'")
+    if (found := _SWITCH.search(raw)) is None:
+        return
+    name = next(name for name, switch in _ISO_2022.items() if switch.search(raw))
+    place = f"{path}:{line + raw[: found.start()].count(_LINE_FEED)}"
+    shown = found[0].decode().replace("\x1b", "ESC ")
+    raise DataError(
+        f"{place}: {name} (as mail software writes it; escape sequence {shown}), and text must be UTF-8 or CP932; convert it: iconv -f"
+        f" {name} -t UTF-8 FILE > NEW"
+    )

@@ -20,9 +20,22 @@ from typing import Any
 from japagen.config.schema import Config
 from japagen.config.validation import read_config
 from japagen.errors import StoreError
-from japagen.reporting.report import Sweep
 from japagen.store.files import explain_os_errors, read_json, write_json
 from japagen.store.store import Store, commit
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One sweep as its plan.json tells it."""
+
+    name: str
+    created: str
+    """ISO 8601, UTC."""
+    command: tuple[str, ...]
+    """What was typed."""
+    commit: str | None
+    num_experiments: int
+
 
 LLM, STUDENT = "llm", "student"
 WRITER, JUDGE = "writer", "judge"

@@ -265,9 +265,12 @@ def shorten(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + more
 
 
-def format_duration(seconds: float) -> str:
-    """'45 s', '12 min', '3.5 h', '2.1 days'."""
-    for most, per, unit in ((90, 1, "s"), (5400, 60, "min")):
-        if seconds < most:
-            return f"{seconds / per:.0f} {unit}"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+def why_missing(folder: SweepFolder, unit: Unit, rows_key: str) -> str:
+    """What has become of the units that should have written a student's texts."""
+    causes = []
+    for need in unit.needs:
+        state = folder.state(need)
+        told = "was ended from outside" if state.state == RUNNING else state.state
+        cause = state.faults.get(rows_key) or state.cause
+        causes.append(f"{need} {told}{': ' + cause if cause else ''}")
+    return "; ".join(causes) or "no unit of this sweep writes them; start the sweep again"

@@ -6,7 +6,7 @@ Gold texts and users' own never go there, nor exemplars, paths of this machine o
 with such texts go.
 """
 
-from japagen.tracking.describing import run_name
+from japagen.experiments.experiment import run_name
 from japagen.tracking.login import wandb_mode
 from japagen.tracking.offline import sync_command
 from japagen.tracking.runs import Tracker, log_found, track

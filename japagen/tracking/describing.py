@@ -6,7 +6,6 @@ from typing import Any
 
 from japagen.errors import ConfigError
 from japagen.experiments.experiment import Experiment
-from japagen.experiments.scoring import short_name
 from japagen.store.files import expand_home
 
 MAX_TAG = 64
@@ -14,15 +13,6 @@ MAX_TAG = 64
 _RUNNING = ("store", "logger", "site", "plan", "workers", "shards", "pack", "wait")
 _RUNNING_OF_LLM = ("base_url", "api_key_env", "server")
 _FILES_OF_DATA = ("cache", "mirror", "train_file", "eval_file", "unlabelled_file")
-
-
-def run_name(experiment: Experiment) -> str:
-    """Short and readable, as `short_name` has it."""
-    config = experiment.config
-    written_by = (config.llm.name, config.shots, config.prompt.name) if experiment.needs_llm else None
-    gold_per_label = config.gold_per_label if experiment.learns_gold else None
-    model = config.model.name if experiment.has_student else None
-    return short_name(config.task.name, config.method.name, written_by, gold_per_label, model, config.seed, experiment.options)
 
 
 def tags_of(experiment: Experiment) -> list[str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from japagen.experiments.experiment import Experiment, Say
-from japagen.experiments.scoring import OnMetrics, Result
+from japagen.experiments.result import Result
+from japagen.experiments.scoring import OnMetrics
 from japagen.store.store import Store
 from japagen.tasks import Task
 from japagen.tracking.artifacts import dataset_artifact, model_artifact, why_kept_here

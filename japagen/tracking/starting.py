@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from japagen.experiments.experiment import Experiment, Say
-from japagen.tracking.describing import run_name, tags_of, tracked_config, without_paths
+from japagen.experiments.experiment import Experiment, Say, run_name
+from japagen.tracking.describing import tags_of, tracked_config, without_paths
 from japagen.tracking.login import is_agents_run, is_logged_in
 from japagen.tracking.offline import upload_line
 from japagen.tracking.outage import LONG_S, find_outage, note_outage

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from japagen.experiments.scoring import Result, Scores
+from japagen.experiments.result import Result, Scores
 from japagen.tasks import Task
 
 NO_ANSWER = "(no answer)"

@@ -12,7 +12,7 @@ from japagen.squeue import queue_states
 from japagen.store.files import explain_os_errors, read_json
 from japagen.store.store import Store
 from japagen.sweeps.folder import write_whole
-from launch.work import say
+from launch.console import say
 
 
 class Inflight:

@@ -17,9 +17,9 @@ from japagen.squeue import queue_states
 from japagen.store.store import Store
 from japagen.sweeps.folder import SweepFolder, Unit
 from japagen.tracking import sync_command
+from launch.console import say
 from launch.slurm.submission import submit
 from launch.slurm.watching import Watch
-from launch.work import say
 
 
 def check_jobs(experiments: Sequence[Experiment]) -> None:

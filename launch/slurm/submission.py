@@ -19,8 +19,8 @@ from japagen.errors import ConfigError
 from japagen.experiments.experiment import Experiment
 from japagen.store.store import Store
 from japagen.sweeps.folder import JUDGE, LLM, WRITER, SweepFolder, Unit
+from launch.console import say
 from launch.slurm.inflight import Inflight, inflight
-from launch.work import say
 from launch.worker import run_job
 
 Job = dict[str, str]

@@ -15,8 +15,8 @@ from japagen.experiments.stages import is_complete
 from japagen.squeue import NOT_BEGUN, end_states, queue_states
 from japagen.store.store import Store
 from japagen.sweeps.folder import DONE, FAILED, LLM, RUNNING, STUDENT, UNFINISHED, WAITING, SweepFolder, Unit
+from launch.console import say
 from launch.planning import stages_of
-from launch.work import say
 
 LOOKS = 5
 """How often SLURM is asked about a job that left the queue without a word; its accounting lags by some seconds."""

@@ -8,7 +8,7 @@ import pytest
 
 from demo_models.broken import break_sentence
 from demo_models.build import CONF
-from demo_models.chats import load_tasks
+from demo_models.chats import FORMS, load_tasks
 from demo_models.edits import EXCLUDING, nli_edit, similar_edit
 from demo_models.grammar import (
     RELATIONS,
@@ -23,7 +23,6 @@ from demo_models.grammar import (
     render,
     similar_pair,
 )
-from demo_models.tagging import FORMS
 from demo_models.words import KINDS
 from japagen.prompts.writing import Prompting, first_messages, messages
 from japagen.tasks import Task

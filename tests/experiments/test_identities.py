@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from japagen.config.schema import Config
+from japagen.experiments import identities
 from japagen.experiments.planning import plan_experiment
 from japagen.store import keys
 from japagen.tasks import Attribute, Example
@@ -84,10 +85,10 @@ EXEMPLARS = {"entailment": (Example(("犬が走る。", "動物が走る。"), "
 def stage_keys(
     config: Config, llm: str = "r1", encoder: str = "r2", evaluation: str | None = "e", exemplars: Any = EXEMPLARS
 ) -> dict[str, str]:
-    stream = keys.stage_key("stream", keys.stream_identity(config, llm, exemplars))
-    dataset = keys.stage_key("dataset", keys.dataset_identity(config, stream, evaluation, {}))
-    model = keys.stage_key("model", keys.model_identity(config, dataset, encoder))
-    result = keys.stage_key("result", keys.result_identity(config.task, model, evaluation, 1))
+    stream = keys.stage_key("stream", identities.stream_identity(config, llm, exemplars))
+    dataset = keys.stage_key("dataset", identities.dataset_identity(config, stream, evaluation, {}))
+    model = keys.stage_key("model", identities.model_identity(config, dataset, encoder))
+    result = keys.stage_key("result", identities.result_identity(config.task, model, evaluation, 1))
     return {"stream": stream, "dataset": dataset, "model": model, "result": result}
 
 
@@ -198,22 +199,22 @@ PERSONAS = Attribute("persona", ["店の主人", "学生"], "{value}")
 
 def test_options_of_the_text_generation_enter_only_where_they_are_on(composed: Compose) -> None:
     config = composed()
-    plain = keys.stream_identity(config, "r1", EXEMPLARS)
+    plain = identities.stream_identity(config, "r1", EXEMPLARS)
     for option in ("synthesis.temperatures=[1.0]", "synthesis.verbalized=true", "prompt.variants=true"):
         group, name = option.partition("=")[0].split(".")
         on = copy.deepcopy(config)
         setattr(getattr(on, group), name, [1.0] if name == "temperatures" else True)
-        found = keys.stream_identity(on, "r1", EXEMPLARS)
+        found = identities.stream_identity(on, "r1", EXEMPLARS)
         added = {"prompt": found["prompt"].keys() - plain["prompt"].keys(), "synthesis": found.keys() - plain.keys()}
         assert added == {"prompt": set(), "synthesis": set()} | {group: {name}}
-    assert keys.stream_identity(config, "r1", EXEMPLARS, None, "") == plain
-    assert keys.stream_identity(config, "r1", EXEMPLARS, None, "answers")["prompt"]["attributes_key"] == "answers"
+    assert identities.stream_identity(config, "r1", EXEMPLARS, None, "") == plain
+    assert identities.stream_identity(config, "r1", EXEMPLARS, None, "answers")["prompt"]["attributes_key"] == "answers"
 
 
 def test_persons_enter_by_what_they_are(composed: Compose) -> None:
     config = composed()
     others = [None, PERSONAS, replace(PERSONAS, values=["学生", "店の主人"]), replace(PERSONAS, phrase="人: {value}")]
-    found = {keys.stage_key("stream", keys.stream_identity(config, "r1", EXEMPLARS, personas)) for personas in others}
+    found = {keys.stage_key("stream", identities.stream_identity(config, "r1", EXEMPLARS, personas)) for personas in others}
     assert len(found) == len(others)
 
 
@@ -221,7 +222,7 @@ def test_wordings_enter_only_with_variants(composed: Compose) -> None:
     off = composed()
     on = replace(off, prompt=replace(off.prompt, variants=True))
     for config, is_new in ((off, False), (on, True)):
-        before, after = (keys.stream_identity(one, "r1", EXEMPLARS) for one in (config, with_change(config, "task.labels.variants")))
+        before, after = (identities.stream_identity(one, "r1", EXEMPLARS) for one in (config, with_change(config, "task.labels.variants")))
         assert (before != after) == is_new
 
 

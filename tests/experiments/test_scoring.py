@@ -7,7 +7,8 @@ import pytest
 
 from japagen.errors import StoreError
 from japagen.experiments.planning import plan_experiment
-from japagen.experiments.scoring import find_result, read_result
+from japagen.experiments.result import read_result
+from japagen.experiments.scoring import find_result
 from japagen.store.files import write_json
 from japagen.store.store import Store
 from tests.conftest import Compose

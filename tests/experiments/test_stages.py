@@ -12,9 +12,10 @@ from omegaconf import OmegaConf
 from japagen import gold
 from japagen.config.validation import METHODS
 from japagen.errors import ConfigError, DataError, GenerationError, MissingTextsError
+from japagen.experiments.answers import answered, read_answers
 from japagen.experiments.experiment import Experiment, changed_options
 from japagen.experiments.planning import plan_experiment
-from japagen.experiments.requests import answered, questions, read_answers, stream_of
+from japagen.experiments.requests import questions, stream_of
 from japagen.experiments.scoring import make_result, settings_key
 from japagen.experiments.stages import fill, is_complete
 from japagen.experiments.training_rows import build_dataset, training_rows

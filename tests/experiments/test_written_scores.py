@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from japagen import gold
-from japagen.experiments.scoring import Result
+from japagen.experiments.result import Result
 from launch.execute import execute
 from tests.conftest import Compose
 

@@ -14,10 +14,10 @@ from japagen.config.composition import compose_config
 from japagen.errors import JapagenError
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.planning import plan_experiment
+from japagen.experiments.requests import make_selector
 from japagen.experiments.stages import fill
 from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
-from japagen.selection import make_selector
 from japagen.store.rowsfile import StreamRows
 from japagen.store.store import Store
 from tests.faults.program import read_kept

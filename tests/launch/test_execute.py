@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from japagen.errors import ConfigError
-from japagen.experiments.scoring import read_result
+from japagen.experiments.result import read_result
 from japagen.store.store import Store
 from japagen.sweeps.folder import DONE, FAILED, UNFINISHED, SweepFolder
 from launch.execute import execute

@@ -8,8 +8,8 @@ import pytest
 from japagen.errors import ConfigError
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.planning import plan_experiment
+from japagen.experiments.requests import make_selector
 from japagen.experiments.stages import is_complete
-from japagen.selection import make_selector
 from japagen.store.store import Store
 from japagen.synthesis.generate import Generator
 from japagen.synthesis.stream import open_rows

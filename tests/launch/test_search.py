@@ -12,7 +12,7 @@ from hydra.core.utils import JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from japagen.errors import ConfigError, JapagenError
-from japagen.experiments.scoring import Result, read_result
+from japagen.experiments.result import Result, read_result
 from japagen.reporting.run_table import Failure
 from launch.search import PLUGIN, SWEEPER, Space, check_searchable, is_search, judge_trials, make_optuna_sweeper, read_space
 from tests.conftest import ROOT, Compose

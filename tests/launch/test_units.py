@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from japagen.experiments.experiment import Experiment
 from japagen.store.store import Store
 from japagen.sweeps.folder import JUDGE, LLM, STUDENT, WRITER, Unit
-from launch.planning import plan_experiments
-from launch.units import plan_units, planned
+from launch.planning import plan_experiments, plan_units, planned
 from tests.conftest import Compose
 from tests.launch.test_planning import fill
 

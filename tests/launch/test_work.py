@@ -18,10 +18,10 @@ from japagen.llm.endpoint import Endpoint
 from japagen.store.files import read_json, write_json
 from japagen.store.store import Store
 from japagen.sweeps.folder import DONE, FAILED, RUNNING, UNFINISHED, State, SweepFolder, Unit
+from japagen.sweeps.overview import why_missing
 from launch import work
-from launch.planning import pinned, plan_experiments
-from launch.units import plan_units, planned
-from launch.work import Report, check_plan, run_unit, why_missing
+from launch.planning import pinned, plan_experiments, plan_units, planned
+from launch.work import Report, check_plan, run_unit
 from launch.worker import work as do_units
 from tests.conftest import Compose
 from tests.launch.test_planning import fill

@@ -15,8 +15,7 @@ from japagen.store.store import Store
 from japagen.sweeps.folder import DONE, RUNNING, UNFINISHED, SweepFolder
 from launch import signals
 from launch.local import worker_command
-from launch.planning import pinned, plan_experiments
-from launch.units import plan_units, planned
+from launch.planning import pinned, plan_experiments, plan_units, planned
 from tests.conftest import ROOT, Compose
 from tests.waiting import eventually
 

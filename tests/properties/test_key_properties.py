@@ -93,12 +93,13 @@ def test_checksums_are_the_same_for_the_same_rows_only(one: list[Any], other: li
 
 PROGRAM = """
 import json, sys
+from japagen.experiments import identities
 from japagen.store import keys
 from tests.properties.hostile import PIECES, SHIPPED
 from japagen.tasks import Example
 identity = {piece: [piece, {other: len(other) for other in PIECES if other < piece}] for piece in set(PIECES)}
 found = [keys.stage_key("stream", identity), keys.examples_checksum([Example((piece,), "a") for piece in PIECES])]
-print(json.dumps(found + [json.dumps(keys._prompt_identity(task, "kadg")) for task in SHIPPED.values()]))
+print(json.dumps(found + [json.dumps(identities._prompt_identity(task, "kadg")) for task in SHIPPED.values()]))
 """
 
 

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from japagen.errors import StoreError
-from japagen.reporting.outcome import Failure
+from japagen.experiments.result import Failure
 from japagen.reporting.result_files import write_sweep_results
 from japagen.store.locks import LockWatch
 from japagen.store.rowsfile import Row, RowsFile, StreamRows

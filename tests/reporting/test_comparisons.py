@@ -13,9 +13,8 @@ import pytest
 
 from japagen.config.schema import Config
 from japagen.evaluation.significance import compare, holm, read_run, resample
-from japagen.experiments.scoring import Result
+from japagen.experiments.result import Failure, Outcome, Result
 from japagen.reporting.comparisons import Comparison, compare_settings, write_comparisons
-from japagen.reporting.outcome import Failure, Outcome
 from japagen.reporting.run_table import print_results
 from japagen.store.store import Store
 from japagen.tasks import Task

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from japagen.experiments.scoring import Result
+from japagen.experiments.result import Failure, Result
 from japagen.reporting.comparisons import Comparison
 from japagen.reporting.formats import document, latex, markdown, table_csv
 from japagen.reporting.formats.layout import lay_out, score_of
 from japagen.reporting.formats.terminal import print_report
-from japagen.reporting.outcome import Failure
-from japagen.reporting.report import Cell, Column, Report, Run, Sweep, pivots
+from japagen.reporting.pivots import Cell, Column, pivots
+from japagen.reporting.report import Report, Run
+from japagen.sweeps.folder import Sweep
 from tests.conftest import Compose
 from tests.reporting.test_pivots import GOLD, PROMPTING, Runs, compared
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from japagen.evaluation.significance import Difference
-from japagen.experiments.scoring import Result
+from japagen.experiments.result import Failure, Result
 from japagen.reporting.comparisons import Comparison
-from japagen.reporting.outcome import Failure
-from japagen.reporting.report import Cell, Pivot, Report, Row, Run, pivots
+from japagen.reporting.pivots import Cell, Pivot, Row, pivots
+from japagen.reporting.report import Report, Run
 from tests.conftest import Compose
 from tests.reporting.test_run_table import RESULT
 

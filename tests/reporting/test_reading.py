@@ -18,12 +18,12 @@ from japagen.commands.sweeps.report import main
 from japagen.commands.sweeps.report_output import print_to_stdout, write
 from japagen.config.schema import Config
 from japagen.errors import ConfigError, StoreError
-from japagen.experiments.scoring import Result
+from japagen.experiments.result import Failure, Result
 from japagen.reporting import reading
 from japagen.reporting.filters import parse_where
-from japagen.reporting.outcome import Failure
+from japagen.reporting.pivots import pivots
 from japagen.reporting.reading import find_sweeps, read_report
-from japagen.reporting.report import Report, pivots
+from japagen.reporting.report import Report
 from japagen.store.files import write_json
 from japagen.store.store import Store
 from japagen.sweeps.folder import DONE, FAILED, LLM, STUDENT, UNFINISHED, Planned, State, SweepFolder, Unit

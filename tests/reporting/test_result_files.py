@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from japagen.experiments.scoring import Result
-from japagen.reporting.outcome import Outcome
-from japagen.reporting.result_files import aggregate, safe_cell, write_sweep_results
+from japagen.experiments.result import Outcome, Result
+from japagen.reporting.result_files import safe_cell, write_sweep_results
 from japagen.reporting.run_table import Failure
+from japagen.reporting.seeds import aggregate
 from tests.reporting.test_run_table import RESULT, printed
 
 NAME = "jnli-japagen-0-shot-big-bert-seed7"

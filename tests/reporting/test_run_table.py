@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from japagen.experiments.scoring import Result
-from japagen.reporting.run_table import Failure, format_score, print_results
+from japagen.experiments.result import Result
+from japagen.reporting.run_table import Failure, print_results
+from japagen.reporting.setting_names import format_score
 
 RESULT = Result(
     task="jnli", split="valid", method="japagen", prompt="base", llm="big", model="bert", data="published", gold_source="JNLI valid",

@@ -7,7 +7,8 @@ from japagen.config.schema import Config
 from japagen.curation.dataset import Dataset, dataset_card, write_dataset
 from japagen.curation.select import Rejected
 from japagen.curation.stored_task import write_task
-from japagen.store.keys import dataset_identity, stage_key
+from japagen.experiments.identities import dataset_identity
+from japagen.store.keys import stage_key
 from japagen.store.store import Store
 from japagen.tasks import Example, Task
 

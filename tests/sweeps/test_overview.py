@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from japagen.commands.terminal import format_duration
 from japagen.errors import StoreError
 from japagen.store.files import write_json
 from japagen.store.store import Store
@@ -34,7 +35,6 @@ from japagen.sweeps.overview import (
     Queue,
     find_sweep,
     find_units,
-    format_duration,
     job_ids,
     read_overview,
     sum_progress,

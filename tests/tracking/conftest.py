@@ -16,7 +16,7 @@ from japagen.curation.stored_task import write_task
 from japagen.experiments.cards import model_card
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.planning import plan_experiment
-from japagen.experiments.scoring import Result
+from japagen.experiments.result import Result
 from japagen.store.files import write_json
 from japagen.store.store import Store
 from japagen.tasks import Example

@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
+from japagen.experiments.experiment import run_name
 from japagen.experiments.planning import plan_experiment
-from japagen.tracking.describing import run_name, tags_of, tracked_config, without_paths
+from japagen.tracking.describing import tags_of, tracked_config, without_paths
 from tests.conftest import Compose
 
 

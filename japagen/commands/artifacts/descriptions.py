@@ -9,9 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from japagen.commands.artifacts.artifacts import WORDS, Artifact, artifacts
-from japagen.experiments.scoring import Result, read_result
+from japagen.experiments.result import Result, read_result
 from japagen.experiments.stages import generation_seconds
-from japagen.reporting.run_table import format_score
+from japagen.reporting.setting_names import format_score
 from japagen.store.rowsfile import Row, StreamRows
 from japagen.store.store import STAGES
 from japagen.synthesis.answers import Answer

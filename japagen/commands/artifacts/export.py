@@ -11,14 +11,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from japagen.commands.arguments import make_parser
 from japagen.commands.artifacts.artifacts import FEWEST_DIGITS, WORDS, Artifact, artifacts, find_artifact
 from japagen.commands.artifacts.export_folder import copy_artifact, listed, results_of, sources_of
-from japagen.commands.stored import add_store_option, open_store
-from japagen.commands.terminal import make_console, working
+from japagen.commands.terminal import add_store_option, make_console, make_parser, open_store, working
 from japagen.curation.licences import Source, name_prefixes
 from japagen.errors import ConfigError, JapagenError, StoreError
-from japagen.experiments.scoring import read_result
+from japagen.experiments.result import read_result
 from japagen.store.files import expand_home
 from japagen.store.store import STAGES, Store
 

@@ -16,9 +16,9 @@ from japagen.commands.artifacts.artifacts import Artifact, artifacts
 from japagen.curation.licences import Source, cell
 from japagen.curation.stored_task import TASK_FILE
 from japagen.errors import StoreError
-from japagen.experiments.scoring import Result, read_result
+from japagen.experiments.result import Result, read_result
 from japagen.prompts.replies import QUOTES_GOLD
-from japagen.reporting.run_table import format_score
+from japagen.reporting.setting_names import format_score
 from japagen.store.files import explain_os_errors, file_checksum, read_json, write_json
 from japagen.store.store import STAGES, Store
 

@@ -17,9 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from japagen.commands.arguments import make_parser
-from japagen.commands.stored import add_store_option, open_store
-from japagen.commands.terminal import make_console, size
+from japagen.commands.terminal import add_store_option, make_console, make_parser, open_store, size
 from japagen.errors import ConfigError, StoreError
 from japagen.store.files import explain_os_errors
 from japagen.store.locks import HeldError, LockWatch
@@ -111,7 +109,7 @@ def show(inventory: "Inventory", plan: "Plan", older_than_days: float, console: 
 def _costs(items: Sequence["Item"]) -> str:
     """'2 stream(s) or sets of answers, 5.0 MB, which took an LLM 1.5 h (4000 rows, 80000 tokens)'."""
     from japagen.commands.artifacts.inventory import session_costs
-    from japagen.sweeps.overview import format_duration
+    from japagen.commands.terminal import format_duration
 
     rows, tokens, seconds = (sum(column) for column in zip(*(session_costs(item.extent.path) for item in items), strict=True))
     freed = size(sum(item.extent.num_bytes for item in items))
@@ -133,7 +131,7 @@ def _about(inventory: "Inventory", removal: "Removal") -> str:
     """What it is; for what an LLM wrote also the time that it took."""
     from japagen.commands.artifacts.inventory import LLM_STAGES, session_costs
     from japagen.commands.artifacts.ls import summary
-    from japagen.sweeps.overview import format_duration
+    from japagen.commands.terminal import format_duration
 
     item = inventory.items.get(removal.key)
     if item is None or item.stage != removal.kind:

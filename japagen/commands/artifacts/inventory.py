@@ -24,7 +24,7 @@ from japagen.sweeps.folder import Planned, sweep_folders
 from japagen.synthesis.claims import FOLDER as CLAIMS
 
 if TYPE_CHECKING:
-    from japagen.experiments.scoring import Result
+    from japagen.experiments.result import Result
 
 LLM_STAGES = ("answers", "judgements", "likelihoods", "stream", "attributes")
 """What an LLM was paid for; each before those that it may read."""
@@ -186,7 +186,7 @@ def session_costs(folder: Path) -> tuple[int, int, float]:
 
 def _read_item(folder_name: str, folder: Path) -> Item | None:
     """None for a folder that is gone by now, or that says that it belongs elsewhere; StoreError where it can't be read."""
-    from japagen.experiments.scoring import read_result
+    from japagen.experiments.result import read_result
 
     stages = [stage for stage, name in STAGES.items() if name == folder_name]
     extent = extent_of(folder)

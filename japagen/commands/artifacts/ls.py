@@ -16,10 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from japagen.commands.arguments import make_parser
 from japagen.commands.artifacts.artifacts import FOLDERS, WORDS
-from japagen.commands.stored import add_store_option, open_store
-from japagen.commands.terminal import make_console, size
+from japagen.commands.terminal import add_store_option, make_console, make_parser, open_store, size
 from japagen.errors import StoreError, check_choice
 from japagen.output import data_output
 from japagen.store.store import STAGES
@@ -115,7 +113,7 @@ def show(inventory: "Inventory", items: Sequence["Item"], most: int | None, cons
 
 
 def _table(inventory: "Inventory", folder: str, items: Sequence["Item"]) -> Table:
-    from japagen.sweeps.overview import format_duration
+    from japagen.commands.terminal import format_duration
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", title=f"[bold]{folder}[/]", title_justify="left")
     for heading, options in {
@@ -137,7 +135,7 @@ def summary(inventory: "Inventory", item: "Item") -> str:
     if item.meta is None:
         return "incomplete: it has no meta.json, so nobody reads it"
     if item.result is not None:
-        from japagen.reporting.run_table import format_score
+        from japagen.reporting.setting_names import format_score
 
         return f"{item.result.name}: {f'{item.result.metric} {format_score(item.result.primary)}' if item.result.split else 'no gold data'}"
     identity, meta = item.meta["identity"], item.meta

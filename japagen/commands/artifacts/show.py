@@ -10,12 +10,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from japagen.commands.arguments import make_parser
 from japagen.commands.artifacts.artifacts import FEWEST_DIGITS, Artifact, find_artifact
 from japagen.commands.artifacts.descriptions import describe, inputs, print_facts, print_head
 from japagen.commands.artifacts.quality_tables import print_kept, print_quality
-from japagen.commands.stored import add_store_option, open_store
-from japagen.commands.terminal import make_console
+from japagen.commands.terminal import add_store_option, make_console, make_parser, open_store
 from japagen.config.composition import compose_config
 from japagen.config.schema import Config, Data
 from japagen.curation.stored_task import RUNNING, read_task

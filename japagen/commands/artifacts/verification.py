@@ -16,7 +16,8 @@ from japagen.config.schema import Config
 from japagen.errors import JapagenError, StoreError
 from japagen.experiments.experiment import LLM_STAGES, Experiment, Say
 from japagen.experiments.planning import Planner
-from japagen.experiments.scoring import Result, make_result, read_result
+from japagen.experiments.result import Result, read_result
+from japagen.experiments.scoring import make_result
 from japagen.experiments.training_rows import build_dataset
 from japagen.store.keys import stage_key
 from japagen.store.rowsfile import Row, StreamRows

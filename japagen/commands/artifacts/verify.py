@@ -4,10 +4,8 @@ Compared are the files with their checksums, the keys, each reply's seed, the da
 the student too is trained again, which on the CPU gives the same bytes. Exit code 1 where something differs.
 """
 
-from japagen.commands.arguments import make_parser
 from japagen.commands.artifacts.artifacts import FEWEST_DIGITS, find_artifact
-from japagen.commands.stored import add_store_option, open_store
-from japagen.commands.terminal import make_console
+from japagen.commands.terminal import add_store_option, make_console, make_parser, open_store
 from japagen.errors import StoreError
 
 _EXAMPLES = ("c5a79acd", "c5a79acd --train      # the student as well: takes as long as training did")

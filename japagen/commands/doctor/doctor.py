@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from japagen.commands.arguments import make_parser
 from japagen.commands.doctor.installation import Check, check_installation
-from japagen.commands.terminal import make_console
+from japagen.commands.terminal import make_console, make_parser
 from japagen.config.composition import compose_config
 
 _STYLES = {"ok": "green", "warning": "yellow", "fault": "bold red"}

@@ -15,7 +15,6 @@ from typing import BinaryIO
 from japagen.errors import DataError, nearest
 from japagen.gold.formats import (
     Row,
-    check_encoding,
     check_exists,
     delimited_rows,
     explain_unreadable,
@@ -24,7 +23,7 @@ from japagen.gold.formats import (
     plain_rows,
     read_rows,
 )
-from japagen.store.files import expand_home
+from japagen.store.files import check_encoding, expand_home
 
 STDIN = "-"
 FORMATS = ("lines", "csv", "tsv", "jsonl", "json", "parquet")

@@ -19,7 +19,6 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from japagen.commands.arguments import make_parser
 from japagen.commands.predict.input_rows import (
     FORMATS,
     Source,
@@ -32,7 +31,7 @@ from japagen.commands.predict.input_rows import (
 )
 from japagen.commands.predict.output_file import PREDICTED, PredictionFile, check_out
 from japagen.commands.predict.student_folder import StudentFolder, find_student
-from japagen.commands.stored import add_store_option
+from japagen.commands.terminal import add_store_option, make_parser
 from japagen.errors import ConfigError, DataError, TrainingError
 from japagen.gold.formats import Row
 

@@ -19,8 +19,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from japagen.commands.arguments import make_parser
-from japagen.commands.terminal import make_console
+from japagen.commands.terminal import make_console, make_parser
 from japagen.config.composition import compose_config, hydra_value
 from japagen.config.schema import Config
 from japagen.errors import ConfigError, DataError, nearest

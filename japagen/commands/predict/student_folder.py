@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from japagen.commands.artifacts.artifacts import FEWEST_DIGITS, FOLDERS, WORDS, Artifact, artifacts, find_artifact
-from japagen.commands.stored import open_store
+from japagen.commands.terminal import open_store
 from japagen.errors import StoreError
 from japagen.store.files import expand_home, read_json
 from japagen.store.store import STAGES, Store

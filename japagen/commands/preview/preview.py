@@ -16,24 +16,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from japagen.commands.arguments import make_parser
 from japagen.commands.preview.answers import preview_answers
 from japagen.commands.preview.projection import measure, print_projection
 from japagen.commands.preview.serving import served
-from japagen.commands.terminal import make_console
+from japagen.commands.terminal import make_console, make_parser
 from japagen.config.composition import compose_config
 from japagen.config.schema import WRITE, Config, Curate, Data, Encoder, Method
 from japagen.curation.select import Selector
 from japagen.errors import ConfigError
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.planning import plan_experiment
-from japagen.experiments.requests import auto_attributes, stream_of
+from japagen.experiments.requests import auto_attributes, make_selector, stream_of
 from japagen.experiments.stages import fill, is_complete, note_session
 from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
 from japagen.prompts.replies import REASONS, Reject
 from japagen.prompts.writing import Message
-from japagen.selection import make_selector
 from japagen.store.rowsfile import Row, StreamRows
 from japagen.store.store import Store
 from japagen.synthesis.claims import Claims

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from japagen.commands.arguments import make_parser
-from japagen.commands.terminal import make_console, size
+from japagen.commands.terminal import make_console, make_parser, size
 from japagen.config.composition import compose_sweep
 from japagen.errors import ConfigError, FetchError, JapagenError
 from japagen.experiments.needed import ENCODER, LLM_KIND, Needed, describe, needed

@@ -6,9 +6,8 @@ from codecs import getincrementaldecoder
 from collections.abc import Callable
 from pathlib import Path
 
-from japagen.commands.arguments import make_parser
-from japagen.commands.stored import add_store_option, open_store
 from japagen.commands.sweeps.status import QueueReader
+from japagen.commands.terminal import add_store_option, make_parser, open_store
 from japagen.errors import StoreError, nearest
 from japagen.store.store import Store
 from japagen.sweeps.folder import LLM, RUNNING, WAITING, SweepFolder, sweep_folders

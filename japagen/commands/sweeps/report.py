@@ -7,9 +7,7 @@ made while a sweep runs.
 from collections.abc import Sequence
 from pathlib import Path
 
-from japagen.commands.arguments import make_parser
-from japagen.commands.stored import add_store_option, open_store
-from japagen.commands.terminal import working
+from japagen.commands.terminal import add_store_option, make_parser, open_store, working
 from japagen.errors import ConfigError
 from japagen.sweeps.folder import SweepFolder
 

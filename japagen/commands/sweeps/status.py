@@ -14,9 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from japagen.commands.arguments import make_parser
-from japagen.commands.stored import add_store_option, open_store
-from japagen.commands.terminal import make_console
+from japagen.commands.terminal import add_store_option, format_duration, make_console, make_parser, open_store
 from japagen.squeue import accounting_states, queue_states
 from japagen.store.store import Store
 from japagen.sweeps.folder import DONE, FAILED, RUNNING, UNFINISHED, WAITING, SweepFolder, sweep_folders
@@ -29,7 +27,6 @@ from japagen.sweeps.overview import (
     Texts,
     UnitRow,
     find_sweep,
-    format_duration,
     job_ids,
     read_overview,
     shorten,

@@ -18,12 +18,11 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from japagen.commands.arguments import make_parser
 from japagen.commands.tasks.draft import Answers, LabelAnswer, draft_task
 from japagen.commands.tasks.labelled_file import LabelledFile, read_labelled
 from japagen.commands.tasks.paper_form import read_paper_form, renamed
 from japagen.commands.tasks.task_file import check_text, task_yaml, write_new
-from japagen.commands.terminal import make_console
+from japagen.commands.terminal import make_console, make_parser
 from japagen.config.composition import CONF, hydra_value
 from japagen.config.schema import Data
 from japagen.errors import ConfigError, DataError, JapagenError, check_choice, nearest

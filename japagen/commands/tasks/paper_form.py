@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from japagen.errors import ConfigError, DataError, nearest
-from japagen.gold.formats import check_encoding
+from japagen.store.files import check_encoding
 from japagen.tasks import Attribute, Label
 
 _KNOWN = ("task_name", "content", "first instruction", "labels")

@@ -5,10 +5,11 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from japagen.experiments.scoring import Result
-from japagen.reporting.comparisons import named_settings
+from japagen.experiments.result import Result
 from japagen.reporting.formats.notes import notes
-from japagen.reporting.report import Report, Run, pivots
+from japagen.reporting.pivots import pivots
+from japagen.reporting.report import Report, Run
+from japagen.reporting.setting_names import named_settings
 
 
 def render(report: Report) -> str:

@@ -2,7 +2,8 @@
 
 from japagen.reporting.formats.layout import REFERENCE, SIGNIFICANT, Layout, Line, Score, lay_out
 from japagen.reporting.formats.notes import DEMO, notes, seeds_lines
-from japagen.reporting.report import Pivot, Report, pivots
+from japagen.reporting.pivots import Pivot, pivots
+from japagen.reporting.report import Report
 
 _ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",

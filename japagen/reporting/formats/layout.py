@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from japagen.reporting.pivots import NONE
-from japagen.reporting.report import Cell, Column, Pivot, Row
-from japagen.reporting.run_table import TITLES
+from japagen.reporting.pivots import NONE, Cell, Column, Pivot, Row
+from japagen.reporting.setting_names import TITLES
 
 HEADS = {
     "method": "method",

@@ -4,7 +4,8 @@ import re
 
 from japagen.reporting.formats.layout import Layout, Line, lay_out
 from japagen.reporting.formats.notes import DEMO, notes
-from japagen.reporting.report import Column, Report, pivots
+from japagen.reporting.pivots import Column, pivots
+from japagen.reporting.report import Report
 
 _MARKUP = re.compile(r"([\\`*|<>\[\]~#$!])|(?<![^\W_])(_)|(_)(?![^\W_])")
 """What GitHub may take for markup; an underscore only where it doesn't stand within a word."""

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from japagen.experiments.scoring import Result
+from japagen.experiments.result import Failure, Result
 from japagen.reporting.comparisons import SIGNIFICANT
 from japagen.reporting.formats.layout import REFERENCE
 from japagen.reporting.formats.layout import SIGNIFICANT as MARK
-from japagen.reporting.outcome import Failure
-from japagen.reporting.report import Pivot, Report
-from japagen.reporting.result_files import Aggregate
-from japagen.reporting.run_table import DEMO_NOTE
+from japagen.reporting.pivots import Pivot
+from japagen.reporting.report import Report
+from japagen.reporting.seeds import Aggregate
+from japagen.reporting.setting_names import DEMO_NOTE
 
 DEMO = DEMO_NOTE.partition(" For real ones")[0]
 NOT_THE_PAPERS = "japagen: our prompts and open LLMs, so these scores are not comparable with the paper's"

@@ -4,8 +4,8 @@ import csv
 import io
 
 from japagen.gold.formats import LineFeeds
-from japagen.reporting.pivots import NONE
-from japagen.reporting.report import Report, pivots
+from japagen.reporting.pivots import NONE, pivots
+from japagen.reporting.report import Report
 from japagen.reporting.result_files import safe_cell
 
 COLUMNS = (

@@ -6,7 +6,8 @@ from rich.text import Text
 
 from japagen.reporting.formats.layout import Layout, lay_out
 from japagen.reporting.formats.notes import notes
-from japagen.reporting.report import Column, Report, pivots
+from japagen.reporting.pivots import Column, pivots
+from japagen.reporting.report import Report
 
 
 def print_report(report: Report, console: Console) -> None:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from japagen.experiments.scoring import PRIMARY
-from japagen.reporting.html.names import setting_names
+from japagen.experiments.result import PRIMARY
 from japagen.reporting.html.places import Place, places_of
 from japagen.reporting.report import Report
+from japagen.reporting.setting_names import setting_names
 from japagen.store.store import Store
 from japagen.tasks import Task, nearest_level
 

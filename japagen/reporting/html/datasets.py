@@ -7,12 +7,12 @@ from typing import Any
 
 from japagen.curation.dataset import ANNOTATED, read_examples
 from japagen.errors import JapagenError
-from japagen.experiments.scoring import Result
+from japagen.experiments.result import Result
 from japagen.prompts.replies import QUOTES_GOLD
 from japagen.reporting.html.grids import Grid, counted_labels, quality_grids
-from japagen.reporting.html.names import full_name
 from japagen.reporting.html.texts import Prompts, RejectedText, Text, sample_rejects, sample_texts
 from japagen.reporting.report import Report, Run
+from japagen.reporting.setting_names import full_name
 from japagen.store.files import read_json
 from japagen.store.store import Store
 

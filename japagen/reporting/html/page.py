@@ -14,19 +14,17 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from japagen.experiments.scoring import Result
+from japagen.experiments.result import Failure, Result
 from japagen.prompts.replies import REASONS
 from japagen.reporting.costs import costs_of
 from japagen.reporting.html.confusion import confusions
 from japagen.reporting.html.datasets import dataset_pages
-from japagen.reporting.html.names import TITLES, size_of
 from japagen.reporting.html.plots import cost_plots, growth_plots, score_plots
 from japagen.reporting.html.provenance import facts_of, run_command, sweep_command
 from japagen.reporting.html.tables import break_even_listing, comparisons_listing, cost_listing, pivot_listings, runs_listing
-from japagen.reporting.outcome import Failure
 from japagen.reporting.report import Report, Run
 from japagen.reporting.result_files import write_whole
-from japagen.reporting.run_table import format_score
+from japagen.reporting.setting_names import TITLES, format_score, size_of
 from japagen.store.store import Store
 
 HERE = Path(__file__).parent

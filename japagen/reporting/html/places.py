@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from japagen.experiments.scoring import PRIMARY, Result, Scores
+from japagen.experiments.result import PRIMARY, Result, Scores
 from japagen.reporting.report import Report
-from japagen.reporting.result_files import Aggregate
+from japagen.reporting.seeds import Aggregate
 
 
 @dataclass(frozen=True)

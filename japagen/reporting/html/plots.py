@@ -12,11 +12,11 @@ from typing import Any
 from markupsafe import Markup
 
 from japagen.reporting.costs import MONEY, SECONDS, Cost, group_cost
-from japagen.reporting.html.names import setting_names
 from japagen.reporting.html.places import Place, places_of
 from japagen.reporting.html.svg import INK, MUTED, PAPER, SERIES, draw_svg, shorten
 from japagen.reporting.report import Report
-from japagen.reporting.result_files import Aggregate
+from japagen.reporting.seeds import Aggregate
+from japagen.reporting.setting_names import setting_names
 
 METHODS = ("japagen", "gold", "mixed", "annotate", "annotate_japagen", "prompting")
 """In the order of their colours."""

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from japagen.config.schema import Config
-from japagen.experiments.scoring import Result
-from japagen.reporting.report import Report, Sweep
+from japagen.experiments.result import Result
+from japagen.reporting.report import Report
+from japagen.sweeps.folder import Sweep
 
 _WORD = re.compile(r"[A-Za-z_./][\w./:@+-]*|0|[1-9][0-9]*", re.ASCII)
 """What Hydra takes as it is."""

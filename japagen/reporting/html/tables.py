@@ -6,13 +6,13 @@ A cell has what is shown and what it is sorted by.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from japagen.experiments.scoring import Result
+from japagen.experiments.result import Result
 from japagen.reporting.costs import MONEY, BreakEven, Cost, break_evens
 from japagen.reporting.html.grids import NOTHING, number
-from japagen.reporting.html.names import TITLES, setting_names, size_of
 from japagen.reporting.html.plots import Spent
-from japagen.reporting.report import Cell, Pivot, Report, Run, pivots
-from japagen.reporting.run_table import format_score
+from japagen.reporting.pivots import Cell, Pivot, pivots
+from japagen.reporting.report import Report, Run
+from japagen.reporting.setting_names import TITLES, format_score, setting_names, size_of
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import pytest
 
 from japagen.commands.main import main
 from japagen.config.schema import Config
+from japagen.experiments.identities import stream_identity
 from japagen.store.files import write_json
-from japagen.store.keys import stage_key, stream_identity
+from japagen.store.keys import stage_key
 from japagen.store.store import Store, artifact_meta
 from japagen.tasks import Example
 from tests.conftest import Compose

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from japagen.experiments.scoring import Result, read_result
+from japagen.experiments.result import Result, read_result
 from japagen.store.store import Store
 from japagen.sweeps.folder import RUNNING, State, SweepFolder, sweep_folders
 from tests.commands.conftest import Messages, StubLLM, serving

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from japagen.errors import ConfigError
 from japagen.store.store import Store
 from japagen.sweeps.folder import LLM, STUDENT, SweepFolder, Unit
-from launch.planning import plan_experiments
+from launch.planning import plan_experiments, plan_units
 from launch.slurm.inflight import Inflight
 from launch.slurm.run import check_jobs
 from launch.slurm.submission import _link, _outside_a_job, _packs, _parameters, _Submission
-from launch.units import plan_units
 from tests.conftest import Compose
 
 

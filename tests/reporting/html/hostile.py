@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from japagen.config.schema import Config
-from japagen.reporting.outcome import Failure
-from japagen.reporting.report import Report, Run, Sweep
+from japagen.experiments.result import Failure
+from japagen.reporting.report import Report, Run
 from japagen.store.store import Store
+from japagen.sweeps.folder import Sweep
 from tests.conftest import Compose
 from tests.reporting.html.invented import invented_report, write_stream
 

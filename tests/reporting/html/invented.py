@@ -11,12 +11,12 @@ from typing import Any
 from japagen.config.schema import Config
 from japagen.curation.dataset import Dataset, write_examples
 from japagen.curation.select import Rejected
-from japagen.experiments.scoring import Result
-from japagen.reporting.outcome import Failure
-from japagen.reporting.report import Report, Run, Sweep
+from japagen.experiments.result import Failure, Result
+from japagen.reporting.report import Report, Run
 from japagen.store.files import write_json
 from japagen.store.rowsfile import Row
 from japagen.store.store import Store
+from japagen.sweeps.folder import Sweep
 from japagen.tasks import Example, Task
 from tests.conftest import Compose
 

@@ -4,9 +4,9 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from japagen.experiments.scoring import Result
-from japagen.reporting.html.names import full_name, setting_names, size_of
-from japagen.reporting.result_files import Aggregate
+from japagen.experiments.result import Result
+from japagen.reporting.seeds import Aggregate
+from japagen.reporting.setting_names import full_name, setting_names, size_of
 from tests.conftest import Compose
 from tests.reporting.html.invented import result_for
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from japagen.experiments.scoring import PRIMARY, Result
+from japagen.experiments.result import PRIMARY, Result
 from japagen.reporting.html import tables
 from japagen.reporting.html.page import render, write_page
-from japagen.reporting.report import Cell, Column, Pivot, Report, Row, Run
+from japagen.reporting.pivots import Cell, Column, Pivot, Row
+from japagen.reporting.report import Report, Run
 from japagen.store.files import write_json
 from japagen.store.store import Store
 from tests.conftest import Compose

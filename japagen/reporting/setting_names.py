@@ -1,9 +1,54 @@
-"""What a setting is called beside others: its method, and of the rest only what differs among them."""
+"""What a setting is called beside others, and how its score is written."""
 
-from collections.abc import Mapping, Sequence, Set
+import json
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import asdict, fields, is_dataclass
+from typing import Any
 
-from japagen.experiments.scoring import Result
-from japagen.reporting.result_files import Aggregate
+from japagen.config.schema import Config
+from japagen.experiments.result import Result
+from japagen.reporting.seeds import Aggregate
+
+_NEVER_NAMED_PARTS = ("logger.", "site.", "llm.server.", "task.system", "task.first", "task.labels", "task.attributes", "task.published")
+
+
+_NEVER_NAMED = {
+    "seed", "shots_seed", "synthesis.seed", "synthesis.concurrency", "method.name", "method.template", "train.keep", "data.source",
+    "data.cache", "data.mirror", "llm.base_url", "llm.api_key_env", "store", "device", "plan", "workers", "shards", "pack", "wait",
+}  # fmt: skip
+
+
+def named_settings(config: Config) -> dict[str, str]:
+    """Dotted name -> value in words, of what may tell settings apart: no seeds, nothing that only says where and how fast it ran."""
+    found = {name: value_text(value) for name, value in leaves(config)}
+    return {name: value for name, value in found.items() if name not in _NEVER_NAMED and not name.startswith(_NEVER_NAMED_PARTS)}
+
+
+def value_text(value: Any) -> str:
+    """A setting's value as the command line has it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=asdict)
+
+
+def leaves(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted name, value) of each setting of a configuration, in the order of the schema."""
+    for one in fields(node):
+        value, name = getattr(node, one.name), f"{where}{one.name}"
+        if is_dataclass(value):
+            yield from leaves(value, f"{name}.")
+        else:
+            yield name, value
+
+
+DEMO_NOTE = (
+    "Demo models or smoke data take part in rows marked *: their numbers mean nothing. For real ones, on a GPU:\n"
+    "  python run.py task=jnli llm=qwen3-swallow-8b model=bert-base-japanese-v3 data=published num_per_label=2000"
+)
+
+
+def format_score(score: dict[str, float] | None) -> str:
+    """'0.712 [0.690, 0.731]'."""
+    return "–" if score is None else f"{score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
+
 
 TITLES = {"sample": "Smoke data (mean nothing)", "published": "Published gold data", "files": "Your gold data", None: "Without gold data"}
 """Sources of gold data."""

@@ -1,0 +1,227 @@
+"""What enters which key: the identity of every stage, in one place."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from japagen import gold
+from japagen.config.schema import ANNOTATE, LLM, WRITE, WRITTEN_ANSWERS, Config, Train
+from japagen.evaluation.metrics import METRICS_VERSION
+from japagen.experiments.experiment import wording_of
+from japagen.prompts import readings, replies
+from japagen.prompts.questions import VERSION as QUESTIONS_VERSION
+from japagen.store import keys
+from japagen.tasks import Attribute, Example, Task
+
+Exemplars = Mapping[str, Sequence[Example]]
+
+
+def stream_identity(
+    config: Config, llm_revision: str, exemplars: Exemplars, personas: Attribute | None = None, attributes_key: str = ""
+) -> dict[str, Any]:
+    """Prompts, attributes, labels, LLM, texts per request, exemplars and seed: all that decides a reply.
+
+    `personas`: as read from prompt.personas. `attributes_key`: of the answers in which an LLM names the attributes itself.
+    """
+    task, llm, synthesis = config.task, config.llm, config.synthesis
+    prompt = _prompt_identity(task, config.prompt.name)
+    options: dict[str, Any] = {}  # absent where off: older keys stay as they were
+    if personas is not None:
+        prompt["personas"] = asdict(personas)
+    if attributes_key:
+        prompt["attributes_key"] = attributes_key
+    if config.prompt.variants:
+        prompt["variants"] = [label.variants for label in task.labels]
+    if synthesis.temperatures:
+        options["temperatures"] = synthesis.temperatures
+    if synthesis.verbalized:
+        options["verbalized"] = True
+    parser = {"reasoning_parser": llm.reasoning_parser} if llm.reasoning_parser else {}  # absent where none: older keys stay as they were
+    return {
+        "prompt": prompt,
+        "llm": {**_llm_identity(llm, llm_revision), "sampling": asdict(llm.sampling), **parser},
+        "exemplars": _exemplars_identity(exemplars),
+        "texts_per_request": synthesis.texts_per_request,
+        "seed": synthesis.seed,
+        **options,
+    }
+
+
+def _llm_identity(llm: LLM, revision: str) -> dict[str, Any]:
+    return {
+        "id": llm.id,
+        "revision": revision,
+        "dtype": llm.dtype,
+        "quantization": llm.quantization,
+        "system_role": llm.system_role,
+        "chat_template_args": llm.chat_template_args,
+    }
+
+
+def _prompt_identity(task: Task, name: str) -> dict[str, Any]:
+    identity: dict[str, Any] = {
+        "name": name,
+        "kind": task.kind,
+        "system": task.system,
+        "first_instruction": task.first_instruction if task.is_pair else "",
+        "labels": [[label.name, label.instruction] for label in task.labels],
+    }
+    if name == "kadg":
+        identity["labels"] = [[label.name, label.described or label.instruction] for label in task.labels]
+        identity["attributes"] = [asdict(attribute) for attribute in task.attributes]
+    return identity
+
+
+def answers_identity(
+    config: Config, llm: LLM, llm_revision: str, how: dict[str, Any], texts: str, exemplars: Exemplars | None = None
+) -> dict[str, Any]:
+    """What an LLM says of texts: the LLM, how it is asked, and the texts: their checksum, or the key of the stream that they stand in."""
+    task = config.task
+    return {
+        "llm": _llm_identity(llm, llm_revision),
+        "prompt": _prompt_identity(task, config.prompt.name),
+        "question": [task.question or task.title or task.name, QUESTIONS_VERSION, [[label.word, label.meaning] for label in task.labels]],
+        "how": how,
+        "exemplars": _exemplars_identity(exemplars or {}),
+        "texts": texts,
+    }
+
+
+def _exemplars_identity(exemplars: Exemplars) -> dict[str, list[list[str]]]:
+    return {name: [list(example.texts) for example in examples] for name, examples in exemplars.items() if examples}
+
+
+def dataset_identity(
+    config: Config, stream: str | None, evaluation_checksum: str | None, answers: Mapping[str, str], unlabelled: str = ""
+) -> dict[str, Any]:
+    """The stream, how many texts, what the filters read, and the texts that contamination is checked against.
+
+    `answers`: stage -> key of what an LLM said of texts. `unlabelled`: checksum of the texts that a label prior is estimated from.
+    """
+    task, curate = config.task, config.curate
+    checks = config.curate.contamination != "off" and evaluation_checksum is not None
+    options: dict[str, Any] = dict(answers)  # absent where off: older keys stay as they were
+    if "answers" in answers:
+        options |= _reading_identity(config.method.answer)
+    if "judgements" in answers:
+        options["judging"] = [curate.judging, curate.judge_threshold]
+    if "likelihoods" in answers:
+        options["keep_likeliest"] = curate.keep_likeliest
+    if curate.prior != "as_made":
+        by = {"given": dict(curate.prior_values or {}), "estimated": unlabelled, "oracle": evaluation_checksum}
+        options["prior"] = [curate.prior, by.get(curate.prior)]
+    if stream is None:
+        return options | {
+            "labels": [[label.name, label.word, label.score] for label in task.labels],
+            "fields": [*task.fields, task.label_field],
+            "contamination": [curate.contamination, evaluation_checksum] if checks else None,
+        }
+    return options | {
+        "stream": stream,
+        "replies_version": replies.VERSION,
+        "num_per_label": config.num_per_label,
+        "filters": {
+            "language": task.language,
+            "min_chars": task.min_chars,
+            "max_chars": task.max_chars,
+            "several_lines": task.several_lines,
+            "max_same_first": config.curate.max_same_first if task.is_pair else None,
+            "near_duplicates": config.curate.near_duplicates,
+        },
+        "labels": [[label.name, label.word, label.score] for label in task.labels],
+        "fields": [*task.fields, task.label_field],
+        "contamination": [config.curate.contamination, evaluation_checksum] if checks else None,
+    }
+
+
+def model_identity(config: Config, rows_key: str, encoder_revision: str) -> dict[str, Any]:
+    """Training rows (a data set's key, or gold rows' checksum), encoder, training settings and seed."""
+    task, model = config.task, config.model
+    words = {"word_splitter": model.word_splitter} if model.word_splitter else {}  # absent where empty: older keys stay as they were
+    return {
+        "rows": rows_key,
+        "task": [task.target, task.metric, [[label.name, label.score] for label in task.labels]],
+        "encoder": {"id": model.id, "revision": encoder_revision, "max_length": model.max_length, "bf16": model.bf16, **words},
+        "train": train_identity(config.train),
+        "seed": config.seed,
+    }
+
+
+def train_identity(train: Train) -> dict[str, Any]:
+    """What shapes a training; options that are off are absent, so that older keys stay as they were."""
+    identity = asdict(train)
+    del identity["keep"]
+    if train.ensemble_momentum == 0:
+        del identity["ensemble_momentum"], identity["ensemble_threshold"]
+    if train.robust_q == 0:
+        del identity["robust_q"]
+    return identity
+
+
+def answered_identity(config: Config, answers: str, evaluation_checksum: str | None, metrics_version: int) -> dict[str, Any]:
+    """A result without a student: the LLM's answers, how they are read, the gold rows that score them, and the metrics' version."""
+    scored = {"answers": answers, "gold": evaluation_checksum, "metric": config.task.metric, "metrics_version": metrics_version}
+    return scored | _reading_identity(config.method.answer)
+
+
+def _reading_identity(answer: str) -> dict[str, Any]:
+    """The version of the rules by which written answers are read; nothing where labels are scored."""
+    return {"readings_version": readings.VERSION} if answer in WRITTEN_ANSWERS else {}
+
+
+def result_identity(task: Task, model: str, evaluation_checksum: str | None, metrics_version: int) -> dict[str, Any]:
+    """The model, the gold rows that score it, and the metrics' version."""
+    return {"model": model, "gold": evaluation_checksum, "metric": task.metric, "metrics_version": metrics_version}
+
+
+def quality_identity(dataset: str, evaluation_checksum: str | None, student: str | None) -> dict[str, Any]:
+    """The data set, the gold rows it is compared with, and the key of the gold-trained student whose labels are held against its."""
+    return {"dataset": dataset, "gold": evaluation_checksum, "student": student}
+
+
+def _identities(
+    config: Config, scored: Sequence[gold.Split], gold_rows_key: str, unlabelled: Sequence[tuple[str, ...]],
+    exemplars: dict[str, tuple[Example, ...]], personas: Attribute | None, llm_revisions: tuple[str, str], encoder_revision: str,
+) -> dict[str, dict[str, Any]]:  # fmt: skip
+    """`gold_rows_key`: of gold training rows; '' where none are learned from. `llm_revisions`: the LLM's and the judge's."""
+    method, curate, task = config.method.name, config.curate, config.task
+    revision, judge_revision = llm_revisions
+    identities: dict[str, dict[str, Any]] = {}
+
+    def key(stage: str) -> str | None:
+        return keys.stage_key(stage, identities[stage]) if stage in identities else None
+
+    checksum = "+".join(split.checksum for split in scored) or None
+    if method in WRITE:
+        if config.prompt.name == "kadg_auto":
+            identities["attributes"] = answers_identity(config, config.llm, revision, {"answer": "attributes"}, "")
+        identities["stream"] = stream_identity(config, revision, exemplars, personas, key("attributes") or "")
+        if curate.keep_likeliest < 1:
+            how: dict[str, Any] = {"answer": "likelihood"}
+            identities["likelihoods"] = answers_identity(config, config.llm, revision, how, str(key("stream")))
+        if curate.judging != "off":
+            how = {"answer": curate.judge_answer}
+            how |= {"wording": 0} | ({"order": config.seed} if exemplars else {}) if curate.judge_answer == "label" else {}
+            judge = config.judge or config.llm
+            identities["judgements"] = answers_identity(config, judge, judge_revision, how, str(key("stream")), exemplars)
+    if method in ANNOTATE or method == "prompting":
+        answer = config.method.answer
+        how = {"answer": answer, "calibrate": config.method.calibrate}
+        how |= {"max_tokens": config.method.max_tokens} if answer in WRITTEN_ANSWERS else {}
+        how |= {"wording": wording_of(config)} | ({"order": config.seed} if exemplars else {}) if answer != "channel" else {}
+        texts = keys.texts_checksum(unlabelled) if method in ANNOTATE else str(checksum)
+        identities["answers"] = answers_identity(config, config.llm, revision, how, texts, exemplars)
+    if method == "prompting":
+        identities["result"] = answered_identity(config, str(key("answers")), checksum, METRICS_VERSION)
+        return identities
+    rows = gold_rows_key
+    if method != "gold":
+        answers = {stage: found for stage in ("likelihoods", "judgements", "answers") if (found := key(stage)) is not None}
+        texts = keys.texts_checksum(unlabelled) if curate.prior == "estimated" else ""
+        identities["dataset"] = dataset_identity(config, key("stream"), checksum, answers, texts)
+        rows = str(key("dataset"))
+    if method == "mixed":
+        rows = f"{rows}+{gold_rows_key}*{config.method.gold_weight:g}"
+    identities["model"] = model_identity(config, rows, encoder_revision)
+    identities["result"] = result_identity(task, str(key("model")), checksum, METRICS_VERSION)
+    return identities
