@@ -169,7 +169,7 @@ def fill(store: Any, experiments: Sequence[Any]) -> None:
             meta = artifact_meta(stage, one.keys[stage], one.identities[stage]) | {"seconds": 1.0, "training": {"best_score": 0.5}}
             (path / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         no_dataset = replace(one, keys={name: key for name, key in one.keys.items() if name != "dataset"})
-        result = replace(_describe(no_dataset, store, {}, 1.0), keys=one.keys)
+        result = replace(_describe(no_dataset, store, (), 1.0), keys=one.keys)
         (store.path("result", one.keys["result"]) / "result.json").write_text(json.dumps(asdict(result)), encoding="utf-8")
 
 

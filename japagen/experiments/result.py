@@ -12,13 +12,40 @@ Scores = dict[str, dict[str, float] | None]
 """{metric: {value, low, high}}; None where the gold rows allow no value."""
 
 
-PRIMARY = ""
-"""Name of `data.split` among the splits scored."""
+@dataclass(frozen=True)
+class SplitScores:
+    """The scores of one gold split, and the baselines' on the same rows."""
+
+    name: str
+    gold_source: str | None
+    """The gold rows, in words."""
+    num_eval: int = 0
+    metrics: Scores = field(default_factory=dict)
+    baselines: dict[str, Scores] = field(default_factory=dict)
+    num_failed: int | None = None
+    """As in Result."""
+    is_primary: bool = False
+    """True for `data.split`, False for the splits that are scored beside it."""
+
+    @property
+    def predictions_file(self) -> str:
+        """Name of the file beside result.json that has the predictions."""
+        return "predictions.parquet" if self.is_primary else f"predictions-{self.name}.parquet"
+
+    def sorted_metrics(self, first: str) -> list[tuple[str, dict[str, float] | None]]:
+        """(metric, score) of each metric: `first`, then the others by name."""
+        return sorted(self.metrics.items(), key=lambda one: (one[0] != first, one[0]))
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """The fields of result.json: Result's own for the primary split, an entry of `also_scored` for another one."""
+        failed = {} if self.num_failed is None else {"num_failed": self.num_failed}
+        return {name: getattr(self, name) for name in ("metrics", "baselines", "num_eval", "gold_source")} | failed
 
 
 @dataclass(frozen=True)
 class Result:
-    """result.json: the same fields for every method."""
+    """result.json: the same fields for every method. `splits` has the scores of every split as one type."""
 
     task: str
     split: str | None
@@ -56,8 +83,7 @@ class Result:
     training: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     also_scored: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Further splits by name, each with `metrics`, `baselines`, `num_eval`, `gold_source` and, with prompting, `num_failed` (JCoLA's
-    out-of-domain split)."""
+    """SplitScores.entry of each further split, by name (JCoLA's out-of-domain split); to be read from `splits`."""
     options: dict[str, Any] = field(default_factory=dict)
     """Settings of the method and its options that aren't at their defaults, by dotted name."""
     num_failed: int | None = None
@@ -80,6 +106,23 @@ class Result:
     def primary(self) -> dict[str, float] | None:
         """{value, low, high} of the task's metric."""
         return self.metrics.get(self.metric)
+
+    @property
+    def splits(self) -> tuple[SplitScores, ...]:
+        """The scores of every split, the primary one first; none for a task without gold data."""
+        if self.split is None:
+            return ()
+        primary = SplitScores(self.split, self.gold_source, self.num_eval, self.metrics, self.baselines, self.num_failed, is_primary=True)
+        known = {one.name for one in fields(SplitScores)}
+        further = {
+            split: {"gold_source": self.gold_source} | {name: value for name, value in entry.items() if name in known}
+            for split, entry in self.also_scored.items()
+        }
+        return (primary, *(SplitScores(name=split, **entry) for split, entry in further.items()))
+
+    def scores_on(self, split: str) -> SplitScores:
+        """The scores of the split of this name; empty ones where it was not scored."""
+        return next((one for one in self.splits if one.name == split), SplitScores(split, None))
 
 
 def short_name(

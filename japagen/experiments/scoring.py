@@ -6,7 +6,7 @@ and publishes result.json (the schema is `Result`) with predictions.parquet. Tab
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from japagen.evaluation.metrics import Predictions, calibration_error, decide, e
 from japagen.experiments.answers import Answered, answered, read_answers
 from japagen.experiments.cards import model_card, model_sources
 from japagen.experiments.experiment import Experiment, Say, encoder_location
-from japagen.experiments.result import PRIMARY, Result, read_result
+from japagen.experiments.result import Result, SplitScores, read_result
 from japagen.experiments.stages import llm_seconds
 from japagen.experiments.training_rows import training_rows
 from japagen.store.files import write_json
@@ -125,40 +125,39 @@ def _train(experiment: Experiment, store: Store, rows: Dataset, out: Path, on_me
 
 def _write_result(experiment: Experiment, store: Store, out: Path) -> dict[str, Any]:
     started = time.monotonic()
-    scored: dict[str, dict[str, Any]] = {}
-    if experiment.evaluation is not None:
-        dataset = training_rows(experiment, store)
-        rows = [*dataset.train, *dataset.valid]
-        answers, start = None if experiment.has_student else answered(experiment, store), 0
-        for name, split in {PRIMARY: experiment.evaluation, **experiment.also_scored}.items():
-            path = out / (f"predictions-{name}.parquet" if name else "predictions.parquet")
-            if answers is None:
-                outputs, predictions = _predict(experiment, store, split)
-            else:
-                outputs, predictions = _scored_answers(experiment, answers, start, len(split.examples))
-            start += len(split.examples)
-            scored[name] = _score(experiment, split, rows, outputs, predictions, path)
-            if answers is not None:
-                scored[name]["num_failed"] = sum(not output for output in outputs)
-    result = _describe(experiment, store, scored, time.monotonic() - started)
+    splits = [] if experiment.evaluation is None else list(_score_splits(experiment, experiment.evaluation, store, out))
+    result = _describe(experiment, store, splits, time.monotonic() - started)
     write_json(out / "result.json", asdict(result))
     return {"seconds": time.monotonic() - started}
 
 
+def _score_splits(experiment: Experiment, primary: gold.Split, store: Store, out: Path) -> Iterator[SplitScores]:
+    """The scores of every split, the primary one first; writes each split's predictions into `out`."""
+    dataset = training_rows(experiment, store)
+    rows = [*dataset.train, *dataset.valid]
+    answers, start = None if experiment.has_student else answered(experiment, store), 0
+    for name, split in [(experiment.config.data.split, primary), *experiment.also_scored.items()]:
+        if answers is None:
+            outputs, predictions = _predict(experiment, store, split)
+        else:
+            outputs, predictions = _scored_answers(experiment, answers, start, len(split.examples))
+        start += len(split.examples)
+        scores = _score(experiment, name, split, rows, outputs, predictions)
+        _write_predictions(experiment, split, outputs, predictions, out / scores.predictions_file)
+        yield scores
+
+
 def _score(
-    experiment: Experiment, split: gold.Split, rows: Sequence[Example], outputs: list[list[float]], predictions: Predictions, path: Path
-) -> dict[str, Any]:
-    """Writes the predictions of one gold split into `path`; its `metrics`, `baselines` (of `rows`), `num_eval` and `gold_source`."""
-    _write_predictions(experiment, split, outputs, predictions, path)
+    experiment: Experiment, name: str, split: gold.Split, rows: Sequence[Example], outputs: list[list[float]], predictions: Predictions
+) -> SplitScores:
+    """The scores of one gold split, and those of the baselines that learn from `rows`."""
     metrics = evaluate(experiment.task, split.examples, predictions)
     if not experiment.task.is_regression and all(outputs) and _is_probable(experiment):
         metrics["ece"] = calibration_error(experiment.task, split.examples, np.array(outputs))
-    return {
-        "metrics": metrics,
-        "baselines": baselines(experiment.task, rows, split.examples),
-        "num_eval": len(split.examples),
-        "gold_source": split.source,
-    }
+    beside = baselines(experiment.task, rows, split.examples)
+    num_failed = None if experiment.has_student else sum(not output for output in outputs)
+    is_primary = split is experiment.evaluation
+    return SplitScores(name, split.source, len(split.examples), metrics, beside, num_failed, is_primary)
 
 
 def _is_probable(experiment: Experiment) -> bool:
@@ -205,8 +204,8 @@ def _seconds(experiment: Experiment, store: Store, model: Mapping[str, Any], sco
     return seconds | ({"training": model["seconds"]} if model else {}) | {"scoring": scoring}
 
 
-def _describe(experiment: Experiment, store: Store, scored: dict[str, dict[str, Any]], seconds: float) -> Result:
-    primary = scored.pop(PRIMARY, {})
+def _describe(experiment: Experiment, store: Store, splits: Sequence[SplitScores], seconds: float) -> Result:
+    primary, *further = splits or [SplitScores("", None)]
     config, evaluation = experiment.config, experiment.evaluation
     model = store.meta("model", experiment.keys["model"]) if experiment.has_student else {}
     dataset = store.meta("dataset", experiment.keys["dataset"]) if "dataset" in experiment.keys else {}
@@ -223,7 +222,6 @@ def _describe(experiment: Experiment, store: Store, scored: dict[str, dict[str, 
         llm=config.llm.name if asked else None,
         model=config.model.name if experiment.has_student else None,
         data=config.data.source,
-        gold_source=primary.get("gold_source"),
         train_source=experiment.train_gold.source if experiment.train_gold else None,
         shots=config.shots if asked else 0,
         gold_per_label=config.gold_per_label if experiment.learns_gold else None,
@@ -234,10 +232,7 @@ def _describe(experiment: Experiment, store: Store, scored: dict[str, dict[str, 
         demo=experiment.is_demo,
         protocol=experiment.protocol,
         metric=experiment.task.metric,
-        metrics=primary.get("metrics", {}),
-        baselines=primary.get("baselines", {}),
-        num_eval=primary.get("num_eval", 0),
-        also_scored=scored,
+        also_scored={one.name: one.entry for one in further},
         num_contaminated=_num_contaminated(experiment, dataset.get("rejects", {})),
         keys=experiment.keys,
         seconds=_seconds(experiment, store, model, seconds),
@@ -247,8 +242,8 @@ def _describe(experiment: Experiment, store: Store, scored: dict[str, dict[str, 
         training=model.get("training", {}),
         notes=evaluation.notes if evaluation else (),
         options=experiment.options,
-        num_failed=primary.get("num_failed"),
         settings=settings_key(experiment),
+        **primary.entry,
     )
 
 

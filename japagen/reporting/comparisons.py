@@ -13,7 +13,7 @@ from typing import Any
 from japagen.config.schema import Config
 from japagen.errors import JapagenError
 from japagen.evaluation.significance import Difference, Resampled, compare, holm, read_run, resample
-from japagen.experiments.result import PRIMARY, Outcome, Result
+from japagen.experiments.result import Outcome, Result, SplitScores
 from japagen.gold.formats import LineFeeds
 from japagen.reporting.result_files import safe_cell, write_whole
 from japagen.reporting.seeds import Aggregate, aggregate
@@ -66,8 +66,8 @@ class Comparison:
 class _Setting:
     group: Aggregate
     config: Config
-    split: str
-    """A key of Result.also_scored, or PRIMARY."""
+    scores: SplitScores
+    """The first result's, on one split."""
 
     @property
     def result(self) -> Result:
@@ -76,16 +76,7 @@ class _Setting:
     @property
     def place(self) -> tuple[str, str, str, str | None]:
         """What settings must have in common to be compared: task, source of the gold data, split and its rows' source."""
-        further = self.result.also_scored.get(self.split, {})
-        return self.result.task, self.result.data, self.split_name, further.get("gold_source", self.result.gold_source)
-
-    @property
-    def split_name(self) -> str:
-        return self.split if self.split != PRIMARY else str(self.result.split)
-
-    @property
-    def num_rows(self) -> int:
-        return self.result.num_eval if self.split == PRIMARY else int(self.result.also_scored[self.split]["num_eval"])
+        return self.result.task, self.result.data, self.scores.name, self.scores.gold_source
 
 
 def compare_settings(outcomes: Sequence[Outcome], configs: Sequence[Config], store: Store) -> list[Comparison]:
@@ -109,8 +100,7 @@ def _settings(outcomes: Sequence[Outcome], configs: Sequence[Config]) -> Iterato
     """Each setting once for each split that it is scored on."""
     for group in aggregate(outcomes):
         config = next(config for outcome, config in zip(outcomes, configs, strict=True) if outcome is group.results[0])
-        if group.results[0].split is not None:
-            yield from (_Setting(group, config, split) for split in (PRIMARY, *group.results[0].also_scored))
+        yield from (_Setting(group, config, scores) for scores in group.results[0].splits)
 
 
 def _against_reference(settings: Sequence[_Setting], names: Sequence[str], store: Store) -> Iterator[Comparison]:
@@ -123,13 +113,13 @@ def _against_reference(settings: Sequence[_Setting], names: Sequence[str], store
         yield Comparison(
             task=setting.result.task,
             data=setting.result.data,
-            split=setting.split_name,
+            split=setting.scores.name,
             metric=setting.result.metric,
             first=names[number],
             second=names[reference],
             first_seeds=setting.group.seeds_text,
             second_seeds=settings[reference].group.seeds_text,
-            num_rows=setting.num_rows,
+            num_rows=setting.scores.num_eval,
             demo=setting.result.demo or settings[reference].result.demo,
             difference=difference,
             note=note,
@@ -152,9 +142,9 @@ def find_reference(results: Sequence[Result]) -> int:
 def _resampled(setting: _Setting, store: Store) -> Resampled | str:
     """The setting's runs; or why they can't be had."""
     task: Task = setting.config.task
-    name = "predictions.parquet" if setting.split == PRIMARY else f"predictions-{setting.split}.parquet"
+    folders = [store.path("result", result.keys["result"]) for result in setting.group.results]
     try:
-        return resample(task, [read_run(store.path("result", result.keys["result"]) / name) for result in setting.group.results])
+        return resample(task, [read_run(folder / setting.scores.predictions_file) for folder in folders])
     except (JapagenError, ValueError) as error:  # the table of a long sweep isn't lost over one result
         return str(error)
 

@@ -97,7 +97,7 @@ def cost_of(result: Result, config: Config) -> Cost:
 
 def num_scored(result: Result) -> int:
     """Gold rows over all splits that were scored: `seconds` are of all of them."""
-    return result.num_eval + sum(int(scored["num_eval"]) for scored in result.also_scored.values())
+    return sum(split.num_eval for split in result.splits)
 
 
 def _money(result: Result, config: Config, llm_s: float, training_s: float, tokens: int) -> float | None:

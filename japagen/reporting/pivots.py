@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from japagen.config.schema import ANNOTATE, LEARN_GOLD, WRITE, Config
 from japagen.experiments.experiment import changed_options
-from japagen.experiments.result import PRIMARY, Failure, Result, Scores
+from japagen.experiments.result import Failure, Result
 from japagen.reporting.comparisons import Comparison, find_reference, result_keys
 from japagen.reporting.report import Report, Run
 from japagen.reporting.seeds import Aggregate, aggregate
@@ -191,11 +191,11 @@ def _size(num_per_label: int | None, gold_per_label: str | None) -> str:
 def _pivot(source: str | None, settings: Sequence[_Setting], comparisons: Sequence[Comparison]) -> Pivot:
     settings = _told_apart(settings)
     columns: dict[Place, Column] = {}
-    entries: dict[Place, dict[Row, tuple[_Setting, str]]] = {}
+    entries: dict[Place, dict[Row, _Setting]] = {}
     for setting in sorted(settings, key=lambda setting: setting.group is None):
-        for place, split, column in _columns(setting, columns):
+        for place, column in _columns(setting, columns):
             columns.setdefault(place, column)
-            entries.setdefault(place, {})[setting.head] = (setting, split)
+            entries.setdefault(place, {})[setting.head] = setting
     tasks = list(dict.fromkeys(setting.config.task.name for setting in settings))
     ordered = sorted(columns, key=lambda place: tasks.index(place[0]) if place[0] in tasks else len(tasks))
     compared = [one for one in comparisons if one.data == source]
@@ -207,24 +207,19 @@ def _pivot(source: str | None, settings: Sequence[_Setting], comparisons: Sequen
     return Pivot(source, tuple(columns[place] for place in ordered), (*rows, *(row for row in beside if any(row.cells))))
 
 
-def _columns(setting: _Setting, known: dict[Place, Column]) -> Iterable[tuple[Place, str, Column]]:
-    """Where a setting stands: (place, key of the split in the result, column); one without a result wherever its task does."""
+def _columns(setting: _Setting, known: dict[Place, Column]) -> Iterable[tuple[Place, Column]]:
+    """The columns of a setting, by place; of one without a result all those of its task."""
     if setting.group is None:
         config = setting.config
         here = [place for place in known if place[0] == config.task.name]
         split = config.data.split if setting.data else ""
         plain = (config.task.name, split, config.task.metric if setting.data else "", None)
-        return [(place, PRIMARY, known[place]) for place in here] or [(plain, PRIMARY, Column(*plain[:3], 0))]
+        return [(place, known[place]) for place in here] or [(plain, Column(*plain[:3], 0))]
     result = setting.group.results[0]
     if result.split is None:
-        return [((result.task, "", "", None), PRIMARY, Column(result.task, "", "", 0))]
-    found = []
-    for split in (PRIMARY, *result.also_scored):
-        further = result.also_scored.get(split, {})
-        source, num = further.get("gold_source", result.gold_source), further.get("num_eval", result.num_eval)
-        place = (result.task, split or result.split, result.metric, source)
-        found.append((place, split, Column(*place[:3], num, source)))
-    return found
+        return [((result.task, "", "", None), Column(result.task, "", "", 0))]
+    columns = [Column(result.task, one.name, result.metric, one.num_eval, one.gold_source) for one in result.splits]
+    return [((one.task, one.split, one.metric, one.source), one) for one in columns]
 
 
 def _place(setting: _Setting) -> Place:
@@ -283,14 +278,14 @@ def _merge(sequences: Sequence[Sequence[Row]]) -> list[Row]:
     return merged
 
 
-def _cell(column: Column, entry: tuple[_Setting, str] | None, compared: Sequence[Comparison]) -> Cell | None:
-    if entry is None:
+def _cell(column: Column, setting: _Setting | None, compared: Sequence[Comparison]) -> Cell | None:
+    if setting is None:
         return None
-    setting, split = entry
     group = setting.group
     if group is None:
         return Cell(None, None, "", 0, setting.num_failed, False, "", num_pending=setting.num_pending)
-    scores = [score["value"] for result in group.results if (score := _scores(result, split).get(result.metric)) is not None]
+    found = [result.scores_on(column.split).metrics.get(result.metric) for result in group.results]
+    scores = [score["value"] for score in found if score is not None]
     here = [one for one in compared if (one.task, one.split) == (column.task, column.split) and all(one.first_keys)]
     return Cell(
         mean=statistics.fmean(scores) if scores else None,
@@ -306,34 +301,25 @@ def _cell(column: Column, entry: tuple[_Setting, str] | None, compared: Sequence
     )
 
 
-def _scores(result: Result, split: str) -> Scores:
-    found: Scores = result.metrics if split == PRIMARY else result.also_scored[split]["metrics"]
-    return found
-
-
-def _baseline(name: str, columns: Sequence[tuple[Column, list[tuple[_Setting, str]]]], compared: Sequence[Comparison]) -> Row:
+def _baseline(name: str, columns: Sequence[tuple[Column, Sequence[_Setting]]], compared: Sequence[Comparison]) -> Row:
     """A baseline on each column, on the training rows of its reference; where that has none, of the first setting that has."""
-    cells = tuple(_baseline_cell(name, column, entries, compared) for column, entries in columns)
+    cells = tuple(_baseline_cell(name, column, settings, compared) for column, settings in columns)
     return Row(name, NONE, NONE, NONE, NONE, NONE, "", cells, is_baseline=True)
 
 
-def _baseline_cell(name: str, column: Column, entries: Sequence[tuple[_Setting, str]], compared: Sequence[Comparison]) -> Cell | None:
-    scored = [(setting.group, split) for setting, split in entries if setting.group is not None]
+def _baseline_cell(name: str, column: Column, settings: Sequence[_Setting], compared: Sequence[Comparison]) -> Cell | None:
+    scored = [setting.group for setting in settings if setting.group is not None]
     if not scored or not column.num_eval:
         return None
     references = {one.second_keys for one in compared if (one.task, one.split) == (column.task, column.split)}
-    marked = [number for number, (group, _) in enumerate(scored) if result_keys(group.results) in references]
-    first = marked[0] if marked else find_reference([group.results[0] for group, _ in scored])
-    for group, split in [scored[first], *scored]:
-        found = [beside[name][column.metric] for result in group.results if name in (beside := _beside(result, split))]
+    marked = [number for number, group in enumerate(scored) if result_keys(group.results) in references]
+    first = marked[0] if marked else find_reference([group.results[0] for group in scored])
+    for group in [scored[first], *scored]:
+        beside = [result.scores_on(column.split).baselines for result in group.results]
+        found = [baselines[name][column.metric] for baselines in beside if name in baselines]
         scores = [score["value"] for score in found if score is not None]
         if scores:
             sd = statistics.stdev(scores) if len(set(scores)) > 1 else None
             is_demo = any(result.data == "sample" for result in group.results)
             return Cell(statistics.fmean(scores), sd, group.seeds_text, len(scores), 0, is_demo, "")
     return None
-
-
-def _beside(result: Result, split: str) -> dict[str, Scores]:
-    found: dict[str, Scores] = result.baselines if split == PRIMARY else result.also_scored[split].get("baselines", {})
-    return found

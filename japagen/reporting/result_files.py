@@ -58,8 +58,8 @@ def _row(outcome: Outcome) -> Row:
     row |= _flatten_scores("metrics", outcome.metrics)
     for baseline, scores in outcome.baselines.items():
         row |= _flatten_scores(f"baselines.{baseline}", scores)
-    for split, scored in outcome.also_scored.items():
-        row |= _flatten_scores(f"also_scored.{split}", scored["metrics"])
+    for split in outcome.splits[1:]:
+        row |= _flatten_scores(f"also_scored.{split.name}", split.metrics)
     row |= {name: getattr(outcome, name) for name in _COUNTS}
     for part in ("tokens", "seconds", "keys"):
         row |= {f"{part}.{name}": value for name, value in getattr(outcome, part).items()}

@@ -31,7 +31,7 @@ def results_table(title: str, outcomes: Sequence[Outcome]) -> Table:
     table = Table(title=title, title_justify="left", title_style="")
     for name in COLUMNS:
         table.add_column(name, overflow="fold")
-    further = list(dict.fromkeys(name for outcome in outcomes if isinstance(outcome, Result) for name in outcome.also_scored))
+    further = list(dict.fromkeys(split.name for outcome in outcomes if isinstance(outcome, Result) for split in outcome.splits[1:]))
     for name in (*SCORES, *further):
         table.add_column(name, justify="right", overflow="fold")
     for outcome in outcomes:
@@ -146,10 +146,10 @@ def _result_row(result: Result) -> list[str]:
 
 
 def _further_score(outcome: Outcome, name: str) -> str:
-    if isinstance(outcome, Failure) or name not in outcome.also_scored:
+    if isinstance(outcome, Failure):
         return "–"
-    scored = outcome.also_scored[name]
-    return f"{format_score(scored['metrics'][outcome.metric])} (n={scored['num_eval']})"
+    found = (split for split in outcome.splits[1:] if split.name == name)
+    return next((f"{format_score(split.metrics[outcome.metric])} (n={split.num_eval})" for split in found), "–")
 
 
 def _failed_row(failure: Failure) -> list[str]:

@@ -109,11 +109,10 @@ class Tracker:
 
 def _scores_of(result: Result) -> dict[str, Any]:
     """W&B's name -> the primary score, and every score of every split with its interval."""
-    scored = {result.split: result.metrics} | {split: found["metrics"] for split, found in result.also_scored.items()}
     scores: dict[str, Any] = {} if result.primary is None else {"gold/primary": result.primary["value"]}
-    for split, metrics in scored.items():
-        where = f"gold/{split}"  # beside the curves' valid/…, which are synthetic validation rows
-        for name, score in metrics.items():
+    for split in result.splits:
+        where = f"gold/{split.name}"  # beside the curves' valid/…, which are synthetic validation rows
+        for name, score in split.metrics.items():
             if score is not None:
                 scores |= {f"{where}/{name}": score["value"], f"{where}/{name}_interval": [score["low"], score["high"]]}
     return scores

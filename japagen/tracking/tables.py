@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from japagen.experiments.result import Result, Scores
+from japagen.experiments.result import Result
 from japagen.tasks import Task
 
 NO_ANSWER = "(no answer)"
@@ -36,26 +36,22 @@ def read_predictions(result: Result, folder: Path) -> list[Predicted]:
     """Of all splits scored; none for a task without gold data. `folder`: the result's."""
     import pyarrow.parquet as pq
 
-    files = {result.split: "predictions.parquet"} | {name: f"predictions-{name}.parquet" for name in result.also_scored}
     found = []
-    for split, file in files.items():
-        if split is not None and (folder / file).is_file():
-            table = pq.read_table(folder / file).to_pydict()
-            found.append(Predicted(split, table["id"], table["gold"], table["prediction"], table["outputs"]))
+    for scores in result.splits:
+        if (path := folder / scores.predictions_file).is_file():
+            table = pq.read_table(path).to_pydict()
+            found.append(Predicted(scores.name, table["id"], table["gold"], table["prediction"], table["outputs"]))
     return found
 
 
 def score_table(result: Result) -> Rows:
     """Every metric of the student (or LLM) and of the baselines, with its interval, on every split."""
-    primary: dict[str, Any] = {"metrics": result.metrics, "baselines": result.baselines}
-    splits = {result.split: primary} | result.also_scored
     rows = []
-    for split, found in splits.items():
-        scored: dict[str, Scores] = {"result": found["metrics"]} | found["baselines"]
-        for whose, scores in scored.items():
+    for split in result.splits:
+        for whose, scores in ({"result": split.metrics} | split.baselines).items():
             for metric, score in scores.items():
                 if score is not None:
-                    rows.append([split, whose, metric, score["value"], score["low"], score["high"]])
+                    rows.append([split.name, whose, metric, score["value"], score["low"], score["high"]])
     return Rows(["split", "of", "metric", "value", "low", "high"], rows)
 
 

@@ -16,7 +16,7 @@ from japagen.experiments.result import Result, read_result
 from japagen.reporting.run_table import Failure
 from launch.search import PLUGIN, SWEEPER, Space, check_searchable, is_search, judge_trials, make_optuna_sweeper, read_space
 from tests.conftest import ROOT, Compose
-from tests.reporting.test_run_table import RESULT
+from tests.stubs.results import RESULT
 
 needs_plugin = pytest.mark.skipif(find_spec(PLUGIN) is None, reason="hydra-optuna-sweeper is not installed")
 RATE = "train.learning_rate=tag(log,interval(1e-5,5e-3))"

@@ -21,7 +21,7 @@ from japagen.synthesis.stream import open_rows
 from japagen.tasks import Task
 from japagen.training.student import train_student
 from tests.conftest import Compose
-from tests.reporting.test_run_table import RESULT
+from tests.stubs.results import RESULT
 from tests.stubs.stored_quality import pairs, store_dataset
 
 

@@ -19,7 +19,7 @@ from japagen.reporting.run_table import print_results
 from japagen.store.store import Store
 from japagen.tasks import Task
 from tests.conftest import Compose
-from tests.reporting.test_run_table import RESULT, console_text
+from tests.stubs.results import RESULT, console_text
 
 NUM_ROWS = 300
 GOLD: dict[str, Any] = {"method": "gold", "prompt": None, "llm": None, "num_per_label": None, "gold_per_label": "all"}

@@ -12,7 +12,7 @@ from japagen.reporting.comparisons import Comparison
 from japagen.reporting.pivots import Cell, Pivot, Row, pivots
 from japagen.reporting.report import Report, Run
 from tests.conftest import Compose
-from tests.reporting.test_run_table import RESULT
+from tests.stubs.results import RESULT
 
 GOLD: dict[str, Any] = {"method": "gold", "prompt": None, "llm": None, "num_per_label": None, "gold_per_label": "all", "demo": False}
 PROMPTING: dict[str, Any] = {"method": "prompting", "model": None, "num_per_label": None}

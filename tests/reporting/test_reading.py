@@ -28,7 +28,7 @@ from japagen.store.files import write_json
 from japagen.store.store import Store
 from japagen.sweeps.folder import DONE, FAILED, LLM, STUDENT, UNFINISHED, Planned, State, SweepFolder, Unit
 from tests.conftest import Compose
-from tests.reporting.test_run_table import RESULT
+from tests.stubs.results import RESULT
 from tests.stubs.wandb_standin import FAKE_KEY, forget_wandb, wandb_standin
 
 PLAIN = ("task=jnli", "data=published")

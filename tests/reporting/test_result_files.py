@@ -16,7 +16,7 @@ from japagen.experiments.result import Outcome, Result
 from japagen.reporting.result_files import safe_cell, write_sweep_results
 from japagen.reporting.run_table import Failure
 from japagen.reporting.seeds import aggregate
-from tests.reporting.test_run_table import RESULT, printed
+from tests.stubs.results import RESULT, printed
 
 NAME = "jnli-japagen-0-shot-big-bert-seed7"
 

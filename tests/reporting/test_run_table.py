@@ -1,32 +1,10 @@
 """The table: failures are rows, smoke data stand apart, demo results are called so."""
 
-import io
-from collections.abc import Callable
 from dataclasses import replace
 
-from rich.console import Console
-
-from japagen.experiments.result import Result
-from japagen.reporting.run_table import Failure, print_results
+from japagen.experiments.result import Failure
 from japagen.reporting.setting_names import format_score
-
-RESULT = Result(
-    task="jnli", split="valid", method="japagen", prompt="base", llm="big", model="bert", data="published", gold_source="JNLI valid",
-    train_source=None, shots=0, gold_per_label=None, seeds={"seed": 7}, num_per_label=50, num_train=130, num_valid=20, demo=False,
-    protocol="zero-shot", metric="accuracy", metrics={"accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}},
-    baselines={"majority": {"accuracy": {"value": 0.33, "low": 0.3, "high": 0.36}}, "tfidf": {"accuracy": None}}, num_eval=2434,
-    num_contaminated=3, keys={}, seconds={}, tokens={},
-)  # fmt: skip
-
-
-def console_text(write: Callable[[Console], None]) -> str:
-    stream = io.StringIO()
-    write(Console(file=stream, width=220))
-    return stream.getvalue()
-
-
-def printed(*outcomes: Result | Failure) -> str:
-    return console_text(lambda console: print_results(outcomes, console))
+from tests.stubs.results import RESULT, printed
 
 
 def test_a_row_has_score_interval_baselines_and_sizes() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from japagen.store.files import write_json
 from japagen.store.store import Store, artifact_meta
 from japagen.sweeps.folder import Planned, SweepFolder, Unit
-from tests.reporting.test_run_table import RESULT
+from tests.stubs.results import RESULT
 
 DAY_S = 86400.0
 

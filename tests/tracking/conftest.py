@@ -21,7 +21,7 @@ from japagen.store.files import write_json
 from japagen.store.store import Store
 from japagen.tasks import Example
 from tests.conftest import Compose
-from tests.reporting.test_run_table import RESULT
+from tests.stubs.results import RESULT
 from tests.stubs.wandb_standin import forget_wandb
 
 GOLD, EXEMPLAR, OWN, WRITTEN, PERSON = "秘密の採点文", "秘密の見本文", "秘密の利用者文", "書かれた文", "秘密の人物"

@@ -16,7 +16,7 @@ from japagen.experiments.planning import plan_experiment
 from japagen.store.store import Store
 from japagen.tracking import Tracker, log_found, track
 from tests.conftest import Compose
-from tests.reporting.test_run_table import RESULT
+from tests.stubs.results import RESULT
 from tests.tracking.conftest import SECRETS, Made, MakeExperiment
 
 BLOCK = 32768

@@ -17,7 +17,7 @@ from japagen.tracking.tables import (
     score_table,
 )
 from tests.conftest import load_task
-from tests.reporting.test_run_table import RESULT
+from tests.stubs.results import RESULT
 
 YES, NO = "acceptable", "unacceptable"
 PREDICTED = Predicted("valid", ["a", "b", "c"], [YES, NO, NO], [YES, YES, ""], [[0.9, 0.1], [0.6, 0.4], []])

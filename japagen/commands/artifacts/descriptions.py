@@ -88,15 +88,13 @@ def _print_result(result: Result, console: Console) -> None:
 
 def _scores(result: Result) -> Table:
     """A line a metric, the primary one first; with 95% bootstrap intervals over the gold rows."""
-    splits = {result.split or "": (result.metrics, result.baselines)}
-    splits |= {name: (scored["metrics"], scored["baselines"]) for name, scored in result.also_scored.items()}
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", title="scores with 95% intervals", title_justify="left")
     for heading in ("  split", "metric", "score", *result.baselines):
         table.add_column(heading)
-    for split, (metrics, baselines) in splits.items():
-        for metric in sorted(metrics, key=lambda one: (one != result.metric, one)):
-            beside = [format_score(baselines.get(name, {}).get(metric)) for name in result.baselines]
-            table.add_row(f"  {split}", metric, format_score(metrics[metric]), *beside)
+    for split in result.splits:
+        for metric, score in split.sorted_metrics(result.metric):
+            beside = [format_score(split.baselines.get(name, {}).get(metric)) for name in result.baselines]
+            table.add_row(f"  {split.name}", metric, format_score(score), *beside)
     return table
 
 

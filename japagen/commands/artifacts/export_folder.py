@@ -125,10 +125,9 @@ def score_section(results: Sequence[Result]) -> str:
     lines += ["**Demo models or smoke data take part: these numbers mean nothing.**", ""] if any(one.demo for one in scored) else []
     lines += [f"| gold data | rows | metric | student | {' | '.join(names)} |", "|---" * (4 + len(names)) + "|"]
     for result in scored:
-        splits = [(result.gold_source, result.num_eval, result.metrics, result.baselines)]
-        splits += [(one["gold_source"], one["num_eval"], one["metrics"], one["baselines"]) for one in result.also_scored.values()]
-        for source, num, metrics, baselines in splits:
-            for metric in sorted(metrics, key=lambda one, first=result.metric: (one != first, one)):  # type: ignore[misc]
-                beside = [format_score(baselines.get(name, {}).get(metric)) for name in names]
-                lines.append(f"| {' | '.join([cell(source or ''), str(num), metric, format_score(metrics[metric]), *beside])} |")
+        for split in result.splits:
+            for metric, score in split.sorted_metrics(result.metric):
+                beside = [format_score(split.baselines.get(name, {}).get(metric)) for name in names]
+                cells = [cell(split.gold_source or ""), str(split.num_eval), metric, format_score(score), *beside]
+                lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from japagen.experiments.result import PRIMARY
 from japagen.reporting.html.places import Place, places_of
 from japagen.reporting.report import Report
 from japagen.reporting.setting_names import setting_names
@@ -62,7 +61,8 @@ def _confusion(report: Report, place: Place, store: Store) -> Confusion:
     task = report.config_of(place.groups[0].results[0]).task
     matrices, levels, missing = [], [], []
     for group, name in zip(place.groups, setting_names(place.groups), strict=True):
-        read = [_read(store.path("result", result.keys.get("result", "-")), place.part) for result in group.results]
+        files = [(result.keys.get("result", "-"), result.scores_on(place.split).predictions_file) for result in group.results]
+        read = [_read(store.path("result", key) / file) for key, file in files]
         pairs = [pair for found in read if found is not None for pair in found]
         if not pairs:
             missing.append(name)
@@ -73,11 +73,10 @@ def _confusion(report: Report, place: Place, store: Store) -> Confusion:
     return Confusion(place, tuple(matrices), tuple(task.label_names), tuple(levels), tuple(missing))
 
 
-def _read(folder: Path, part: str) -> list[tuple[Any, Any]] | None:
+def _read(path: Path) -> list[tuple[Any, Any]] | None:
     """(gold, prediction) of each row; None where there is no such file."""
     import pyarrow.parquet as pq
 
-    path = folder / (f"predictions-{part}.parquet" if part != PRIMARY else "predictions.parquet")
     if not path.is_file():
         return None
     table = pq.read_table(path, columns=["gold", "prediction"])

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from japagen.experiments.result import PRIMARY, Result, Scores
+from japagen.experiments.result import Result
 from japagen.reporting.report import Report
 from japagen.reporting.seeds import Aggregate
 
@@ -14,9 +14,6 @@ class Place:
     data: str
     task: str
     split: str
-    """As tables name it."""
-    part: str
-    """PRIMARY, or the key of Result.also_scored."""
     groups: tuple[Aggregate, ...]
 
     @property
@@ -29,12 +26,11 @@ class Place:
 
     def score(self, result: Result) -> dict[str, float] | None:
         """{value, low, high} of the metric."""
-        scores: Scores = result.metrics if self.part == PRIMARY else result.also_scored[self.part]["metrics"]
-        return scores.get(result.metric)
+        return result.scores_on(self.split).metrics.get(result.metric)
 
     def baselines(self, result: Result) -> dict[str, float]:
         """Baseline -> its value of the metric, where it has one."""
-        found = result.baselines if self.part == PRIMARY else result.also_scored[self.part]["baselines"]
+        found = result.scores_on(self.split).baselines
         return {name: score["value"] for name, scores in found.items() if (score := scores.get(result.metric)) is not None}
 
     def points(self, group: Aggregate) -> list[dict[str, float]]:
@@ -44,13 +40,10 @@ class Place:
 
 def places_of(report: Report, further: bool = True) -> list[Place]:
     """In the runs' order, those splits behind their task's that stand beside it; without `further` only the primary ones."""
-    found: dict[tuple[str, str, str, str | None, str], list[Aggregate]] = {}
+    found: dict[tuple[str, str, str, str | None, bool], list[Aggregate]] = {}
     for group in report.groups:
         first = group.results[0]
-        if first.split is None:
-            continue
-        for part in (PRIMARY, *(first.also_scored if further else ())):
-            source = first.gold_source if part == PRIMARY else first.also_scored[part].get("gold_source")
-            found.setdefault((first.data, first.task, part or first.split, source, part), []).append(group)
-    places = [Place(data, task, split, part, tuple(groups)) for (data, task, split, _, part), groups in found.items()]
+        for scores in first.splits if further else first.splits[:1]:
+            found.setdefault((first.data, first.task, scores.name, scores.gold_source, scores.is_primary), []).append(group)
+    places = [Place(data, task, split, tuple(groups)) for (data, task, split, *_), groups in found.items()]
     return [place for place in places if any(place.points(group) for group in place.groups)]

@@ -110,7 +110,7 @@ def _run_row(place: int, run: Run) -> tuple[Shown, ...]:
         state = Shown("to come" if run.is_pending else "failed", "", title=outcome.cause)
         return name, Shown(outcome.task), *[Shown(NOTHING)] * 4, nothing, state, *[nothing] * 4, Shown(NOTHING)
     score, seed = outcome.primary, outcome.seeds.get("seed")
-    further = [f"{split} {format_score(scored['metrics'].get(outcome.metric))}" for split, scored in outcome.also_scored.items()]
+    further = [f"{split.name} {format_score(split.metrics.get(outcome.metric))}" for split in outcome.splits[1:]]
     said = format_score(score) if outcome.split else "no gold"
     counts = (outcome.num_eval, outcome.num_train, sum(outcome.tokens.values()), sum(outcome.seconds.values()))
     return (

@@ -23,7 +23,7 @@ from japagen.store.keys import stage_key
 from japagen.store.store import Store, artifact_meta
 from japagen.tasks import Example
 from tests.conftest import Compose
-from tests.reporting.test_run_table import RESULT
+from tests.stubs.results import RESULT
 from tests.stubs.stored_quality import pairs, store_dataset
 
 Export = Callable[..., tuple[int, str, str]]

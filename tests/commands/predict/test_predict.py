@@ -22,7 +22,7 @@ from japagen.gold.formats import Row
 from japagen.store.files import write_json
 from japagen.store.store import Store, artifact_meta
 from tests.conftest import ROOT, Compose
-from tests.reporting.test_run_table import RESULT
+from tests.stubs.results import RESULT
 from tests.stubs.stored_quality import pairs, store_dataset
 
 Predict = Callable[..., tuple[int, str, str]]
