@@ -86,10 +86,10 @@ def _values(override: Override) -> list[str]:
 
 def check_searchable(config: Config) -> None:
     """Raises ConfigError where an experiment gives a search nothing to judge by."""
-    method = config.method.name
-    if method == "prompting":
+    kind = config.method.kind
+    if not kind.has_student:
         raise ConfigError("hydra/sweeper=optuna searches a student's settings, and method=prompting has no student")
-    if method == "gold" and config.gold_per_label != "all":
+    if not kind.has_llm and config.gold_per_label != "all":
         raise ConfigError(
             f"hydra/sweeper=optuna judges trials by their validation rows, and method=gold with gold_per_label={config.gold_per_label}"
             " has none; set gold_per_label=all"

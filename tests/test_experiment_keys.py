@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from japagen.config.composition import compose_config, compose_sweep
+from japagen.config.methods import METHODS
 from japagen.config.schema import Config
-from japagen.config.validation import ANSWERS, JUDGING, METHODS, PRIORS, PROMPTS
+from japagen.config.validation import ANSWERS, JUDGING, PRIORS, PROMPTS
 from japagen.experiments.experiment import LLM_STAGES, Experiment
 from japagen.experiments.planning import Planner
 from japagen.tracking import run_name

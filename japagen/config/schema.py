@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 from hydra.core.config_store import ConfigStore
 
+from japagen.config.methods import METHODS, MethodKind
 from japagen.config.yaml_texts import check_files_of
 from japagen.tasks import Task
 
@@ -134,6 +135,11 @@ class Method:
     """mixed: what a gold row counts in the loss; a written one counts 1."""
     num_texts: Optional[int] = None
     """annotate: how many unlabelled texts, drawn by shots_seed; none: all."""
+
+    @property
+    def kind(self) -> MethodKind:
+        """What takes part in the method."""
+        return METHODS[self.name]
 
 
 @dataclass
@@ -354,10 +360,6 @@ class Config:
     """Running, SLURM: wait for the jobs and print the table; false: submit and return."""
 
 
-WRITE = ("japagen", "mixed", "annotate_japagen")
-"""Methods with texts that an LLM writes."""
-LEARN_GOLD = ("gold", "mixed")
-ANNOTATE = ("annotate", "annotate_japagen")
 WRITTEN_ANSWERS = ("choice", "free")
 """Values of method.answer with which the LLM writes its answer; with the others labels are scored."""
 NUM_WORDINGS = 3

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from japagen.config.schema import LLM, NUM_WORDINGS, WRITE, Config
+from japagen.config.methods import METHODS
+from japagen.config.schema import LLM, NUM_WORDINGS, Config
 from japagen.errors import ConfigError, check_at_least, check_choice, nearest
 from japagen.tasks import check_task, check_variants
 
@@ -25,7 +26,6 @@ OWN_ARGUMENTS = {
     "--trust-remote-code": "set llm.trust_remote_code=true",
 }
 """Arguments of vLLM's that `llm.server.extra_args` must not hold, and what to do instead."""
-METHODS = ("japagen", "gold", "mixed", "annotate", "annotate_japagen", "prompting")
 JUDGING = ("off", "drop", "replace", "soften")
 PRIORS = ("as_made", "uniform", "given", "estimated", "oracle")
 ANSWERS = ("label", "channel", "choice", "free")
@@ -169,15 +169,14 @@ def _is_address(url: str) -> bool:
 def _check_combinations(config: Config) -> None:
     """Refuses settings that nothing would read."""
     method, curate = config.method, config.curate
-    written = method.name in WRITE
     if config.judge is not None and curate.judging == "off":
         raise ConfigError("judge is set, but curate.judging=off, so nothing is judged; set curate.judging=drop, replace or soften")
     for key, is_set in {"curate.judging": curate.judging != "off", "curate.keep_likeliest": curate.keep_likeliest < 1}.items():
-        if is_set and not written:
+        if is_set and not method.kind.writes:
             raise ConfigError(f"{key} is set, but method={method.name} has no texts written, so it would do nothing; leave it out")
-    if curate.prior != "as_made" and method.name in ("gold", "prompting"):
+    if curate.prior != "as_made" and not method.kind.makes_dataset:
         raise ConfigError(f"curate.prior={curate.prior} weighs the rows of a data set, and method={method.name} makes none; leave it out")
-    if config.prompt.name == "kadg_auto" and not written:
+    if config.prompt.name == "kadg_auto" and not method.kind.writes:
         raise ConfigError(f"prompt=kadg_auto names attributes of texts to be written, and method={method.name} has none written")
     if method.calibrate and method.answer != "label":
         raise ConfigError(f"method.calibrate=true needs method.answer=label, since it divides label probabilities; found {method.answer}")

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from japagen import gold
-from japagen.config.schema import ANNOTATE, LEARN_GOLD, LLM, NUM_WORDINGS, WRITE, Config
+from japagen.config.schema import LLM, NUM_WORDINGS, Config
 from japagen.experiments.result import short_name
 from japagen.hub.models import is_on_hub, locate
 from japagen.prompts.writing import Prompting
@@ -62,11 +62,11 @@ class Experiment:
 
     @property
     def learns_gold(self) -> bool:
-        return self.config.method.name in LEARN_GOLD
+        return self.config.method.kind.learns_gold
 
     @property
     def annotates(self) -> bool:
-        return self.config.method.name in ANNOTATE
+        return self.config.method.kind.annotates
 
     @property
     def has_student(self) -> bool:
@@ -129,7 +129,7 @@ class Experiment:
         """What the predictions may owe to the task's gold train data, in words for tables."""
         config = self.config
         rows = "all rows" if config.gold_per_label == "all" else f"{config.gold_per_label} rows a label"
-        if config.method.name == "gold":
+        if not config.method.kind.has_llm:
             return f"gold, {rows}"
         parts = [self._llm_protocol()]
         if self.annotates:
@@ -162,13 +162,12 @@ def wording_of(config: Config) -> int:
 
 def changed_options(config: Config) -> dict[str, Any]:
     """Dotted name -> value of the options that the method reads and that differ from their defaults."""
-    method, plain, found = config.method.name, Config(), {}
-    asks = method in (*ANNOTATE, "prompting")
+    kind, plain, found = config.method.kind, Config(), {}
     is_read = {
-        "method": asks or method == "mixed", "prompt": method in WRITE, "synthesis": method in WRITE,
-        "curate": method in (*WRITE, *ANNOTATE), "train": method != "prompting",
-        "method.gold_weight": method == "mixed", "method.num_texts": method in ANNOTATE,
-        **dict.fromkeys(("method.answer", "method.calibrate", "method.max_tokens"), asks),
+        "method": kind.answers or kind.mixes, "prompt": kind.writes, "synthesis": kind.writes,
+        "curate": kind.makes_dataset, "train": kind.has_student,
+        "method.gold_weight": kind.mixes, "method.num_texts": kind.annotates,
+        **dict.fromkeys(("method.answer", "method.calibrate", "method.max_tokens"), kind.answers),
     }  # fmt: skip
     for group in ("method", "prompt", "curate", "train", "synthesis"):
         for one in fields(getattr(plain, group)):

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from japagen import gold
-from japagen.config.schema import ANNOTATE, LLM, WRITE, WRITTEN_ANSWERS, Config, Train
+from japagen.config.schema import LLM, WRITTEN_ANSWERS, Config, Train
 from japagen.evaluation.metrics import METRICS_VERSION
 from japagen.experiments.experiment import wording_of
 from japagen.prompts import readings, replies
@@ -184,7 +184,7 @@ def _identities(
     exemplars: dict[str, tuple[Example, ...]], personas: Attribute | None, llm_revisions: tuple[str, str], encoder_revision: str,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
     """`gold_rows_key`: of gold training rows; '' where none are learned from. `llm_revisions`: the LLM's and the judge's."""
-    method, curate, task = config.method.name, config.curate, config.task
+    kind, curate, task = config.method.kind, config.curate, config.task
     revision, judge_revision = llm_revisions
     identities: dict[str, dict[str, Any]] = {}
 
@@ -192,7 +192,7 @@ def _identities(
         return keys.stage_key(stage, identities[stage]) if stage in identities else None
 
     checksum = "+".join(split.checksum for split in scored) or None
-    if method in WRITE:
+    if kind.writes:
         if config.prompt.name == "kadg_auto":
             identities["attributes"] = answers_identity(config, config.llm, revision, {"answer": "attributes"}, "")
         identities["stream"] = stream_identity(config, revision, exemplars, personas, key("attributes") or "")
@@ -204,23 +204,23 @@ def _identities(
             how |= {"wording": 0} | ({"order": config.seed} if exemplars else {}) if curate.judge_answer == "label" else {}
             judge = config.judge or config.llm
             identities["judgements"] = answers_identity(config, judge, judge_revision, how, str(key("stream")), exemplars)
-    if method in ANNOTATE or method == "prompting":
+    if kind.answers:
         answer = config.method.answer
         how = {"answer": answer, "calibrate": config.method.calibrate}
         how |= {"max_tokens": config.method.max_tokens} if answer in WRITTEN_ANSWERS else {}
         how |= {"wording": wording_of(config)} | ({"order": config.seed} if exemplars else {}) if answer != "channel" else {}
-        texts = keys.texts_checksum(unlabelled) if method in ANNOTATE else str(checksum)
+        texts = keys.texts_checksum(unlabelled) if kind.annotates else str(checksum)
         identities["answers"] = answers_identity(config, config.llm, revision, how, texts, exemplars)
-    if method == "prompting":
+    if not kind.has_student:
         identities["result"] = answered_identity(config, str(key("answers")), checksum, METRICS_VERSION)
         return identities
     rows = gold_rows_key
-    if method != "gold":
+    if kind.makes_dataset:
         answers = {stage: found for stage in ("likelihoods", "judgements", "answers") if (found := key(stage)) is not None}
         texts = keys.texts_checksum(unlabelled) if curate.prior == "estimated" else ""
         identities["dataset"] = dataset_identity(config, key("stream"), checksum, answers, texts)
         rows = str(key("dataset"))
-    if method == "mixed":
+    if kind.mixes:
         rows = f"{rows}+{gold_rows_key}*{config.method.gold_weight:g}"
     identities["model"] = model_identity(config, rows, encoder_revision)
     identities["result"] = result_identity(task, str(key("model")), checksum, METRICS_VERSION)

@@ -99,10 +99,10 @@ def _things(configs: Sequence[Config]) -> Iterator[tuple[Hashable, Callable[[], 
     for config in configs:
         llm, encoder, cache = config.llm, config.model, cache_folder(config.site.environment)
         judge = config.judge if config.curate.judging != "off" else None
-        for one in (llm if config.method.name != "gold" else None, judge):
+        for one in (llm if config.method.kind.has_llm else None, judge):
             if one is not None and one.base_url is None:
                 yield (LLM_KIND, one.id, one.revision, cache), partial(_llm, one, cache)
-        if config.method.name != "prompting":
+        if config.method.kind.has_student:
             yield (ENCODER, encoder.id, encoder.revision, encoder.word_splitter, cache), partial(_encoder, encoder, cache)
         train = reads_train(config)
         use = (config.task.name, train, canonical_json(asdict(config.data)))

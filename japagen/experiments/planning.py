@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from japagen import gold
-from japagen.config.schema import ANNOTATE, LEARN_GOLD, LLM, WRITE, WRITTEN_ANSWERS, Config
+from japagen.config.schema import LLM, WRITTEN_ANSWERS, Config
 from japagen.errors import DataError, UnreachableError
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.identities import _identities
@@ -47,7 +47,7 @@ class Planner:
 
     def plan(self, config: Config) -> Experiment:
         """Reads gold data, draws exemplars, resolves revisions and fixes all keys; raises before anything is made."""
-        task, method = config.task, config.method.name
+        task, kind = config.task, config.method.kind
         where = canonical_json([asdict(task), asdict(config.data)])
         evaluation = self._gold(f"eval {where}", lambda: gold.read_eval(task, config.data))
         also_scored = self._gold(f"also {where}", lambda: gold.read_also_scored(task, config.data)) or {}
@@ -60,7 +60,7 @@ class Planner:
             train_gold = self._once(f"unscored {used}", part)
         exemplars = self._exemplars(config, train_gold, used)
         encoder_revision, rows = "", ""
-        if method != "prompting":
+        if kind.has_student:
             check_splitter(config.model)
             locate(config.model.id, "model.id")
             resolve = partial(resolve_revision, config.model.id, config.model.revision, "model.id")
@@ -68,15 +68,13 @@ class Planner:
             if not (self._tentative and is_on_hub(config.model.id)):  # it would fetch files
                 check = partial(check_stated_length, config.model, encoder_revision)
                 self._once(f"length {config.model.max_length} {config.model.id} {encoder_revision}", check)
-        if method in LEARN_GOLD:
-            rows = UNRESOLVED
-        if method in LEARN_GOLD and train_gold is not None:
+        if kind.learns_gold:
             drawn = f"gold {config.gold_per_label} {config.shots_seed} {used}"
-            rows = self._once(drawn, partial(_gold_rows_key, config, train_gold))
-        revision = self._revision(partial(llm_revision, config.llm)) if method != "gold" else ""
+            rows = UNRESOLVED if train_gold is None else self._once(drawn, partial(_gold_rows_key, config, train_gold))
+        revision = self._revision(partial(llm_revision, config.llm)) if kind.has_llm else ""
         judge = config.judge if config.curate.judging != "off" else None
         judge_revision = self._revision(partial(llm_revision, judge, "judge")) if judge is not None else revision
-        path = config.prompt.personas if method in WRITE else None
+        path = config.prompt.personas if kind.writes else None
         personas = self._once(f"personas {path}", partial(read_personas, path)) if path else None
         identities = _identities(config, scored, rows, unlabelled, exemplars, personas, (revision, judge_revision), encoder_revision)
         stage_keys = {stage: keys.stage_key(stage, identity) for stage, identity in identities.items()}
@@ -96,9 +94,9 @@ class Planner:
             return None
         train: gold.Split | None = self._gold(f"train {where}", lambda: gold.read_train(config.task, config.data))
         if train is None and f"train {where}" not in self._absent:
-            why = f"method={config.method.name}" if config.method.name in LEARN_GOLD else f"shots={config.shots}"
+            why = f"method={config.method.name}" if config.method.kind.learns_gold else f"shots={config.shots}"
             if not _shows_gold(config):
-                asks = f"method={config.method.name}" if config.method.name in ANNOTATE else f"curate.prior={config.curate.prior}"
+                asks = f"method={config.method.name}" if config.method.kind.annotates else f"curate.prior={config.curate.prior}"
                 raise DataError(
                     f"task {config.task.name!r}: {asks} needs unlabelled texts, and there are none; set data.unlabelled_file=FILE"
                 )
@@ -111,20 +109,20 @@ class Planner:
         """Different texts, drawn by shots_seed where fewer are asked for; of the train split its labels aren't looked at."""
         if not _needs_unlabelled(config):
             return ()
-        num, file = config.method.num_texts, config.data.unlabelled_file
+        num, file, kind = config.method.num_texts, config.data.unlabelled_file, config.method.kind
         if file is not None:
             texts = self._once(f"unlabelled {where}", lambda: gold.read_unlabelled(config.task, file))
         elif (train := self._train_gold(config, where)) is not None:
             texts = self._once(f"unlabelled {where}", lambda: tuple(example.texts for example in train.examples))
         else:  # a publisher's file that isn't here yet
             return tuple((f"{UNRESOLVED} {number}",) * config.task.num_turns for number in range(num or 0))
-        if config.method.name == "annotate" and config.curate.contamination != "off":  # what curation drops, the LLM is asked about in vain
+        if not kind.writes and config.curate.contamination != "off":  # what curation drops, the LLM is asked about in vain
             self._once(f"texts left {where}", partial(gold.check_texts_left, config.task, config.data, texts, scored))
         return self._once(f"unlabelled {num} {config.shots_seed} {where}", lambda: gold.draw_texts(texts, num, config.shots_seed))
 
     def _exemplars(self, config: Config, train_gold: gold.Split | None, where: str) -> dict[str, tuple[Example, ...]]:
         task = config.task
-        if config.shots == 0 or config.method.name == "gold":
+        if config.shots == 0 or not config.method.kind.has_llm:
             return {}
         if train_gold is None:
             texts = (f"{UNRESOLVED} {config.shots} {config.shots_seed}",) * task.num_turns
@@ -165,7 +163,7 @@ def plan_experiment(config: Config) -> Experiment:
 
 def _shows_gold(config: Config) -> bool:
     """Whether labels of gold train rows take part."""
-    return config.method.name in LEARN_GOLD or (config.shots > 0 and config.method.name != "gold")
+    return config.method.kind.learns_gold or (config.shots > 0 and config.method.kind.has_llm)
 
 
 def reads_train(config: Config) -> bool:
@@ -174,13 +172,13 @@ def reads_train(config: Config) -> bool:
 
 
 def _needs_unlabelled(config: Config) -> bool:
-    return config.method.name in ANNOTATE or (config.method.name in WRITE and config.curate.prior == "estimated")
+    return config.method.kind.annotates or (config.method.kind.writes and config.curate.prior == "estimated")
 
 
 def _check_needs(experiment: Experiment) -> None:
     """Raises where the data that a setting reads are missing."""
     config, name = experiment.config, experiment.task.name
-    if experiment.evaluation is None and config.method.name == "prompting":
+    if experiment.evaluation is None and not config.method.kind.has_student:
         raise DataError(f"task {name!r}: method=prompting is scored on gold rows, and there are none; set data=files data.eval_file=FILE")
     if experiment.evaluation is None and config.curate.prior == "oracle":
         raise DataError(

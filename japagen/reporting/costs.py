@@ -148,7 +148,7 @@ def break_evens(report: Report) -> list[BreakEven]:
     costs, found = costs_of(report), []
     prompting: dict[tuple[str | None, ...], list[Aggregate]] = {}
     for group in report.groups:
-        if group.results[0].method == "prompting":
+        if group.results[0].model is None:
             prompting.setdefault(_place(group), []).append(group)
     for group in report.groups:
         if group.results[0].model is None or group.results[0].llm is None or _place(group) not in prompting:

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from japagen.config.schema import ANNOTATE, LEARN_GOLD, WRITE, Config
+from japagen.config.schema import Config
 from japagen.experiments.experiment import changed_options
 from japagen.experiments.result import Failure, Result
 from japagen.reporting.comparisons import Comparison, find_reference, result_keys
@@ -170,15 +170,14 @@ def _head_of(result: Result) -> Row:
 
 def _head_of_config(config: Config) -> Row:
     """The same before there is a result."""
-    method = config.method.name
-    asked = method in (*WRITE, *ANNOTATE, "prompting")
+    kind = config.method.kind
     return Row(
-        method=method,
-        prompt=config.prompt.name if asked else NONE,
-        shots=str(config.shots) if asked else NONE,
-        llm=config.llm.name if asked else NONE,
-        model=NONE if method == "prompting" else config.model.name,
-        size=_size(config.num_per_label if method in WRITE else None, config.gold_per_label if method in LEARN_GOLD else None),
+        method=kind.name,
+        prompt=config.prompt.name if kind.has_llm else NONE,
+        shots=str(config.shots) if kind.has_llm else NONE,
+        llm=config.llm.name if kind.has_llm else NONE,
+        model=config.model.name if kind.has_student else NONE,
+        size=_size(config.num_per_label if kind.writes else None, config.gold_per_label if kind.learns_gold else None),
         options=", ".join(f"{name}={value}" for name, value in changed_options(config).items()),
     )
 

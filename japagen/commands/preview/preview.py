@@ -21,7 +21,7 @@ from japagen.commands.preview.projection import measure, print_projection
 from japagen.commands.preview.serving import served
 from japagen.commands.terminal import make_console, make_parser
 from japagen.config.composition import compose_config
-from japagen.config.schema import WRITE, Config, Curate, Data, Encoder, Method
+from japagen.config.schema import Config, Curate, Data, Encoder, Method
 from japagen.curation.select import Selector
 from japagen.errors import ConfigError
 from japagen.experiments.experiment import Experiment
@@ -65,7 +65,7 @@ def take_number(overrides: list[str], default: int = 5) -> tuple[int, list[str]]
 
 def preview(config: Config, num: int, console: Console) -> None:
     """Prints all of it for one configuration; `num` replies per label, or answers where the LLM only answers."""
-    if config.method.name in ("annotate", "prompting"):
+    if config.method.kind.answers and not config.method.kind.writes:
         preview_answers(config, num, console)
         return
     experiment = plan_llm_part(config)
@@ -90,7 +90,7 @@ def preview(config: Config, num: int, console: Console) -> None:
 
 def plan_llm_part(config: Config) -> Experiment:
     """The experiment as far as its LLM goes: no encoder is looked up, and gold data are read for exemplars only (none is a scored row)."""
-    if config.method.name not in WRITE:
+    if not config.method.kind.writes:
         raise ConfigError(f"method={config.method.name}: no LLM takes part, so there is nothing to preview; take another method")
     filters = {name: getattr(config.curate, name) for name in ("max_same_first", "near_duplicates", "contamination")}
     config = replace(config, method=Method(), curate=Curate(**filters))

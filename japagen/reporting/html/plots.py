@@ -11,6 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from japagen.config.methods import METHODS
 from japagen.reporting.costs import MONEY, SECONDS, Cost, group_cost
 from japagen.reporting.html.places import Place, places_of
 from japagen.reporting.html.svg import INK, MUTED, PAPER, SERIES, draw_svg, shorten
@@ -18,8 +19,6 @@ from japagen.reporting.report import Report
 from japagen.reporting.seeds import Aggregate
 from japagen.reporting.setting_names import setting_names
 
-METHODS = ("japagen", "gold", "mixed", "annotate", "annotate_japagen", "prompting")
-"""In the order of their colours."""
 WIDTH = 460.0
 """Of every figure, in SVG units."""
 ROW_HEIGHT = 36.0
@@ -36,7 +35,7 @@ class Plot:
 
 def color_of(method: str) -> int:
     """The colour's number; methods that are not known share the last one."""
-    return METHODS.index(method) if method in METHODS else len(SERIES) - 1
+    return list(METHODS).index(method) if method in METHODS else len(SERIES) - 1
 
 
 def score_plots(report: Report) -> list[tuple[Place, Plot]]:
