@@ -22,7 +22,7 @@ from hydra.types import RunMode
 
 from japagen import gold
 from japagen.config.schema import Config, register_schema
-from japagen.experiments import stages
+from japagen.experiments import llm_work, stages
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.training_rows import build_dataset
 from japagen.store.store import Store
@@ -120,7 +120,7 @@ def test_a_stream_with_too_few_rows_is_not_judged_to_see_that(sweep: list[Config
     fill(small, store)
     assert stages.is_complete(small, "stream", store)
     judged: Counter[str] = Counter()
-    monkeypatch.setattr(stages, "select", _noting(judged, "streams", stages.select))
+    monkeypatch.setattr(llm_work, "select", _noting(judged, "streams", llm_work.select))
     assert not stages.is_complete(large, "stream", store)
     assert not judged
 

@@ -17,8 +17,9 @@ from japagen.config.composition import compose_config, compose_sweep
 from japagen.config.methods import METHODS
 from japagen.config.schema import Config
 from japagen.config.validation import ANSWERS, JUDGING, PRIORS, PROMPTS
-from japagen.experiments.experiment import LLM_STAGES, Experiment
+from japagen.experiments.experiment import Experiment
 from japagen.experiments.planning import Planner
+from japagen.store.stages import LLM_STAGES
 from japagen.tracking import run_name
 from tests.conftest import MIRROR, ROOT, needs_mirror
 from tests.experiments.test_identities import CHANGES

@@ -10,13 +10,11 @@ from japagen.config.schema import LLM, NUM_WORDINGS, Config
 from japagen.experiments.result import short_name
 from japagen.hub.models import is_on_hub, locate
 from japagen.prompts.writing import Prompting
+from japagen.store.stages import LLM_STAGES
 from japagen.synthesis.stream import Stream
 from japagen.tasks import Attribute, Example, Task
 
 Say = Callable[[str], None]
-
-LLM_STAGES = ("attributes", "stream", "likelihoods", "judgements", "answers")
-"""What an LLM makes, each after those that it reads."""
 
 
 @dataclass(frozen=True)

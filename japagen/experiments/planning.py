@@ -10,14 +10,14 @@ from functools import partial
 from typing import Any
 
 from japagen import gold
-from japagen.config.schema import LLM, WRITTEN_ANSWERS, Config
+from japagen.config.schema import LLM, Config
 from japagen.errors import DataError, UnreachableError
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.identities import _identities
+from japagen.experiments.llm_work import llm_work
 from japagen.hub.models import is_on_hub, locate, resolve_revision
 from japagen.llm.context import check_context
 from japagen.prompts.personas import read_personas
-from japagen.prompts.questions import attribute_questions, channel_question, label_question
 from japagen.store import keys
 from japagen.store.keys import canonical_json
 from japagen.tasks import Example
@@ -28,8 +28,6 @@ UNRESOLVED = "unresolved"
 """Stands for a commit that can't be found, in plans that are only looked at."""
 SERVED = "as served"
 """Revision of an LLM behind `llm.base_url` whose YAML names none."""
-ATTRIBUTE_TOKENS = 512
-"""prompt=kadg_auto: longest reply that names attributes."""
 HELD_OUT = 0.1
 """Share of gold train that a gold arm selects on; the scored split is never seen before the score."""
 
@@ -188,28 +186,8 @@ def _check_needs(experiment: Experiment) -> None:
 
 def _check_prompts(experiment: Experiment, stage: str) -> None:
     """Raises ConfigError where the stage's longest prompt and reply don't fit the LLM's context."""
-    llm, config, task = experiment.llm_of(stage), experiment.config, experiment.task
-    revision = experiment.revision_of(stage)
-    if stage == "stream":
-        for turn in range(task.num_turns):
-            num_tokens = llm.sampling.max_tokens * experiment.stream.texts_per_reply(turn)
-            check_context(llm, revision, experiment.stream.longest_prompts(turn), task.name, num_tokens)
-        return
-    if stage == "attributes":
-        asked = attribute_questions(task, llm.system_role)[0]
-        check_context(llm, revision, [list(asked.chats[0])], task.name, ATTRIBUTE_TOKENS)
-        return
-    texts = ("あ" * task.max_chars,) * task.num_turns
-    if stage == "answers" and experiment.asked_texts:  # none: gold data that aren't here yet
-        texts = max(experiment.asked_texts, key=lambda one: sum(map(len, one)))
-    how = config.method.answer if stage == "answers" else config.curate.judge_answer if stage == "judgements" else "channel"
-    if how == "channel":
-        asked = channel_question(task, experiment.prompting, texts, experiment.exemplars)
-    else:
-        shown = [example for examples in experiment.exemplars.values() for example in examples]
-        asked = label_question(task, experiment.prompting, texts, experiment.wording if stage == "answers" else 0, shown)
-    num_tokens = config.method.max_tokens if how in WRITTEN_ANSWERS else 1
-    check_context(llm, revision, [list(chat) for chat in asked.chats], task.name, num_tokens)
+    for prompts, num_tokens in llm_work(experiment, stage).longest():
+        check_context(experiment.llm_of(stage), experiment.revision_of(stage), prompts, experiment.task.name, num_tokens)
 
 
 def _gold_rows_key(config: Config, train_gold: gold.Split) -> str:

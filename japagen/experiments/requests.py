@@ -1,73 +1,21 @@
-"""What an LLM is asked of texts for an experiment, and what its stored answers say."""
+"""An experiment's stream, with what else an LLM said for it: the texts selected of its rows, and the attributes that the LLM named."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from japagen.config.schema import WRITTEN_ANSWERS
 from japagen.curation.dataset import selected_examples
 from japagen.curation.select import Selector
 from japagen.errors import GenerationError, MissingTextsError
-from japagen.experiments.answers import CALIBRATION, read_answers
+from japagen.experiments.answers import read_answers
 from japagen.experiments.experiment import Experiment
-from japagen.prompts.questions import (
-    CONTENT_FREE,
-    Question,
-    attribute_questions,
-    balanced_order,
-    channel_question,
-    label_question,
-    likelihood_question,
-    read_attributes,
-    written_question,
-)
+from japagen.prompts.questions import attribute_questions, read_attributes
 from japagen.store.files import explain_os_errors
 from japagen.store.rowsfile import StreamRows
 from japagen.store.store import Store
 from japagen.synthesis.stream import Stream
 from japagen.tasks import Attribute, Example
-
-
-def asked_ids(experiment: Experiment, stage: str, store: Store) -> list[str]:
-    """The ids of `questions`; raises as they do."""
-    if stage == "attributes":
-        return [question.id for question in questions(experiment, stage, store)]
-    if stage != "answers":
-        return [example.id for example in selected(experiment, store)]
-    calibration = range(len(CONTENT_FREE)) if experiment.is_calibrated else ()
-    return [*map(str, range(len(experiment.asked_texts))), *(f"{CALIBRATION}/{place}" for place in calibration)]
-
-
-def questions(experiment: Experiment, stage: str, store: Store) -> list[Question]:
-    """What `attributes`, `judgements`, `likelihoods` and `answers` ask.
-
-    Judgements and likelihoods are about the stream's accepted rows; MissingTextsError where those are not all there.
-    """
-    config, task = experiment.config, experiment.task
-    if stage == "attributes":
-        return attribute_questions(task, config.llm.system_role)
-    prompting = replace(experiment.prompting, system_role=experiment.llm_of(stage).system_role)
-    if stage == "likelihoods":
-        return [likelihood_question(task, prompting, example) for example in selected(experiment, store)]
-    if stage == "judgements":
-        how, wording, examples = config.curate.judge_answer, 0, selected(experiment, store)
-        texts = [(example.id, example.texts) for example in examples]
-        shown: dict[str, tuple[Example, ...]] = experiment.exemplars
-    else:
-        how, wording = config.method.answer, experiment.wording
-        texts = [(str(place), one) for place, one in enumerate(experiment.asked_texts)]
-        shown = experiment.exemplars
-    if how == "channel":
-        return [channel_question(task, prompting, one, shown, id_) for id_, one in texts]
-    ordered = balanced_order(task, shown, config.seed)
-    if how in WRITTEN_ANSWERS:
-        return [written_question(task, prompting, one, wording, ordered, how == "choice", id_) for id_, one in texts]
-    found = [label_question(task, prompting, one, wording, ordered, id_) for id_, one in texts]
-    if stage == "answers" and experiment.is_calibrated:
-        empty = [(text,) * task.num_turns for text in CONTENT_FREE]
-        found += [label_question(task, prompting, one, wording, ordered, f"{CALIBRATION}/{place}") for place, one in enumerate(empty)]
-    return found
 
 
 def stream_of(experiment: Experiment, store: Store) -> Stream:
@@ -80,7 +28,7 @@ def stream_of(experiment: Experiment, store: Store) -> Stream:
 def auto_attributes(experiment: Experiment, store: Store) -> list[Attribute]:
     """prompt=kadg_auto: those of the first usable reply."""
     answers = read_answers(experiment, "attributes", store)
-    ids = asked_ids(experiment, "attributes", store)
+    ids = [question.id for question in attribute_questions(experiment.task, experiment.config.llm.system_role)]
     where = f"task {experiment.task.name!r}, prompt=kadg_auto"
     if any(id_ not in answers for id_ in ids):
         raise GenerationError(f"{where}: the LLM's attributes are not there yet")

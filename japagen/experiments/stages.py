@@ -10,10 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from japagen.errors import MissingTextsError
-from japagen.experiments.answers import read_answers
 from japagen.experiments.experiment import Experiment
-from japagen.experiments.planning import ATTRIBUTE_TOKENS
-from japagen.experiments.requests import asked_ids, auto_attributes, make_selector, questions, select, stream_of, write_attributes
+from japagen.experiments.llm_work import asking, llm_work
+from japagen.experiments.requests import auto_attributes, make_selector, stream_of, write_attributes
 from japagen.llm.client import Client
 from japagen.store.files import explain_os_errors
 from japagen.store.rowsfile import StreamRows, open_folder
@@ -39,19 +38,9 @@ def is_complete(experiment: Experiment, stage: str, store: Store) -> bool:
     if not store.find(stage, experiment.keys[stage]):
         return False
     try:
-        if stage == "stream":
-            if _num_lines(store.path(stage, experiment.keys[stage])) < experiment.config.num_per_label * len(experiment.task.labels):
-                return False  # told without judging what is there
-            select(experiment, store)
-            return True
-        answers = read_answers(experiment, stage, store)
-        return all(id_ in answers for id_ in asked_ids(experiment, stage, store))
+        return llm_work(experiment, stage).is_complete(store)
     except MissingTextsError:
         return False
-
-
-def _num_lines(folder: Path) -> int:
-    return sum(path.read_bytes().count(b"\n") for path in folder.glob("rows-*.jsonl"))
 
 
 async def fill(experiment: Experiment, stage: str, store: Store, client: Client, show: Show, shard: Shard = ALONE) -> None:
@@ -85,8 +74,8 @@ async def _fill_stream(experiment: Experiment, store: Store, client: Client, sho
 
 
 async def _fill_answers(experiment: Experiment, stage: str, store: Store, client: Client, show: Show, shard: Shard) -> None:
-    key, (number, of) = experiment.keys[stage], shard
-    asked = questions(experiment, stage, store)[number::of]
+    key, (number, of), work = experiment.keys[stage], shard, asking(experiment, stage)
+    questions = work.questions(store)[number::of]
     rows = StreamRows(open_folder(store, stage, key, experiment.identities[stage]), Answer)
     latest: list[Progress] = []
 
@@ -94,10 +83,8 @@ async def _fill_answers(experiment: Experiment, stage: str, store: Store, client
         latest[:] = [progress]
         show(progress)
 
-    config = experiment.config
     try:
-        max_tokens = ATTRIBUTE_TOKENS if stage == "attributes" else config.method.max_tokens
-        await answer_all(asked, rows, client, experiment.llm_of(stage).chat_template_args, max_tokens, note)
+        await answer_all(questions, rows, client, experiment.llm_of(stage).chat_template_args, work.max_tokens, note)
     finally:
         for progress in latest:
             with store.lock("sessions", key):

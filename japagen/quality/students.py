@@ -10,7 +10,8 @@ import numpy as np
 from japagen.evaluation.metrics import decide, score
 from japagen.experiments.result import Result, read_result
 from japagen.quality.samples import SEED, draw
-from japagen.store.store import STAGES, Store
+from japagen.store.stages import STAGES
+from japagen.store.store import Store
 from japagen.tasks import Example, Task
 
 MOST_ROWS = 2000
@@ -21,7 +22,7 @@ def find_gold_student(store: Store, task: Task, source: str) -> Result | None:
     """The result of the student with these labels that learned from most gold rows of the task in `source`, of several the best by its
     own validation rows; None where the store holds the weights of none."""
     found = []
-    for meta in (store.root / STAGES["result"]).glob("*/meta.json"):
+    for meta in (store.root / STAGES["result"].folder).glob("*/meta.json"):
         result = read_result(meta.parent)
         if result.method == "gold" and (result.task, result.data) == (task.name, source) and _fits(store, result.keys["model"], task):
             found.append(result)

@@ -11,16 +11,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from japagen.store.stages import STAGES
 from japagen.tasks import Example
 
-VERSIONS = {
-    "stream": 1,
-    **dict.fromkeys(("attributes", "likelihoods", "judgements", "answers"), 1),
-    "dataset": 2,
-    "model": 1,
-    "result": 1,
-    "quality": 1,
-}
 KEY_LENGTH = 32
 
 
@@ -50,7 +43,7 @@ def _check_serialisable(value: Any, where: str) -> None:
 
 def stage_key(stage: str, identity: dict[str, Any]) -> str:
     """32 hexadecimal digits for a stage's identity under the stage's present version."""
-    content = canonical_json({"stage": stage, "version": VERSIONS[stage], "identity": identity})
+    content = canonical_json({"stage": stage, "version": STAGES[stage].version, "identity": identity})
     return hashlib.sha256(content.encode()).hexdigest()[:KEY_LENGTH]
 
 

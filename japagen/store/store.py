@@ -27,15 +27,7 @@ from japagen.store.files import (
     write_json,
 )
 from japagen.store.locks import Held, HeldError, Lock, LockWatch
-
-STAGES = {
-    "stream": "streams",
-    **dict.fromkeys(("attributes", "likelihoods", "judgements", "answers"), "answers"),
-    "dataset": "datasets",
-    "model": "models",
-    "result": "results",
-    "quality": "quality",
-}
+from japagen.store.stages import STAGES
 
 
 class Store:
@@ -46,7 +38,7 @@ class Store:
 
     def path(self, stage: str, key: str) -> Path:
         """Where the stage's artifact stands, or will."""
-        return self.root / STAGES[stage] / key
+        return self.root / STAGES[stage].folder / key
 
     def find(self, stage: str, key: str) -> Path | None:
         """The artifact's folder when it is published, else None."""

@@ -13,6 +13,7 @@ from japagen.config.schema import Config
 from japagen.experiments import identities
 from japagen.experiments.planning import plan_experiment
 from japagen.store import keys
+from japagen.store.stages import STAGES
 from japagen.tasks import Attribute, Example
 from tests.conftest import Compose
 
@@ -171,7 +172,7 @@ def test_what_settings_lead_to_enters_keys(composed: Compose) -> None:
 
 def test_stages_differ_by_version(monkeypatch: pytest.MonkeyPatch) -> None:
     before = keys.stage_key("model", {})
-    monkeypatch.setitem(keys.VERSIONS, "model", 99)
+    monkeypatch.setitem(STAGES, "model", replace(STAGES["model"], version=99))
     assert keys.stage_key("model", {}) != before
 
 

@@ -14,8 +14,9 @@ from japagen.config.methods import METHODS
 from japagen.errors import ConfigError, DataError, GenerationError, MissingTextsError
 from japagen.experiments.answers import answered, read_answers
 from japagen.experiments.experiment import Experiment, changed_options
+from japagen.experiments.llm_work import asking
 from japagen.experiments.planning import plan_experiment
-from japagen.experiments.requests import questions, stream_of
+from japagen.experiments.requests import stream_of
 from japagen.experiments.scoring import make_result, settings_key
 from japagen.experiments.stages import fill, is_complete
 from japagen.experiments.training_rows import build_dataset, training_rows
@@ -89,7 +90,7 @@ def test_zero_shot_reads_no_gold_label(composed: Compose, tmp_path: Path, monkey
         if stage == "stream":
             assert other.stream.ask("acceptable", 0) == plain.stream.ask("acceptable", 0)
         else:
-            assert questions(other, stage, Store(tmp_path)) == questions(plain, stage, Store(tmp_path))
+            assert asking(other, stage).questions(Store(tmp_path)) == asking(plain, stage).questions(Store(tmp_path))
 
 
 def test_prompting_scores_the_llms_answers(composed: Compose, tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ def test_exemplars_of_prompting_are_those_of_synthesis(composed: Compose, tmp_pa
     asked = plan_experiment(composed(*SMALL, "method=prompting", "shots=3"))
     written = plan_experiment(composed(*SMALL, "shots=3"))
     assert asked.exemplars == written.exemplars
-    (first, *_) = questions(asked, "answers", Store(tmp_path))
+    (first, *_) = asking(asked, "answers").questions(Store(tmp_path))
     shown = [turn["content"] for turn in first.chats[0][:-2]]
     assert all(any(row.texts[0] in turn for turn in shown) for rows in asked.exemplars.values() for row in rows)
 

@@ -8,15 +8,12 @@ from typing import Any
 
 from japagen.errors import StoreError
 from japagen.store.files import expand_home, read_json
-from japagen.store.store import STAGES, Store
+from japagen.store.stages import FOLDERS, STAGES
+from japagen.store.store import Store
 
 FEWEST_DIGITS = 4
 MOST_NAMED = 8
 """Candidates that a message lists."""
-WORDS = {stage: stage for stage in STAGES} | {"dataset": "data set", "quality": "quality report"}
-"""Stages in words."""
-FOLDERS = tuple(dict.fromkeys(STAGES.values()))
-"""Of a store; all that an LLM says of texts shares one."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class Artifact:
     @property
     def name(self) -> str:
         """'data set 877001d0…'."""
-        return f"{WORDS[self.stage]} {self.key}"
+        return f"{STAGES[self.stage].words} {self.key}"
 
     def meta(self) -> dict[str, Any]:
         return self.store.meta(self.stage, self.key)
@@ -42,7 +39,7 @@ class Artifact:
 
 def artifacts(store: Store, folder: str, beginning: str = "") -> list[Artifact]:
     """What lies in one of FOLDERS under keys that begin so, by key."""
-    stages = [stage for stage, name in STAGES.items() if name == folder]
+    stages = [name for name, stage in STAGES.items() if stage.folder == folder]
     found = []
     for meta in sorted((store.root / folder).glob(f"{beginning}*/meta.json")):
         stage = stages[0] if len(stages) == 1 else read_json(meta)["stage"]
@@ -76,7 +73,7 @@ def _by_folder(folder: Path) -> Artifact:
         raise StoreError(f"{folder} is no artifact of a store: it holds no meta.json; {_LAYOUT}")
     meta = read_json(folder / "meta.json")
     stage, key = meta.get("stage"), meta.get("key")
-    if stage not in STAGES or folder.parent.name != STAGES[stage] or folder.name != key:
+    if stage not in STAGES or folder.parent.name != STAGES[stage].folder or folder.name != key:
         raise StoreError(f"{folder} isn't where its meta.json says that it belongs ({stage} {key}); {_LAYOUT}")
     return Artifact(Store(folder.parent.parent), stage, key)
 
@@ -86,8 +83,8 @@ _LAYOUT = f"a store's folders are STORE/{{{','.join(FOLDERS)}}}/KEY"
 
 def _contents(store: Store) -> str:
     """What there is to name, the data sets first."""
-    datasets = [one.key for one in artifacts(store, STAGES["dataset"])]
-    others = {folder: len(artifacts(store, folder)) for folder in FOLDERS if folder != STAGES["dataset"]}
+    datasets = [one.key for one in artifacts(store, STAGES["dataset"].folder)]
+    others = {folder: len(artifacts(store, folder)) for folder in FOLDERS if folder != STAGES["dataset"].folder}
     beside = ", ".join(f"{folder}: {num}" for folder, num in others.items() if num)
     return "; ".join(filter(None, [f"its data sets: {_named(datasets) or 'none'}", beside]))
 

@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from japagen.commands.artifacts.artifacts import WORDS, Artifact, artifacts
+from japagen.commands.artifacts.artifacts import Artifact, artifacts
 from japagen.experiments.result import Result, read_result
 from japagen.experiments.stages import generation_seconds
 from japagen.reporting.setting_names import format_score
 from japagen.store.rowsfile import Row, StreamRows
-from japagen.store.store import STAGES
+from japagen.store.stages import STAGES
 from japagen.synthesis.answers import Answer
 
 BEGINNING = 8
@@ -26,7 +26,7 @@ def inputs(artifact: Artifact) -> dict[str, str]:
     for stage, key in artifact.meta()["identity"].items():
         if stage in STAGES and isinstance(key, str):
             made = Artifact(artifact.store, stage, key)
-            found[WORDS[stage]] = key + (f", by {_llm(made)}" if artifact.store.find(stage, key) else "")
+            found[STAGES[stage].words] = key + (f", by {_llm(made)}" if artifact.store.find(stage, key) else "")
     return found
 
 
@@ -75,7 +75,7 @@ def _print_result(result: Result, console: Console) -> None:
         "trained on": f"{result.num_train} rows, {result.num_valid} to select on" if result.num_train else None,
         "seeds": _listed(result.seeds),
         "scored on": f"{result.gold_source} (n={result.num_eval})" if result.split else "no gold data",
-        "made of": ", ".join(f"{WORDS[stage]} {key}" for stage, key in result.keys.items() if stage in STAGES and stage != "result"),
+        "made of": ", ".join(f"{STAGES[stage].words} {key}" for stage, key in result.keys.items() if stage in STAGES and stage != "result"),
         "seconds": _listed({stage: f"{seconds:.1f}" for stage, seconds in result.seconds.items()}),
         "tokens": _listed(result.tokens),
     }
@@ -116,7 +116,7 @@ def _print_model(artifact: Artifact, console: Console) -> None:
         "size": f"{size:.1f} MB",
     }
     print_facts(facts, console)
-    results = {one.key: read_result(one.folder) for one in artifacts(artifact.store, STAGES["result"])}
+    results = {one.key: read_result(one.folder) for one in artifacts(artifact.store, STAGES["result"].folder)}
     own = {f"result {key[:BEGINNING]}": _in_short(result) for key, result in results.items() if result.keys.get("model") == artifact.key}
     print_facts(own, console)
 
@@ -132,7 +132,7 @@ def _print_rows(artifact: Artifact, console: Console) -> None:
     identity = meta["identity"]
     llm, prompt = identity.get("llm", {}), identity.get("prompt", {})
     rows = StreamRows(artifact.folder, Row if artifact.stage == "stream" else Answer)
-    uses = [one for one in artifacts(artifact.store, STAGES["dataset"]) if artifact.key in _strings(one.meta()["identity"])]
+    uses = [one for one in artifacts(artifact.store, STAGES["dataset"].folder) if artifact.key in _strings(one.meta()["identity"])]
     facts = {
         "language model": f"{llm.get('id')} at {llm.get('revision')}" if llm else None,
         "sampling": _listed(llm.get("sampling", {})),

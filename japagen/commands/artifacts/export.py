@@ -11,14 +11,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from japagen.commands.artifacts.artifacts import FEWEST_DIGITS, WORDS, Artifact, artifacts, find_artifact
+from japagen.commands.artifacts.artifacts import FEWEST_DIGITS, Artifact, artifacts, find_artifact
 from japagen.commands.artifacts.export_folder import copy_artifact, listed, results_of, sources_of
 from japagen.commands.terminal import add_store_option, make_console, make_parser, open_store, working
 from japagen.curation.licences import Source, name_prefixes
 from japagen.errors import ConfigError, JapagenError, StoreError
 from japagen.experiments.result import read_result
 from japagen.store.files import expand_home
-from japagen.store.store import STAGES, Store
+from japagen.store.stages import STAGES
+from japagen.store.store import Store
 
 _EXAMPLES = (
     "877001d0 mail-texts           # a data set, by the first digits of its key",
@@ -75,14 +76,14 @@ def find_exported(store: Store, what: str) -> Artifact:
         return Artifact(artifact.store, "model", key)
     if artifact.stage not in ("dataset", "model"):
         raise StoreError(
-            f"{artifact.name} is a {WORDS[artifact.stage]}; what can be exported are data sets, students, and results' students"
+            f"{artifact.name} is a {STAGES[artifact.stage].words}; what can be exported are data sets, students, and results' students"
         )
     return artifact
 
 
 def _refuse_removed(store: Store, beginning: str) -> None:
     """StoreError where a key begins so whose student has been here and is gone."""
-    keys = {read_result(one.folder).keys.get("model", "") for one in artifacts(store, STAGES["result"])}
+    keys = {read_result(one.folder).keys.get("model", "") for one in artifacts(store, STAGES["result"].folder)}
     for key in sorted(keys):
         if len(beginning) >= FEWEST_DIGITS and key.startswith(beginning.lower()):
             raise _removed(store, key) from None
@@ -156,6 +157,6 @@ def _print_exported(artifact: Artifact, target: Path, sources: Sequence[Source],
     loads = (
         f"transformers.pipeline('text-classification', model={str(target)!r})" if is_model else f"datasets.load_dataset({str(target)!r})"
     )
-    lines = [f"{target}: {'student' if is_model else WORDS[artifact.stage]} {artifact.key}, {size:.2f} MB", f"load it: {loads}"]
+    lines = [f"{target}: {'student' if is_model else STAGES[artifact.stage].words} {artifact.key}, {size:.2f} MB", f"load it: {loads}"]
     lines += [f"made with {one.role} {one.name}: {one.license}{f'. {one.note.strip()}' if one.note else ''}" for one in sources]
     console.print(*lines, sep="\n", soft_wrap=True, markup=False)

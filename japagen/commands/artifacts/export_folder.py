@@ -20,7 +20,8 @@ from japagen.experiments.result import Result, read_result
 from japagen.prompts.replies import QUOTES_GOLD
 from japagen.reporting.setting_names import format_score
 from japagen.store.files import explain_os_errors, file_checksum, read_json, write_json
-from japagen.store.store import STAGES, Store
+from japagen.store.stages import STAGES
+from japagen.store.store import Store
 
 CARD, REJECTS, PROVENANCE = "README.md", "rejects.jsonl", "provenance.json"
 NOT_KEPT = ("checksums",)
@@ -36,7 +37,7 @@ def sources_of(artifact: Artifact) -> tuple[Source, ...] | None:
 
 def results_of(store: Store, stage: str, key: str) -> dict[Path, Result]:
     """Folder -> result, of those that an artifact had a part in."""
-    found = {one.folder: read_result(one.folder) for one in artifacts(store, STAGES["result"])}
+    found = {one.folder: read_result(one.folder) for one in artifacts(store, STAGES["result"].folder)}
     return {folder: result for folder, result in found.items() if result.keys.get(stage) == key}
 
 

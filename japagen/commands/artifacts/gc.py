@@ -21,7 +21,8 @@ from japagen.commands.terminal import add_store_option, make_console, make_parse
 from japagen.errors import ConfigError, StoreError
 from japagen.store.files import explain_os_errors
 from japagen.store.locks import HeldError, LockWatch
-from japagen.store.store import STAGES, Store
+from japagen.store.stages import STAGES
+from japagen.store.store import Store
 
 if TYPE_CHECKING:
     from japagen.commands.artifacts.inventory import Inventory, Item
@@ -129,14 +130,14 @@ def _table(inventory: "Inventory", removals: Sequence["Removal"]) -> Table:
 
 def _about(inventory: "Inventory", removal: "Removal") -> str:
     """What it is; for what an LLM wrote also the time that it took."""
-    from japagen.commands.artifacts.inventory import LLM_STAGES, session_costs
+    from japagen.commands.artifacts.inventory import session_costs
     from japagen.commands.artifacts.ls import summary
     from japagen.commands.terminal import format_duration
 
     item = inventory.items.get(removal.key)
     if item is None or item.stage != removal.kind:
         return ""
-    seconds = session_costs(item.extent.path)[2] if item.stage in LLM_STAGES else 0.0
+    seconds = session_costs(item.extent.path)[2] if STAGES[item.stage].by_llm else 0.0
     return summary(inventory, item) + (f", {format_duration(seconds)} of an LLM" if seconds else "")
 
 
@@ -178,7 +179,7 @@ def _remove(store: Store, one: "Removal") -> bool:
         with store.lock_now("model", one.key):
             store.remove_work(one.key)
     elif one.kind == LEFTOVER and one.key:
-        stage = next(stage for stage, folder in STAGES.items() if folder == path.parent.name)
+        stage = next(name for name, stage in STAGES.items() if stage.folder == path.parent.name)
         with store.lock_now(stage, one.key):
             shutil.rmtree(path, ignore_errors=True)
     elif one.kind == LEFTOVER:

@@ -15,19 +15,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from japagen.commands.artifacts.artifacts import FOLDERS
 from japagen.errors import StoreError
 from japagen.store.files import read_json
 from japagen.store.locks import SILENT_S, Held
-from japagen.store.store import STAGES, Store
+from japagen.store.stages import FOLDERS, STAGES
+from japagen.store.store import Store
 from japagen.sweeps.folder import Planned, sweep_folders
 from japagen.synthesis.claims import FOLDER as CLAIMS
 
 if TYPE_CHECKING:
     from japagen.experiments.result import Result
 
-LLM_STAGES = ("answers", "judgements", "likelihoods", "stream", "attributes")
-"""What an LLM was paid for; each before those that it may read."""
 _KEY = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _LEFTOVER = re.compile(r"\.([0-9a-f]{32})\.[0-9a-f]{8}\.tmp")
 _SWEEP_LEFTOVER = re.compile(r"\.sweep-.+\.[0-9a-f]{8}\.tmp")
@@ -188,7 +186,7 @@ def _read_item(folder_name: str, folder: Path) -> Item | None:
     """None for a folder that is gone by now, or that says that it belongs elsewhere; StoreError where it can't be read."""
     from japagen.experiments.result import read_result
 
-    stages = [stage for stage, name in STAGES.items() if name == folder_name]
+    stages = [name for name, stage in STAGES.items() if stage.folder == folder_name]
     extent = extent_of(folder)
     if not (folder / "meta.json").exists():
         return Item(stages[-1], folder.name, extent, None) if folder.is_dir() else None
@@ -233,7 +231,7 @@ def _lock_leftovers(store: Store) -> Iterator[Extent]:
 
 def _claims(store: Store) -> Iterator[tuple[str, Extent]]:
     """Who writes a stream takes its claims away at the end."""
-    for entry in _entries(store.root / STAGES["stream"]):
+    for entry in _entries(store.root / STAGES["stream"].folder):
         claims = Path(entry.path) / CLAIMS
         if _KEY.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False) and _entries(claims):
             yield entry.name, extent_of(claims)

@@ -16,11 +16,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from japagen.commands.artifacts.artifacts import FOLDERS, WORDS
 from japagen.commands.terminal import add_store_option, make_console, make_parser, open_store, size
 from japagen.errors import StoreError, check_choice
 from japagen.output import data_output
-from japagen.store.store import STAGES
+from japagen.store.stages import FOLDERS, STAGES
 
 if TYPE_CHECKING:
     from japagen.commands.artifacts.inventory import Inventory, Item
@@ -59,7 +58,7 @@ def main(arguments: list[str]) -> int:
 def _folder(stage: str) -> str:
     """A stage's folder by its own name, or the stage's."""
     check_choice("STAGE", stage, (*FOLDERS, *STAGES))
-    return STAGES.get(stage, stage)
+    return STAGES[stage].folder if stage in STAGES else stage
 
 
 def _open(directory: str | None) -> "Inventory | None":
@@ -86,8 +85,8 @@ def choose(inventory: "Inventory", folders: Sequence[str], sweep: str | None, so
         "size": lambda item: -item.extent.num_bytes,
         "key": lambda item: item.key,
     }
-    items = [item for item in items if not folders or STAGES[item.stage] in folders]
-    return sorted(items, key=lambda item: (FOLDERS.index(STAGES[item.stage]), keys[sort](item), item.key))
+    items = [item for item in items if not folders or STAGES[item.stage].folder in folders]
+    return sorted(items, key=lambda item: (FOLDERS.index(STAGES[item.stage].folder), keys[sort](item), item.key))
 
 
 def made_at(item: "Item") -> float:
@@ -103,7 +102,7 @@ def show(inventory: "Inventory", items: Sequence["Item"], most: int | None, cons
     if not items:
         console.print(f"nothing of that in {inventory.store.root}", markup=False, soft_wrap=True)
     for folder in FOLDERS:
-        some = [item for item in items if STAGES[item.stage] == folder]
+        some = [item for item in items if STAGES[item.stage].folder == folder]
         if some:
             console.print(_table(inventory, folder, some[:most]))
             if hidden := some[len(some[:most]) :]:
@@ -151,7 +150,7 @@ def summary(inventory: "Inventory", item: "Item") -> str:
     else:
         rows, tokens, _ = session_costs(item.extent.path)
         how = identity.get("how", {}).get("answer")
-        asked_by = [] if item.stage == "stream" else [WORDS[item.stage] if how in (None, "attributes") else f"{item.stage} by {how}"]
+        asked_by = [] if item.stage == "stream" else [STAGES[item.stage].words if how in (None, "attributes") else f"{item.stage} by {how}"]
         prompt = [f"prompt {identity.get('prompt', {}).get('name')}", f"seed {identity.get('seed')}"] if item.stage == "stream" else []
         parts += [*asked_by, str(identity.get("llm", {}).get("id")), *prompt, f"{rows} rows", *([f"{tokens} tokens"] if tokens else [])]
     return ", ".join(parts)
@@ -190,7 +189,7 @@ def _print_totals(inventory: "Inventory", items: Sequence["Item"], console: Cons
     from japagen.commands.artifacts.inventory import extent_of
 
     root = inventory.store.root
-    by_stage = {folder: [item for item in items if STAGES[item.stage] == folder] for folder in FOLDERS}
+    by_stage = {folder: [item for item in items if STAGES[item.stage].folder == folder] for folder in FOLDERS}
     facts = {folder: f"{len(some)}, {_size(some)}" for folder, some in by_stage.items() if some}
     facts |= {"all": f"{len(items)}, {_size(items)}"} if len(facts) > 1 else {}
     beside = {"sweeps": root / "sweeps", "logs": root / "logs", "W&B": inventory.store.wandb}

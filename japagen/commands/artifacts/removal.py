@@ -7,11 +7,11 @@ its inputs. `japagen gc` prints and carries it out.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from japagen.commands.artifacts.artifacts import WORDS
-from japagen.commands.artifacts.inventory import LLM_STAGES, Extent, Inventory, Item, extent_of
+from japagen.commands.artifacts.inventory import Extent, Inventory, Item, extent_of
+from japagen.store.stages import STAGES
 
 DAY_S = 86400.0
-ORDER = ("result", "quality", "model", "dataset", *LLM_STAGES)
+ORDER = tuple(sorted(STAGES, key=lambda name: -STAGES[name].order))
 """What uses others goes before them."""
 LOCK, LEFTOVER, WORK, SWEEP = "lock", "leftover", "work", "sweep"
 
@@ -30,7 +30,8 @@ class Removal:
     @property
     def name(self) -> str:
         """'data set 877001d0'."""
-        return f"{WORDS.get(self.kind, self.kind)} {self.key if self.kind == SWEEP else self.key[:8] or self.extent.path.name}"
+        words = STAGES[self.kind].words if self.kind in STAGES else self.kind
+        return f"{words} {self.key if self.kind == SWEEP else self.key[:8] or self.extent.path.name}"
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,13 @@ def plan_removal(inventory: Inventory, forgotten: Sequence[str], streams: bool, 
     fresh = [item.key for item in unneeded if item.extent.changed > oldest and not _is_let_go(item, let_go)]
     spared = _with_reports(inventory, inventory.reachable(fresh) | needed) - needed
     unknown = tuple(f"{owner} works on {key[:8]}" for key, owner in inventory.held.items() if not _is_known(inventory, key))
-    free = [item for item in unneeded if item.key not in spared and (streams or item.stage not in LLM_STAGES)]
+    free = [item for item in unneeded if item.key not in spared and (streams or not STAGES[item.stage].by_llm)]
     was_needed = _needed(inventory, (), set()) if forgotten else set()
     removals = [Removal(item.stage, item.key, item.extent, _why(item, was_needed)) for item in free]
     removals += [_incomplete(item) for item in inventory.incomplete if _may_go(item, inventory, let_go, oldest, streams)]
     removals.sort(key=lambda one: ORDER.index(one.kind))
     sweeps = [Removal(SWEEP, name, extent_of(inventory.store.root / "sweeps" / name), "to be forgotten") for name in forgotten]
-    paid = tuple(item for item in unneeded if item.stage in LLM_STAGES and item.key not in spared and not streams)
+    paid = tuple(item for item in unneeded if STAGES[item.stage].by_llm and item.key not in spared and not streams)
     young = tuple(item for item in unneeded if item.key in spared)
     loose = [*_loose(inventory), *_old_work(inventory, let_go, oldest)]
     return Plan((*loose, *([] if unknown else [*removals, *sweeps])), paid, young, unknown)
@@ -115,7 +116,7 @@ def _may_go(item: Item, inventory: Inventory, let_go: set[str], oldest: float, s
     """Whether an incomplete folder may: somebody may be copying it, and rows that an LLM wrote can be saved by hand."""
     if inventory.is_held(item.key) or item.extent.path.is_symlink():
         return False
-    if item.stage in LLM_STAGES and (not streams or item.key in (inventory.planned - let_go) | inventory.inputs):
+    if STAGES[item.stage].by_llm and (not streams or item.key in (inventory.planned - let_go) | inventory.inputs):
         return False
     return item.extent.changed <= oldest or item.key in let_go
 

@@ -18,9 +18,9 @@ from japagen.config.composition import compose_config
 from japagen.config.schema import Config, Data
 from japagen.curation.stored_task import RUNNING, read_task
 from japagen.errors import ConfigError, DataError
-from japagen.experiments.experiment import LLM_STAGES
 from japagen.quality.report import make_quality, read_quality
 from japagen.reporting.failedrows import read_failed
+from japagen.store.stages import STAGES
 from japagen.tasks import Task
 
 
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         print_kept(artifact.folder, console)
     else:
         describe(artifact, console)
-    if artifact.stage in LLM_STAGES:
+    if STAGES[artifact.stage].by_llm:
         failed = read_failed(artifact.store, artifact.stage, artifact.key)
         for row in failed.rows:
             console.print(f"  {row.place}: {row.words}", markup=False, soft_wrap=True)

@@ -14,14 +14,15 @@ from typing import Any
 from japagen.commands.artifacts.artifacts import Artifact
 from japagen.config.schema import Config
 from japagen.errors import JapagenError, StoreError
-from japagen.experiments.experiment import LLM_STAGES, Experiment, Say
+from japagen.experiments.experiment import Experiment, Say
 from japagen.experiments.planning import Planner
 from japagen.experiments.result import Result, read_result
 from japagen.experiments.scoring import make_result
 from japagen.experiments.training_rows import build_dataset
 from japagen.store.keys import stage_key
 from japagen.store.rowsfile import Row, StreamRows
-from japagen.store.store import STAGES, Store
+from japagen.store.stages import LLM_STAGES, STAGES
+from japagen.store.store import Store
 from japagen.sweeps.folder import sweep_folders
 from japagen.synthesis.stream import Stream
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from japagen.commands.artifacts.artifacts import FEWEST_DIGITS, FOLDERS, WORDS, Artifact, artifacts, find_artifact
+from japagen.commands.artifacts.artifacts import FEWEST_DIGITS, Artifact, artifacts, find_artifact
 from japagen.commands.terminal import open_store
 from japagen.errors import StoreError
 from japagen.store.files import expand_home, read_json
-from japagen.store.store import STAGES, Store
+from japagen.store.stages import FOLDERS, STAGES
+from japagen.store.store import Store
 
 _KEY = re.compile(r"[0-9a-fA-F]{1,32}")
 
@@ -71,7 +72,7 @@ def _by_artifact(artifact: Artifact) -> StudentFolder:
     if artifact.stage == "model":
         return _read(artifact.folder)
     if artifact.stage != "result":
-        raise StoreError(f"{artifact.name} is no student; name a {WORDS['model']} or a {WORDS['result']}{_students_of(artifact)}")
+        raise StoreError(f"{artifact.name} is no student; name a model or a result{_students_of(artifact)}")
     result = read_json(artifact.folder / "result.json")
     key = result["keys"].get("model")
     if key is None:
@@ -85,7 +86,7 @@ def _students_of(artifact: Artifact) -> str:
     """For messages: the students of a data set."""
     if artifact.stage != "dataset":
         return ""
-    models = artifacts(artifact.store, STAGES["model"])
+    models = artifacts(artifact.store, STAGES["model"].folder)
     made = [one.key for one in models if one.meta()["identity"]["rows"].partition("+")[0] == artifact.key]
     return f"; students of this data set: {', '.join(made[:8])}" if made else "; the store has no student of this data set"
 
@@ -108,4 +109,4 @@ def _left(store: Store, result: dict[str, Any], results: Sequence[dict[str, Any]
 
 
 def _results(store: Store) -> list[dict[str, Any]]:
-    return [read_json(one.folder / "result.json") for one in artifacts(store, STAGES["result"])]
+    return [read_json(one.folder / "result.json") for one in artifacts(store, STAGES["result"].folder)]

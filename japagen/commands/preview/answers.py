@@ -13,8 +13,8 @@ from rich.table import Table
 from japagen.commands.preview.serving import served
 from japagen.config.schema import Config, Encoder
 from japagen.experiments.experiment import Experiment
+from japagen.experiments.llm_work import asking
 from japagen.experiments.planning import plan_experiment
-from japagen.experiments.requests import questions
 from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
 from japagen.prompts.questions import Question, read_answer
@@ -27,7 +27,7 @@ def preview_answers(config: Config, num: int, console: Console) -> None:
     """Prints the first text's question, and what the LLM says of the first `num` texts."""
     experiment = plan_experiment(replace(config, model=Encoder(name="none", id="package:demo/encoder", demo=True)))
     store, llm = Store(config.store), config.llm
-    asked = questions(experiment, "answers", store)[:num]
+    asked = asking(experiment, "answers").questions(store)[:num]
     console.rule(f"[bold]{escape(config.task.name)}[/]: the question as it is sent to {escape(llm.name)}", align="left")
     print_question(asked[0], console)
     rows = StreamRows(open_folder(store, "answers", experiment.keys["answers"], experiment.identities["answers"]), Answer)

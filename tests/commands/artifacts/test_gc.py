@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from japagen.commands.artifacts.gc import carry_out, make_plan
-from japagen.commands.artifacts.inventory import LLM_STAGES, Extent, Inventory, Item, read_inventory
+from japagen.commands.artifacts.inventory import Extent, Inventory, Item, read_inventory
 from japagen.commands.artifacts.removal import ORDER, SWEEP, plan_removal
 from japagen.commands.main import main
+from japagen.store.stages import LLM_STAGES
 from japagen.store.store import Store
 from japagen.sweeps.folder import DONE, RUNNING, Planned, State
 from tests.stubs.made_store import (
