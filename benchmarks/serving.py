@@ -34,7 +34,7 @@ from typing import Any
 import aiohttp
 from measuring import ROOT, machine, write_result
 
-from japagen.commands.preview.preview import FirstReplies, plan_llm_part
+from japagen.commands.preview.preview import plan_llm_part
 from japagen.config.composition import compose_config
 from japagen.experiments.experiment import Experiment, llm_location
 from japagen.experiments.requests import make_selector, stream_of
@@ -44,7 +44,7 @@ from japagen.llm.endpoint import Endpoint
 from japagen.llm.server import serve
 from japagen.store.store import Store
 from japagen.synthesis.claims import Claims
-from japagen.synthesis.generate import Generator
+from japagen.synthesis.generate import FirstReplies, Generator
 from japagen.synthesis.stream import open_rows
 from launch.progress import show_progress
 

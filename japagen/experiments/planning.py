@@ -7,7 +7,7 @@ the LLM's stages, `training_rows` gives what a student learns from, `scoring` tr
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from japagen import gold
 from japagen.config.schema import LLM, Config
@@ -20,6 +20,7 @@ from japagen.llm.context import check_context
 from japagen.prompts.personas import read_personas
 from japagen.store import keys
 from japagen.store.keys import canonical_json
+from japagen.store.stages import STAGES
 from japagen.tasks import Example
 from japagen.training.limits import check_stated_length
 from japagen.training.words import check_splitter
@@ -43,12 +44,18 @@ class Planner:
         self._tentative = tentative
         self.unknown: list[str] = []
 
-    def plan(self, config: Config) -> Experiment:
-        """Reads gold data, draws exemplars, resolves revisions and fixes all keys; raises before anything is made."""
-        task, kind = config.task, config.method.kind
+    def plan(self, config: Config, until: Literal["llm", "result"] = "result") -> Experiment:
+        """Reads gold data, draws exemplars, resolves revisions and fixes all keys; raises before anything is made.
+
+        `until="llm"`: only the LLM's stages are planned; no encoder is looked at, and gold data only where the LLM is shown or asked them.
+        """
+        task, kind, by_llm = config.task, config.method.kind, until == "llm"
         where = canonical_json([asdict(task), asdict(config.data)])
-        evaluation = self._gold(f"eval {where}", lambda: gold.read_eval(task, config.data))
-        also_scored = self._gold(f"also {where}", lambda: gold.read_also_scored(task, config.data)) or {}
+        evaluation: gold.Split | None = None
+        also_scored: dict[str, gold.Split] = {}
+        if not by_llm or kind.answers or _shows_gold(config):
+            evaluation = self._gold(f"eval {where}", lambda: gold.read_eval(task, config.data))
+            also_scored = self._gold(f"also {where}", lambda: gold.read_also_scored(task, config.data)) or {}
         scored = [split for split in (evaluation, *also_scored.values()) if split is not None]
         train_gold = self._train_gold(config, where)
         unlabelled = self._unlabelled(config, where, scored)
@@ -58,7 +65,7 @@ class Planner:
             train_gold = self._once(f"unscored {used}", part)
         exemplars = self._exemplars(config, train_gold, used)
         encoder_revision, rows = "", ""
-        if kind.has_student:
+        if kind.has_student and not by_llm:
             check_splitter(config.model)
             locate(config.model.id, "model.id")
             resolve = partial(resolve_revision, config.model.id, config.model.revision, "model.id")
@@ -75,6 +82,7 @@ class Planner:
         path = config.prompt.personas if kind.writes else None
         personas = self._once(f"personas {path}", partial(read_personas, path)) if path else None
         identities = _identities(config, scored, rows, unlabelled, exemplars, personas, (revision, judge_revision), encoder_revision)
+        identities = {stage: identity for stage, identity in identities.items() if STAGES[stage].by_llm or not by_llm}
         stage_keys = {stage: keys.stage_key(stage, identity) for stage, identity in identities.items()}
         labelled = train_gold if _shows_gold(config) else None
         experiment = Experiment(config, evaluation, also_scored, labelled, unlabelled, exemplars, encoder_revision, identities, stage_keys)

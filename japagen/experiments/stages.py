@@ -19,7 +19,7 @@ from japagen.store.rowsfile import StreamRows, open_folder
 from japagen.store.store import Store
 from japagen.synthesis.answers import Answer, answer_all
 from japagen.synthesis.claims import Claims
-from japagen.synthesis.generate import Generator, Progress
+from japagen.synthesis.generate import FirstReplies, Generator, Progress
 from japagen.synthesis.stream import open_rows
 
 SESSIONS = "sessions.jsonl"
@@ -43,40 +43,44 @@ def is_complete(experiment: Experiment, stage: str, store: Store) -> bool:
         return False
 
 
-async def fill(experiment: Experiment, stage: str, store: Store, client: Client, show: Show, shard: Shard = ALONE) -> None:
-    """Asks the LLM for what the stage misses."""
+async def fill(
+    experiment: Experiment, stage: str, store: Store, client: Client, show: Show, shard: Shard = ALONE, first: int | None = None
+) -> None:
+    """Asks the LLM for what the stage misses, and records the session; `first`: only for so many replies a label, or answers."""
     if stage == "stream":
-        await _fill_stream(experiment, store, client, show)
+        await _fill_stream(experiment, store, client, show, first)
     elif stage == "attributes":
         with store.lock(stage, experiment.keys[stage]):  # every shard must draw from the same ones
-            await _fill_answers(experiment, stage, store, client, show, ALONE)
+            await _fill_answers(experiment, stage, store, client, show, ALONE, first)
         path = store.path(stage, experiment.keys[stage]) / "attributes.yaml"
         write_attributes(auto_attributes(experiment, store), path)
     else:
-        await _fill_answers(experiment, stage, store, client, show, shard)
+        await _fill_answers(experiment, stage, store, client, show, shard, first)
 
 
-async def _fill_stream(experiment: Experiment, store: Store, client: Client, show: Show) -> None:
+async def _fill_stream(experiment: Experiment, store: Store, client: Client, show: Show, first: int | None) -> None:
     """Together with whoever else fills the stream now."""
     config, stream = experiment.config, stream_of(experiment, store)
+    num, factor = first or config.num_per_label, config.synthesis.max_rows_factor
     with Claims(store, stream) as claims:
         is_settled = False
         while not is_settled:
             rows, selector = open_rows(store, stream), make_selector(experiment)
-            factor = config.synthesis.max_rows_factor
-            generator = Generator(stream, rows, selector, config.llm.sampling, config.num_per_label, factor, show, claims)
+            selection = FirstReplies(selector, first) if first else selector
+            generator = Generator(stream, rows, selection, config.llm.sampling, num, factor, show, claims)
             try:
                 await generator.run(client)
             finally:
-                with store.lock("sessions", stream.key):  # appending from two hosts isn't atomic on a shared file system
-                    note_session(rows.folder, generator.progress())
+                _record(store, rows, generator.progress())
             is_settled = not rows.is_disputed  # else, judged as a reader of the files judges, something may be missing
 
 
-async def _fill_answers(experiment: Experiment, stage: str, store: Store, client: Client, show: Show, shard: Shard) -> None:
-    key, (number, of), work = experiment.keys[stage], shard, asking(experiment, stage)
-    questions = work.questions(store)[number::of]
-    rows = StreamRows(open_folder(store, stage, key, experiment.identities[stage]), Answer)
+async def _fill_answers(
+    experiment: Experiment, stage: str, store: Store, client: Client, show: Show, shard: Shard, first: int | None
+) -> None:
+    (number, of), work = shard, asking(experiment, stage)
+    questions = work.questions(store)[:first][number::of]
+    rows = StreamRows(open_folder(store, stage, experiment.keys[stage], experiment.identities[stage]), Answer)
     latest: list[Progress] = []
 
     def note(progress: Progress) -> None:
@@ -87,8 +91,12 @@ async def _fill_answers(experiment: Experiment, stage: str, store: Store, client
         await answer_all(questions, rows, client, experiment.llm_of(stage).chat_template_args, work.max_tokens, note)
     finally:
         for progress in latest:
-            with store.lock("sessions", key):
-                note_session(rows.folder, progress)
+            _record(store, rows, progress)
+
+
+def _record(store: Store, rows: StreamRows, progress: Progress) -> None:
+    with store.lock("sessions", rows.folder.name):  # appending from two hosts isn't atomic on a shared file system
+        note_session(rows.folder, progress)
 
 
 def note_session(folder: Path, progress: Progress) -> None:

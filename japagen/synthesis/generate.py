@@ -37,7 +37,7 @@ SHOW_S = 0.1
 
 
 class Selection(Protocol):
-    """Which rows become texts; `japagen.curation.select.Selector` is the one there is."""
+    """Which rows become texts; `japagen.curation.select.Selector` judges them."""
 
     def advance(self, rows: StreamRows) -> None: ...
     def is_full(self, label: str) -> bool: ...
@@ -46,6 +46,35 @@ class Selection(Protocol):
     def num_accepted(self, label: str) -> int: ...
     def next_index(self, label: str) -> int: ...
     def rejects(self, label: str) -> Mapping[str, int]: ...
+
+
+class FirstReplies:
+    """The selection that ends a stream's filling at `num` judged replies per label, accepted or not."""
+
+    def __init__(self, selection: Selection, num: int) -> None:
+        self._selection, self._num = selection, num
+
+    def advance(self, rows: StreamRows) -> None:
+        self._selection.advance(rows)
+
+    def is_full(self, label: str) -> bool:
+        return self._selection.is_full(label) or self.num_judged(label) >= self._num
+
+    def first_sentence(self, row: Row) -> str | Reject:
+        return self._selection.first_sentence(row)
+
+    def num_judged(self, label: str) -> int:
+        return self._selection.num_judged(label)
+
+    def num_accepted(self, label: str) -> int:
+        """Those judged: a reply is a reply, so no more are asked for in the place of rejected ones."""
+        return self._selection.num_judged(label)
+
+    def next_index(self, label: str) -> int:
+        return self._selection.next_index(label)
+
+    def rejects(self, label: str) -> Mapping[str, int]:
+        return self._selection.rejects(label)
 
 
 @dataclass(frozen=True)

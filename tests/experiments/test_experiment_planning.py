@@ -188,3 +188,12 @@ def test_what_one_experiment_does_not_know_hides_no_fault_of_another(composed: C
         planner.plan(composed("data=files", "method=gold"))
     with pytest.raises(DataError, match="method=prompting is scored on gold rows"):
         planner.plan(composed("data=files", "method=prompting"))
+
+
+def test_planning_may_stop_after_the_stages_of_the_llm(composed: Compose) -> None:
+    judged = ("method=mixed", "curate.judging=drop", "data=sample")
+    whole, part = plan_experiment(composed(*judged)), Planner().plan(composed(*judged, "model.id=./nowhere"), until="llm")
+    assert list(part.keys) == ["stream", "judgements"]
+    assert part.keys.items() < whole.keys.items()
+    absent = Planner().plan(composed("data=published", "data.mirror=/nowhere"), until="llm")
+    assert absent.evaluation is None, "no gold row is shown or asked about"

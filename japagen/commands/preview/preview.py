@@ -5,7 +5,6 @@ later begins with them, and a second preview of the same prompts asks for nothin
 and gold data only where shots=k shows them.
 """
 
-import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,24 +17,21 @@ from rich.table import Table
 
 from japagen.commands.preview.answers import preview_answers
 from japagen.commands.preview.projection import measure, print_projection
-from japagen.commands.preview.serving import served
+from japagen.commands.preview.serving import ask
 from japagen.commands.terminal import make_console, make_parser
 from japagen.config.composition import compose_config
-from japagen.config.schema import Config, Curate, Data, Encoder, Method
+from japagen.config.schema import Config, Curate, Method
 from japagen.curation.select import Selector
 from japagen.errors import ConfigError
 from japagen.experiments.experiment import Experiment
-from japagen.experiments.planning import plan_experiment
+from japagen.experiments.planning import Planner
 from japagen.experiments.requests import auto_attributes, make_selector, stream_of
-from japagen.experiments.stages import fill, is_complete, note_session
-from japagen.llm.client import Client
-from japagen.llm.endpoint import Endpoint
+from japagen.experiments.stages import is_complete
 from japagen.prompts.replies import REASONS, Reject
 from japagen.prompts.writing import Message
-from japagen.store.rowsfile import Row, StreamRows
+from japagen.store.rowsfile import StreamRows
 from japagen.store.store import Store
-from japagen.synthesis.claims import Claims
-from japagen.synthesis.generate import Generator, Progress
+from japagen.synthesis.generate import FirstReplies
 from japagen.synthesis.stream import Stream, open_rows
 
 FIRST_SENTENCE = "(the first sentence, as the LLM wrote it)"
@@ -89,27 +85,19 @@ def preview(config: Config, num: int, console: Console) -> None:
 
 
 def plan_llm_part(config: Config) -> Experiment:
-    """The experiment as far as its LLM goes: no encoder is looked up, and gold data are read for exemplars only (none is a scored row)."""
+    """The experiment up to its stream; gold data are read for exemplars only (none is a scored row)."""
     if not config.method.kind.writes:
         raise ConfigError(f"method={config.method.name}: no LLM takes part, so there is nothing to preview; take another method")
     filters = {name: getattr(config.curate, name) for name in ("max_same_first", "near_duplicates", "contamination")}
-    config = replace(config, method=Method(), curate=Curate(**filters))
-    data = config.data if config.shots else Data(source="files")
-    return plan_experiment(replace(config, data=data, model=Encoder(name="none", id="package:demo/encoder", demo=True)))
+    return Planner().plan(replace(config, method=Method(), curate=Curate(**filters)), until="llm")
 
 
 def name_attributes(experiment: Experiment, store: Store, console: Console) -> None:
     """prompt=kadg_auto: has the LLM name the attributes, as a run would; starts no server where the store has them."""
     if not is_complete(experiment, "attributes", store):
-        with served(experiment, "stream", store, console) as endpoint:
-            asyncio.run(_name(experiment, endpoint, store))
+        ask(experiment, "attributes", store, console)
     for one in auto_attributes(experiment, store):
         console.print(f"attribute {one.name}: {', '.join(one.values)}", soft_wrap=True, markup=False)
-
-
-async def _name(experiment: Experiment, endpoint: Endpoint, store: Store) -> None:
-    async with Client(endpoint, experiment.config.llm.id, experiment.config.synthesis.concurrency) as client:
-        await fill(experiment, "attributes", store, client, lambda progress: None)
 
 
 def print_prompts(experiment: Experiment, stream: Stream, rows: StreamRows, console: Console) -> None:
@@ -143,62 +131,16 @@ def _print_messages(heading: str, messages: tuple[Message, ...], attributes: Map
         console.print(indent(message["content"], "    "), soft_wrap=True, markup=False)
 
 
-class FirstReplies:
-    """The selection that ends a stream's filling at `num` judged replies per label, accepted or not (`generate.Selection`)."""
-
-    def __init__(self, selector: Selector, num: int) -> None:
-        self._selector, self._num = selector, num
-
-    def advance(self, rows: StreamRows) -> None:
-        self._selector.advance(rows)
-
-    def is_full(self, label: str) -> bool:
-        return self._selector.is_full(label) or self.num_judged(label) >= self._num
-
-    def first_sentence(self, row: Row) -> str | Reject:
-        return self._selector.first_sentence(row)
-
-    def num_judged(self, label: str) -> int:
-        return self._selector.num_judged(label)
-
-    def num_accepted(self, label: str) -> int:
-        """Those judged: a reply is a reply, so no more are asked for in the place of rejected ones."""
-        return self._selector.num_judged(label)
-
-    def next_index(self, label: str) -> int:
-        return self._selector.next_index(label)
-
-    def rejects(self, label: str) -> Mapping[str, int]:
-        return self._selector.rejects(label)
-
-
 def ask_first(experiment: Experiment, stream: Stream, store: Store, num: int, console: Console) -> None:
     """Asks for what the first `num` replies per label miss, as a run would; starts no server where the store has them all."""
-    config = experiment.config
-    rows = open_rows(store, stream)
     selection = FirstReplies(make_selector(experiment), num)
-    selection.advance(rows)
+    selection.advance(open_rows(store, stream))
     console.print()
-    if all(selection.is_full(name) for name in config.task.label_names):
+    if all(selection.is_full(name) for name in experiment.task.label_names):
         console.rule("[bold]replies[/] (all in the store already; the LLM was not asked)", align="left")
         return
-    with served(experiment, "stream", store, console) as endpoint, Claims(store, stream) as claims:
-        rows.refresh()
-        progress = asyncio.run(_fill(experiment, stream, endpoint, rows, selection, num, claims))
+    progress = ask(experiment, "stream", store, console, num)
     console.rule(f"[bold]replies[/] ({progress.new_rows} new in {progress.seconds:.1f} s)", align="left")
-
-
-async def _fill(
-    experiment: Experiment, stream: Stream, endpoint: Endpoint, rows: StreamRows, selection: FirstReplies, num: int, claims: Claims
-) -> Progress:
-    config, factor = experiment.config, experiment.config.synthesis.max_rows_factor
-    async with Client(endpoint, config.llm.id, config.synthesis.concurrency) as client:
-        generator = Generator(stream, rows, selection, config.llm.sampling, num, factor, claims=claims)
-        try:
-            await generator.run(client)
-        finally:
-            note_session(rows.folder, generator.progress())
-    return generator.progress()
 
 
 def print_replies(name: str, selector: Selector, rows: StreamRows, num: int, console: Console) -> None:

@@ -1,20 +1,21 @@
-"""A server for a preview: started as a run starts it, and said so."""
+"""A server for a preview, started as a run starts it, and its LLM asked as a run asks it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
 
 from rich.console import Console
 
 from japagen.experiments.experiment import Experiment, llm_location
+from japagen.experiments.stages import fill
 from japagen.llm.build import choose_device
+from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.server import serve
 from japagen.store.store import Store
+from japagen.synthesis.generate import Progress
 
 
-@contextmanager
-def served(experiment: Experiment, stage: str, store: Store, console: Console) -> Iterator[Endpoint]:
-    """The LLM of one of the experiment's stages, ready; ConfigError or ServerError where it can't be had."""
+def ask(experiment: Experiment, stage: str, store: Store, console: Console, first: int | None = None) -> Progress:
+    """How far the stage is once the LLM was asked for it, see `fill`; ConfigError or ServerError where no server can be started."""
     config = experiment.config
     if config.llm.base_url is None:
         choose_device(config.llm, config.device)
@@ -22,4 +23,11 @@ def served(experiment: Experiment, stage: str, store: Store, console: Console) -
     console.print(f"{config.llm.name}: {where}", soft_wrap=True, markup=False)
     location, revision = llm_location(experiment, stage)
     with serve(config.llm, location, revision, store.root / "logs", config.device) as endpoint:
-        yield endpoint
+        return asyncio.run(_fill(experiment, stage, store, endpoint, first))
+
+
+async def _fill(experiment: Experiment, stage: str, store: Store, endpoint: Endpoint, first: int | None) -> Progress:
+    shown: list[Progress] = []
+    async with Client(endpoint, experiment.config.llm.id, experiment.config.synthesis.concurrency) as client:
+        await fill(experiment, stage, store, client, shown.append, first=first)
+    return shown[-1]

@@ -3,6 +3,8 @@
 import asyncio
 import io
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,12 @@ from japagen.commands.preview.projection import Measured, Turn, print_projection
 from japagen.config.composition import compose_config
 from japagen.config.schema import Config
 from japagen.errors import ConfigError, DataError
-from japagen.experiments.planning import plan_experiment
-from japagen.experiments.stages import fill, is_complete, llm_seconds
+from japagen.experiments.planning import Planner, plan_experiment
+from japagen.experiments.stages import fill, is_complete, llm_seconds, sessions
 from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
 from japagen.prompts.verbalized import list_pattern, list_phrase
+from japagen.store.locks import Lock
 from japagen.store.rowsfile import StreamRows
 from japagen.store.store import Store
 from tests.commands.conftest import Messages, StubLLM, some_text
@@ -117,6 +120,33 @@ def test_answers_are_previewed_and_kept(stub_llm: StubLLM, tmp_path: Path, metho
     assert asked == 2
     assert "answers (0 new)" in show(stub_llm, tmp_path, *settings, n=2)
     assert len(stub_llm.bodies) == asked
+
+
+@pytest.mark.parametrize("method", ["annotate", "japagen"])
+def test_what_a_preview_paid_is_recorded_under_the_lock(
+    stub_llm: StubLLM, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, locked, lock = Store(tmp_path), [], Store.lock
+
+    def noted(store: Store, stage: str, key: str, say: Callable[[str], None] = print) -> AbstractContextManager[Lock]:
+        locked.append((stage, key))
+        return lock(store, stage, key, say)
+
+    monkeypatch.setattr(Store, "lock", noted)
+    settings = ["task=jcola", f"method={method}", "method.answer=free", "data=sample"]
+    for num, num_sessions in ((2, 1), (2, 1), (4, 2)):
+        show(stub_llm, tmp_path, *settings, n=num)
+        experiment = Planner().plan(config_of(stub_llm, tmp_path, *settings), until="llm")
+        (stage,) = experiment.llm_stages
+        told = sessions(store.path(stage, experiment.keys[stage]))
+        assert len(told) == num_sessions == locked.count(("sessions", experiment.keys[stage]))
+        assert sum(one["rows"] for one in told) == num * (len(experiment.task.labels) if method == "japagen" else 1)
+        assert llm_seconds(experiment, store) == sum(one["seconds"] for one in told) > 0
+
+
+def test_a_preview_looks_at_no_encoder(stub_llm: StubLLM, tmp_path: Path) -> None:
+    for method in ("japagen", "annotate", "prompting"):
+        show(stub_llm, tmp_path, "task=jcola", f"method={method}", "method.answer=free", "model.id=./nowhere", n=2)
 
 
 def test_gold_has_nothing_to_preview(stub_llm: StubLLM, tmp_path: Path) -> None:
