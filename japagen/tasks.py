@@ -62,9 +62,11 @@ class SplitFile:
     """One file of a publisher: where it is, what it must hash to, and which of its columns we read."""
 
     url: str = "???"
+    """Where the publisher has the file."""
     path: str = "???"
     """Below the mirror folder and the cache: laid out as the publisher does."""
     sha256: str = "???"
+    """The file's checksum; empty: any."""
     rows: int = 0
     """Rows after `where`; a file with another number is refused."""
     columns: dict[str, str] = field(default_factory=dict)
@@ -80,8 +82,11 @@ class Published:
     """The task's published gold data; empty for a task of the user's own."""
 
     name: str = ""
+    """Name and version of the corpus."""
     license: str = ""
+    """The corpus's licence."""
     homepage: str = ""
+    """The publisher's page."""
     splits: dict[str, SplitFile] = field(default_factory=dict)
     """train, valid, test, … -> file."""
     train_sources: dict[str, SplitFile] = field(default_factory=dict)
@@ -92,12 +97,18 @@ class Published:
     """Splits that a student is scored on beside `data.split`, each with columns of its own."""
 
 
+_NOT_NAMED = {"is_named": False}
+"""Metadata of fields that reports leave out, since the task's name stands for them (japagen.config.fields.Facts)."""
+
+
 @dataclass
 class Task:
     """A labelled-text task: what the LLM is told, how long a text may be, how a student is scored."""
 
     name: str = "???"
+    """The task's name in tables, folders and of its YAML file."""
     title: str = ""
+    """For people; a question without `question` opens with it."""
     kind: str = "single"
     """single: one text; pair: two texts, written in two turns."""
     target: str = "classification"
@@ -107,6 +118,7 @@ class Task:
     max_chars: int = 100
     """Longest text accepted, in characters; the prompts name the same number."""
     min_chars: int = 2
+    """Shortest text accepted."""
     several_lines: bool = False
     """Whether one text may have paragraphs; false: a reply of several full lines counts as several candidates."""
     gold_chars: Optional[int] = None
@@ -116,18 +128,21 @@ class Task:
     fields: list[str] = field(default_factory=lambda: ["text"])
     """Text columns of gold and user files: one, or two for pairs."""
     label_field: str = "label"
-    system: str = "???"
+    """Label column of gold and user files."""
+    system: str = field(default="???", metadata=_NOT_NAMED)
     """System message: the task described."""
     question: str = ""
     """For an LLM that is asked to classify: the task and its labels explained; empty: the title, and each label's instruction quoted."""
-    first_instruction: str = ""
+    first_instruction: str = field(default="", metadata=_NOT_NAMED)
     """Pairs: asks for the first sentence; the same for every label, so that no label leaks through it."""
-    labels: list[Label] = field(default_factory=list)
-    attributes: list[Attribute] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list, metadata=_NOT_NAMED)
+    """The classes, or levels."""
+    attributes: list[Attribute] = field(default_factory=list, metadata=_NOT_NAMED)
     """prompt=kadg: what is drawn for every request."""
     label_map: dict[str, str] = field(default_factory=dict)
     """A gold file's value -> our label's name; values not listed must be label names."""
-    published: Published = field(default_factory=Published)
+    published: Published = field(default_factory=Published, metadata=_NOT_NAMED)
+    """The publisher's gold data."""
 
     @property
     def is_pair(self) -> bool:

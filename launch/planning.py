@@ -6,6 +6,7 @@ Everything that can be refused is refused here, before a server starts or a stud
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from japagen.config.fields import select
 from japagen.config.schema import LLM as LLMSettings
 from japagen.config.schema import Config
 from japagen.errors import ConfigError, JapagenError
@@ -117,20 +118,8 @@ def _largest_first(experiment: Experiment) -> tuple[str, int]:
 
 def _server_setup(experiment: Experiment, stage: str) -> str:
     """Stages with the same text here can be served by one server."""
-    llm = asdict(experiment.llm_of(stage))
-    for per_request in (
-        "name",
-        "sampling",
-        "chat_template_args",
-        "system_role",
-        "seen",
-        "verified",
-        "license",
-        "license_note",
-        "license_name_prefix",
-    ):
-        del llm[per_request]
-    return canonical_json([llm, experiment.revision_of(stage), experiment.config.device])
+    of_server = select(asdict(experiment.llm_of(stage)), LLMSettings, lambda facts: facts.of_server)
+    return canonical_json([of_server, experiment.revision_of(stage), experiment.config.device])
 
 
 def plan_units(experiments: Sequence[Experiment], store: Store, shards: int = 1) -> list[Unit]:

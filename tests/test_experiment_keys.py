@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
+from japagen.config import fields
 from japagen.config.composition import compose_config, compose_sweep
-from japagen.config.methods import METHODS
 from japagen.config.schema import Config
-from japagen.config.validation import ANSWERS, JUDGING, PRIORS, PROMPTS
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.planning import Planner
 from japagen.store.stages import LLM_STAGES
@@ -148,14 +147,7 @@ def test_every_stage_has_a_key_in_some_line(settings: dict[str, Experiment]) -> 
 @pytest.mark.parametrize(
     ("setting", "choices"),
     [
-        ("method.name", METHODS),
-        ("prompt.name", PROMPTS),
-        ("method.answer", ANSWERS),
-        ("curate.judging", JUDGING),
-        ("curate.prior", PRIORS),
-        ("curate.contamination", ("off", "exact", "ngram")),
-        ("curate.judge_answer", ("label", "channel")),
-        ("data.source", ("sample", "published", "files")),
+        *((one.name, one.facts.choices) for one in fields.settings(Config()) if one.facts.choices and not one.facts.running),
         ("task.name", sorted(path.stem for path in (ROOT / "conf" / "task").glob("*.yaml"))),
     ],
 )

@@ -4,7 +4,7 @@ import re
 import traceback
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin
 
 import hydra
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -12,6 +12,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from yaml import MarkedYAMLError, YAMLError
 from yaml.reader import ReaderError
 
+from japagen.config.fields import hints_of, without_optional
 from japagen.config.schema import Config
 from japagen.errors import JapagenError, nearest
 
@@ -119,10 +120,8 @@ def known_settings(path: str) -> list[str]:
     """Names of the settings below a dotted path of the schema; none where the path leads elsewhere."""
     node: Any = Config
     for name in filter(None, path.split(".")):
-        hints = get_type_hints(node) if is_dataclass(node) else {}
-        node = hints.get(name.partition("[")[0])
+        hints = hints_of(node) if isinstance(node, type) and is_dataclass(node) else {}
+        node = without_optional(hints.get(name.partition("[")[0]))
         if get_origin(node) in (list, dict):
             node = get_args(node)[-1]
-        elif get_origin(node) is Union:  # Optional
-            node = get_args(node)[0]
     return [one.name for one in fields(node)] if is_dataclass(node) else []

@@ -1,8 +1,9 @@
 """The configuration's schema: dataclasses under the YAML groups of conf/.
 
 Hydra composes conf/ into a DictConfig typed by these classes; `japagen.config.validation` turns it once into plain dataclasses, and all
-that comes after takes those. Settings are of two halves: identity (what is made) enters keys, see `japagen.store.keys`;
-running (where and how fast it is made) never does and is marked so below.
+that comes after takes those. Settings are of two halves: identity (what is made) enters keys, see
+`japagen.experiments.identities`; running (where and how fast it is made) never does. A field or its section states `running`, the allowed
+values and the rest of `japagen.config.fields.Facts`.
 """
 
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any, Optional
 
 from hydra.core.config_store import ConfigStore
 
+from japagen.config.fields import setting
 from japagen.config.methods import METHODS, MethodKind
 from japagen.config.yaml_texts import check_files_of
 from japagen.tasks import Task
@@ -19,28 +21,32 @@ from japagen.tasks import Task
 class Sampling:
     """How the LLM draws its tokens; every value is sent, so that no server default fills in."""
 
-    temperature: float = 1.0
-    top_p: float = 1.0
+    temperature: float = setting(1.0, least=0)
+    """0: the likeliest token."""
+    top_p: float = setting(1.0, above=0, most=1)
+    """Tokens are drawn from the likeliest that have this probability together."""
     top_k: int = 0
-    """0: all tokens."""
+    """Tokens are drawn from this many; 0: from all."""
     repetition_penalty: float = 1.0
-    max_tokens: int = 128
+    """How much a token loses that is in the prompt or reply already; 1: nothing."""
+    max_tokens: int = setting(128, least=1)
     """Longest reply, in tokens; a reply that reaches it is rejected as truncated."""
 
 
 @dataclass
 class Server:
-    """Running: how a vLLM server of our own is started."""
+    """How japagen starts a vLLM server."""
 
     python: Optional[str] = None
     """Python of another environment that has vLLM; none: this one."""
-    port: Optional[int] = None
+    port: Optional[int] = setting(None, least=1, most=65535, or_else=", or null (a free one is found)")
     """HTTP port on 127.0.0.1; none: a free one."""
-    start_timeout_s: float = 900.0
+    start_timeout_s: float = setting(900.0, least=1)
     """Time allowed until it is ready; large models take minutes."""
-    max_restarts: int = 2
+    max_restarts: int = setting(2, least=0)
     """Starts again after a crash in mid-run."""
     gpu_memory_utilization: float = 0.9
+    """Share of a GPU's memory that the server takes."""
     cpu_kvcache_gib: int = 1
     """On the CPU: memory for the KV cache."""
     enforce_eager: bool = False
@@ -53,42 +59,51 @@ class Server:
 class LLM:
     """A large language model that writes the texts."""
 
-    name: str = "???"
+    name: str = setting("???", of_server=False)
+    """The LLM's name in tables and of its YAML file."""
     id: str = "???"
     """Hub id, local folder, or `package:` and a folder of this package."""
     revision: Optional[str] = None
     """Commit; none: the hub's present one, resolved before anything starts. Local folders: their checksum."""
     dtype: str = "auto"
+    """Type of the weights; auto: as the model's files say."""
     quantization: Optional[str] = None
-    max_model_len: int = 4096
+    """vLLM's method of quantization; none: as the model's files say."""
+    max_model_len: int = setting(4096, least=16)
     """Context length in tokens, prompt and reply together."""
-    system_role: bool = True
+    system_role: bool = setting(True, of_server=False)
     """Whether the chat template takes a system turn."""
-    chat_template_args: dict[str, Any] = field(default_factory=dict)
+    chat_template_args: dict[str, Any] = setting(factory=dict, of_server=False)
     """E.g. {enable_thinking: false}."""
     reasoning_parser: Optional[str] = None
     """vLLM's parser that takes an LLM's thinking apart from its reply, for those that think first."""
-    sampling: Sampling = field(default_factory=Sampling)
-    gpus: int = 1
+    sampling: Sampling = setting(factory=Sampling, of_server=False)
+    gpus: int = setting(1, least=1, running=True, local=False)
     """GPUs that one server takes (tensor parallel)."""
     trust_remote_code: bool = False
-    license: str = "unknown"
-    license_note: str = ""
+    """Whether code that comes with the model may run."""
+    license: str = setting("unknown", of_server=False)
+    """The weights' licence."""
+    license_note: str = setting("", of_server=False)
     """What the licence asks of models trained on the LLM's output."""
-    license_name_prefix: str = ""
+    license_name_prefix: str = setting("", of_server=False)
     """What the licence asks the name of such a model to begin with, where it is handed on: `japagen export` says so."""
-    price_per_gpu_hour: Optional[float] = None
-    price_per_million_tokens: Optional[float] = None
-    seen: list[str] = field(default_factory=list)
+    price_per_gpu_hour: Optional[float] = setting(None, of_server=False)
+    """What a GPU costs an hour, in any currency; reports add up costs from it."""
+    price_per_million_tokens: Optional[float] = setting(None, of_server=False)
+    """What a provider asks, for prompts and replies alike."""
+    seen: list[str] = setting(factory=list, of_server=False)
     """Gold data known to be in its tuning, as task/split; task/made: texts made for the task's classes; [unknown]: nothing is known."""
-    verified: str = "never"
+    verified: str = setting("never", of_server=False)
     """never, or the date and hardware of a run of ours with the real weights."""
     demo: bool = False
-    base_url: Optional[str] = None
-    """Running: an OpenAI-compatible server that runs already (…/v1); none: we start vLLM."""
-    api_key_env: str = "OPENAI_API_KEY"
-    """Running: environment variable with that server's key."""
-    server: Server = field(default_factory=Server)
+    """Whether results mean nothing, since the LLM is a toy; it runs on the CPU."""
+    base_url: Optional[str] = setting(None, running=True)
+    """An OpenAI-compatible server that runs already (…/v1); none: japagen starts vLLM."""
+    api_key_env: str = setting("OPENAI_API_KEY", running=True)
+    """Environment variable with that server's key."""
+    server: Server = setting(factory=Server, running=True)
+    """The server that japagen starts."""
 
 
 @dataclass
@@ -96,44 +111,55 @@ class Encoder:
     """A compact encoder that becomes the student."""
 
     name: str = "???"
+    """The encoder's name in tables and of its YAML file."""
     id: str = "???"
     """Hub id, local folder, or `package:` and a folder of this package."""
     revision: Optional[str] = None
-    max_length: int = 128
+    """As LLM.revision."""
+    max_length: int = setting(128, least=8)
     """Tokens a text (or pair) is cut to."""
     learning_rate: float = 2e-5
     """The usual one for this encoder; train.learning_rate takes it unless told otherwise."""
     bf16: bool = True
     """bf16 on GPUs; false for encoders that are known to fail under it."""
-    word_splitter: str = ""
+    word_splitter: str = setting("", choices=("", "jumanpp"))
     """'jumanpp' where words must be split before the tokenizer: needs Juman++ and rhoknp (japagen.training.words)."""
     trust_remote_code: bool = False
+    """Whether code that comes with the model may run."""
     license: str = "unknown"
+    """The weights' licence."""
     seen: list[str] = field(default_factory=list)
     """Gold labels known to be in its training, as LLM.seen has them."""
     verified: str = "never"
+    """As LLM.verified."""
     demo: bool = False
+    """Whether results mean nothing, since the encoder is a toy."""
 
 
 @dataclass
 class Method:
     """Which way leads to predictions: what the student learns from, or that the LLM answers itself."""
 
-    name: str = "japagen"
+    name: str = setting(
+        "japagen",
+        choices=tuple(METHODS),
+        is_named=False,
+        is_option=False,
+    )
     """japagen: texts written by the LLM; gold: the task's labelled train split; mixed: both; annotate: unlabelled texts that the LLM
     labels; annotate_japagen: those and written ones; prompting: no student, the LLM answers."""
-    answer: str = "label"
+    answer: str = setting("label", choices=("label", "channel", "choice", "free"))
     """How the LLM answers (prompting, annotate): label or channel (probabilities of whole label words, or of the text under each
     label's request), choice (one of the label words is forced), free (it writes what it likes)."""
-    template: Optional[int] = None
+    template: Optional[int] = setting(None, least=0, repeats=True)
     """Wording of the question, 0 to 2; none: seed mod 3, so that a sweep over seeds goes through all."""
     calibrate: bool = False
     """answer=label: divided by the probabilities of a text without content (contextual calibration, Zhao et al. 2021)."""
-    max_tokens: int = 32
+    max_tokens: int = setting(32, least=1)
     """answer=choice and free: longest reply; an LLM that thinks first needs thousands."""
-    gold_weight: float = 1.0
+    gold_weight: float = setting(1.0, above=0)
     """mixed: what a gold row counts in the loss; a written one counts 1."""
-    num_texts: Optional[int] = None
+    num_texts: Optional[int] = setting(None, least=1)
     """annotate: how many unlabelled texts, drawn by shots_seed; none: all."""
 
     @property
@@ -146,12 +172,12 @@ class Method:
 class Prompt:
     """The prompt's variant."""
 
-    name: str = "base"
+    name: str = setting("base", choices=("base", "kadg", "kadg_auto"), is_option=False)
     """base: the task described and one instruction a label; kadg: with the task's knowledge (attributes, described labels); kadg_auto:
     with attributes that the LLM named itself."""
     variants: bool = False
     """Each request takes the next of a label's `variants`, its other wordings, in turn with its instruction."""
-    personas: Optional[str] = None
+    personas: Optional[str] = setting(None, local=True)
     """Text file, one person a line; each request is made in the name of one."""
 
 
@@ -159,42 +185,44 @@ class Prompt:
 class Synthesis:
     """How the stream of texts is made."""
 
-    seed: int = 0
-    texts_per_request: int = 8
+    seed: int = setting(0, least=0, repeats=True)
+    """The stream's."""
+    texts_per_request: int = setting(8, least=1)
     """Texts one request asks for (the API's n)."""
-    temperatures: list[float] = field(default_factory=list)
+    temperatures: list[float] = setting(factory=list, least=0)
     """One a request, in turn; none: llm.sampling.temperature."""
     verbalized: bool = False
     """Verbalized sampling (Zhang et al. 2025): one reply lists texts_per_request texts with their probabilities, in place of n replies."""
-    max_rows_factor: float = 5.0
+    max_rows_factor: float = setting(5.0, least=1, is_option=False)
     """Budget: at most this many times num_per_label replies a label (and never fewer than 200)."""
-    concurrency: Optional[int] = None
-    """Running: open requests; none: found while running."""
+    concurrency: Optional[int] = setting(None, least=1, running=True, local=False)
+    """Open requests; none: found while running."""
 
 
 @dataclass
 class Curate:
     """Which texts become training rows. The filters that need no model are always on."""
 
-    name: str = "basic"
-    max_same_first: int = 4
+    name: str = setting("basic", is_option=False)
+    """The filters' name in tables and of their YAML file."""
+    max_same_first: int = setting(4, least=1)
     """Pairs: a first sentence is accepted at most this often per label."""
-    near_duplicates: Optional[float] = 0.8
+    near_duplicates: Optional[float] = setting(0.8, above=0, most=1, or_else=", or null")
     """Texts of one label whose character 3-grams overlap so much (Jaccard, above 0, up to 1) count as one; none: only exact repeats."""
-    judging: str = "off"
+    judging: str = setting("off", choices=("off", "drop", "replace", "soften"))
     """What an LLM's judgement of a text's label does: off, drop (rows it disagrees with), replace (their label), soften (soft labels)."""
-    judge_answer: str = "label"
+    judge_answer: str = setting("label", choices=("label", "channel"))
     """How it judges: label or channel, see method.answer."""
-    judge_threshold: float = 0.5
+    judge_threshold: float = setting(0.5, above=0, most=1)
     """drop: rows whose label it finds less probable than this go; replace: labels it finds at least as probable as this are taken."""
-    keep_likeliest: float = 1.0
+    keep_likeliest: float = setting(1.0, above=0, most=1)
     """Share of each label's texts that is kept, those first that the LLM finds most probable under the label's request; 1: all."""
-    prior: str = "as_made"
+    prior: str = setting("as_made", choices=("as_made", "uniform", "given", "estimated", "oracle"))
     """Which label frequencies the weighted rows have: as_made, uniform, given, estimated (from unlabelled texts), oracle (the scored
     split's counts: for comparison only)."""
     prior_values: Any = None
     """prior=given: {label: frequency}; they sum to 1."""
-    contamination: str = "ngram"
+    contamination: str = setting("ngram", choices=("off", "exact", "ngram"))
     """Drop rows that match evaluation texts: off, exact (NFKC), or ngram (exact, or 13 characters in common). Gold train rows and exemplars
     are dropped where they are scored rows as a whole."""
 
@@ -203,62 +231,70 @@ class Curate:
 class Train:
     """How a student is trained."""
 
-    epochs: int = 4
-    batch_size: int = 32
-    learning_rate: float = 2e-5
-    warmup_ratio: float = 0.1
-    weight_decay: float = 0.01
-    label_smoothing: float = 0.0
-    ensemble_momentum: float = 0.0
+    epochs: int = setting(4, least=1)
+    """Longest training."""
+    batch_size: int = setting(32, least=1)
+    """Rows of an optimiser step."""
+    learning_rate: float = setting(2e-5, above=0, is_option=False)
+    """The highest; the default is model.learning_rate."""
+    warmup_ratio: float = setting(0.1, least=0)
+    """Share of the steps in which the learning rate rises."""
+    weight_decay: float = setting(0.01, least=0)
+    """AdamW's."""
+    label_smoothing: float = setting(0.0, least=0, below=1)
+    """Share of a label's probability that all labels are given evenly."""
+    ensemble_momentum: float = setting(0.0, least=0, below=1, at_least="off")
     """Temporal ensembling (Laine and Aila 2017): how slowly the mean of a row's earlier predictions moves; 0: off, SuperGen: 0.8."""
-    ensemble_threshold: float = 0.8
+    ensemble_threshold: float = setting(0.8, least=0, below=1)
     """Rows count only where that mean gives their label at least this (SuperGen: 0.8); of a soft label's likeliest one at least this part.
     A label with fewer than 16 such rows keeps its likelier half."""
-    robust_q: float = 0.0
+    robust_q: float = setting(0.0, least=0, most=1, at_least="cross entropy")
     """Generalised cross entropy (Zhang and Sabuncu 2018): rows found improbable weigh less; 0: cross entropy, theirs: 0.7."""
-    patience: int = 2
+    patience: int = setting(2, least=1)
     """Validations without improvement before training stops."""
-    validations_per_epoch: int = 1
-    fixed_steps: int = 200
+    validations_per_epoch: int = setting(1, least=1)
+    """How often the student is scored on its validation rows."""
+    fixed_steps: int = setting(200, least=1)
     """Optimiser steps where there is nothing to select on (gold_per_label=k)."""
-    keep: Optional[str] = None
-    """Running: weights kept once their result is there: all, best_seed (by validation rows) or none; null: all, in a sweep best_seed."""
+    keep: Optional[str] = setting(None, choices=("all", "best_seed", "none"), running=True, local=False)
+    """Weights kept once their result is there: all, best_seed (by validation rows) or none; null: all, in a sweep best_seed."""
 
 
 @dataclass
 class Data:
     """Which gold data score the student (and give exemplars and gold training rows)."""
 
-    source: str = "sample"
+    source: str = setting("sample", choices=("sample", "published", "files"), is_named=False)
     """sample: smoke data in the package; published: the publisher's files; files: your own."""
     split: str = "valid"
     """The split that is scored."""
     train_source: Optional[str] = None
     """A named stand-in for the train split."""
-    train_file: Optional[str] = None
+    train_file: Optional[str] = setting(None, local=True)
     """source=files: labelled rows for exemplars and gold training."""
-    eval_file: Optional[str] = None
+    eval_file: Optional[str] = setting(None, local=True)
     """source=files: labelled rows for scoring."""
-    unlabelled_file: Optional[str] = None
+    unlabelled_file: Optional[str] = setting(None, local=True)
     """Texts without labels, for method=annotate and curate.prior=estimated; none: the train split's texts, their labels not read."""
     strip_source: bool = True
     """Livedoor articles: site names, columns, links and footers are stripped, because they give the label away."""
-    cache: str = "~/.cache/japagen"
-    """Running: where published files are kept."""
-    mirror: Optional[str] = None
-    """Running: folder laid out like the publishers' files; looked at before the cache and the network."""
+    cache: str = setting("~/.cache/japagen", running=True)
+    """Where published files are kept."""
+    mirror: Optional[str] = setting(None, running=True)
+    """Folder laid out like the publishers' files; looked at before the cache and the network."""
 
 
 @dataclass
 class Logger:
-    """Running: Weights & Biases."""
+    """What Weights & Biases gets."""
 
-    wandb: str = "auto"
+    wandb: str = setting("auto", choices=("auto", "online", "offline", "off"))
     """auto (online when logged in, else offline), online, offline or off."""
     project: str = "japagen"
+    """W&B project of the runs."""
     entity: Optional[str] = None
     """User or team; none: the account's own."""
-    upload: str = "none"
+    upload: str = setting("none", choices=("none", "data", "all"))
     """Artifacts: none, data (the data set) or all (also the student)."""
     upload_texts: bool = False
     """Whether a data set with texts that no LLM wrote (users', gold) may be one of them."""
@@ -266,47 +302,59 @@ class Logger:
 
 @dataclass
 class Step:
-    """Running: what SLURM is asked for, for one job of a kind."""
+    """What SLURM is asked for, for one job of a kind."""
 
     partition: Optional[str] = None
+    """sbatch --partition; this and the next four: none leaves the choice to the cluster."""
     account: Optional[str] = None
+    """sbatch --account."""
     qos: Optional[str] = None
+    """sbatch --qos."""
     constraint: Optional[str] = None
+    """sbatch --constraint."""
     exclude: Optional[str] = None
-    gpus: int = 1
+    """sbatch --exclude."""
+    gpus: int = setting(1, least=0)
     """GPUs a job takes; LLM jobs take llm.gpus instead."""
     gpu_option: str = "gres=gpu:{gpus}"
     """How this site asks for GPUs, e.g. gres=gpu:a100:{gpus} or gpus-per-node={gpus}; empty: jobs without GPUs."""
-    cpus: int = 4
+    cpus: int = setting(4, least=1)
+    """CPU cores a job takes."""
     mem_gb: Optional[float] = None
-    time_min: int = 240
-    signal_s: int = 120
+    """Memory a job takes; none: as the cluster has it."""
+    time_min: int = setting(240, least=1)
+    """A job's time limit."""
+    signal_s: int = setting(120, least=1)
     """Seconds before the time limit at which a job is told, to put away what it has."""
     setup: list[str] = field(default_factory=list)
     """Lines of shell before the job, e.g. `module load cuda`."""
     python: Optional[str] = None
     """Command that runs Python, e.g. `apptainer exec --nv image.sif python`; none: this interpreter."""
     use_srun: bool = True
+    """Whether the job's command is started by srun."""
     extra: dict[str, Any] = field(default_factory=dict)
     """Further sbatch options: {reservation: night}."""
     requeue: bool = True
     """Whether jobs may be put back into the queue; false: they end 'unfinished', and the same command goes on."""
-    throttle: Optional[int] = None
+    throttle: Optional[int] = setting(None, least=1)
     """Jobs of one array at a time; none: as many as there is room for."""
-    side_by_side: int = 1
+    side_by_side: int = setting(1, least=1)
     """With pack=k: how many of a job's k students run at once on its GPU."""
 
 
 @dataclass
 class Site:
-    """Running: a cluster."""
+    """A cluster."""
 
     name: str = "default"
+    """The cluster's name, of its YAML file."""
     llm: Step = field(default_factory=Step)
+    """Jobs with an LLM's server."""
     student: Step = field(default_factory=Step)
-    max_array: Optional[int] = None
+    """Jobs that train students."""
+    max_array: Optional[int] = setting(None, least=1)
     """Longest array; none: the cluster's MaxArraySize is asked for."""
-    poll_s: float = 10.0
+    poll_s: float = setting(10.0, least=1)
     """Seconds between two looks at the queue, one call for all jobs."""
     store: str = "outputs/store"
     """Where everything made is kept unless `store` or JAPAGEN_STORE says otherwise; all nodes must see it."""
@@ -323,41 +371,53 @@ class Config:
     """One experiment."""
 
     task: Task = field(default_factory=Task)
+    """What is classified."""
     llm: LLM = field(default_factory=LLM)
+    """Who writes the texts, or answers."""
     judge: Optional[LLM] = None
     """Judges texts where curate.judging says so; none: the LLM that wrote them. Another one: +llm@judge=NAME."""
     model: Encoder = field(default_factory=Encoder)
+    """What becomes the student."""
     method: Method = field(default_factory=Method)
+    """What leads to predictions."""
     prompt: Prompt = field(default_factory=Prompt)
+    """How the LLM is asked for texts."""
     curate: Curate = field(default_factory=Curate)
+    """Which texts become rows."""
     train: Train = field(default_factory=Train)
+    """How the student is trained."""
     data: Data = field(default_factory=Data)
+    """Which gold rows score it."""
     synthesis: Synthesis = field(default_factory=Synthesis)
-    logger: Logger = field(default_factory=Logger)
-    site: Site = field(default_factory=Site)
-    shots: int = 0
+    """How the texts are made."""
+    logger: Logger = setting(factory=Logger, running=True)
+    """What W&B gets."""
+    site: Site = setting(factory=Site, running=True)
+    """The cluster."""
+    shots: int = setting(0, least=0)
     """Gold rows per label that the prompts show."""
-    shots_seed: int = 0
-    num_per_label: int = 300
+    shots_seed: int = setting(0, least=0, repeats=True)
+    """Which gold rows those are."""
+    num_per_label: int = setting(300, least=1)
     """Texts per label accepted by the filters."""
     gold_per_label: str = "all"
     """method=gold: train rows per label: all, or a number."""
-    seed: int = 0
-    """The student's."""
-    store: str = "outputs/store"
-    """Running: where everything made is kept."""
-    device: str = "auto"
-    """Running: auto, cpu or cuda; for the LLM's server and the students."""
-    plan: bool = False
-    """Running: print what would run and start nothing."""
-    workers: Optional[int] = None
-    """Running: processes side by side on this machine; none: one a GPU, on the CPU one."""
-    shards: int = 1
-    """Running: jobs (or local workers), each with a server of its own, that fill the streams of one LLM together."""
-    pack: int = 1
-    """Running, SLURM: students in one job."""
-    wait: bool = True
-    """Running, SLURM: wait for the jobs and print the table; false: submit and return."""
+    seed: int = setting(0, least=0, most=2**32 - 1, repeats=True)
+    """The student's; NumPy takes no larger one."""
+    store: str = setting("outputs/store", running=True)
+    """Where everything made is kept."""
+    device: str = setting("auto", choices=("auto", "cpu", "cuda"), running=True, local=False)
+    """auto, cpu or cuda; for the LLM's server and the students."""
+    plan: bool = setting(False, running=True)
+    """Print what would run and start nothing."""
+    workers: Optional[int] = setting(None, least=1, running=True)
+    """Processes side by side on this machine; none: one a GPU, on the CPU one."""
+    shards: int = setting(1, least=1, running=True)
+    """Jobs (or local workers), each with a server of its own, that fill the streams of one LLM together."""
+    pack: int = setting(1, least=1, running=True)
+    """SLURM: students in one job."""
+    wait: bool = setting(True, running=True)
+    """SLURM: wait for the jobs and print the table; false: submit and return."""
 
 
 WRITTEN_ANSWERS = ("choice", "free")

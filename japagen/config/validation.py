@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import is_dataclass
-from functools import cache
 from math import isfinite
 from sys import float_info
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin
 from urllib.parse import urlsplit
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from japagen.config.methods import METHODS
+from japagen.config.fields import Facts, hints_of, settings
 from japagen.config.schema import LLM, NUM_WORDINGS, Config
 from japagen.errors import ConfigError, check_at_least, check_choice, nearest
 from japagen.tasks import check_task, check_variants
@@ -26,13 +25,6 @@ OWN_ARGUMENTS = {
     "--trust-remote-code": "set llm.trust_remote_code=true",
 }
 """Arguments of vLLM's that `llm.server.extra_args` must not hold, and what to do instead."""
-JUDGING = ("off", "drop", "replace", "soften")
-PRIORS = ("as_made", "uniform", "given", "estimated", "oracle")
-ANSWERS = ("label", "channel", "choice", "free")
-KEEP = ("all", "best_seed", "none")
-PROMPTS = ("base", "kadg", "kadg_auto")
-LARGEST_SEED = 2**32 - 1
-"""That NumPy takes."""
 
 
 def to_config(composed: DictConfig) -> Config:
@@ -62,7 +54,7 @@ def _as_typed(value: Any, kind: Any, where: str) -> Any:
     """The value, with dataclasses in place of mappings where the schema has them; a setting that is missing has its default."""
     if isinstance(kind, type) and is_dataclass(kind):
         _check_kind(value, dict, where)
-        hints = _hints(kind)
+        hints = hints_of(kind)
         for name in value:
             if name not in hints:
                 raise ConfigError(_no_setting(name, hints, where))
@@ -81,11 +73,6 @@ def _as_typed(value: Any, kind: Any, where: str) -> Any:
     if kind is not Any:
         _check_kind(value, kind, where)
     return value
-
-
-@cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
 
 
 def _check_kind(value: Any, kind: type, where: str) -> None:
@@ -109,7 +96,7 @@ def _check_sections(value: Any, kind: Any, where: str) -> None:
             for one in value if origin is list else value.values():
                 _check_sections(one, arguments[-1], where)
     elif isinstance(kind, type) and is_dataclass(kind):
-        hints = _hints(kind)
+        hints = hints_of(kind)
         if type(value) is not kind:
             raise ConfigError(f"{where} is {value!r:.60}; it must be a mapping with settings: {', '.join(hints)}")
         for name, one in vars(value).items():
@@ -143,8 +130,6 @@ def _check_server(key: str, llm: LLM) -> None:
         name = argument.partition("=")[0].replace("_", "-")
         if name in OWN_ARGUMENTS:
             raise ConfigError(f"{key}.server.extra_args holds {name}, which japagen sets itself: {OWN_ARGUMENTS[name]}")
-    if llm.server.port is not None and llm.server.port > 65535:
-        raise ConfigError(f"{key}.server.port={llm.server.port} is too large; allowed: 1 to 65535, or null (a free one is found)")
     if llm.base_url is None:
         return
     if "@" in llm.base_url.rpartition("://")[2].partition("/")[0]:
@@ -191,8 +176,9 @@ def _check_combinations(config: Config) -> None:
 
 
 def _check_choices(config: Config) -> None:
-    check_choice("method.name", config.method.name, METHODS)
-    check_choice("prompt.name", config.prompt.name, PROMPTS)
+    for name, value, facts in settings(config):
+        if facts.choices and value is not None and value not in facts.choices:
+            check_choice(name, value, filter(None, facts.choices))
     if config.prompt.name == "kadg" and not config.task.has_knowledge:
         raise ConfigError(
             f"prompt=kadg needs the task's knowledge, and task {config.task.name!r} names none: give it `attributes`,"
@@ -200,51 +186,30 @@ def _check_choices(config: Config) -> None:
         )
     if config.prompt.variants:
         check_variants(config.task)
-    check_choice("data.source", config.data.source, ["sample", "published", "files"])
-    check_choice("curate.judging", config.curate.judging, JUDGING)
-    check_choice("curate.judge_answer", config.curate.judge_answer, ["label", "channel"])
-    check_choice("curate.prior", config.curate.prior, PRIORS)
-    check_choice("method.answer", config.method.answer, ANSWERS)
-    check_choice("curate.contamination", config.curate.contamination, ["off", "exact", "ngram"])
-    check_choice("device", config.device, ["auto", "cpu", "cuda"])
-    if config.train.keep is not None:
-        check_choice("train.keep", config.train.keep, KEEP)
-    if config.model.word_splitter:
-        check_choice("model.word_splitter", config.model.word_splitter, ["jumanpp"])
-    check_choice("logger.wandb", config.logger.wandb, ["auto", "online", "offline", "off"])
-    check_choice("logger.upload", config.logger.upload, ["none", "data", "all"])
 
 
 def _check_numbers(config: Config) -> None:
     _check_plain(config, "")
-    if config.seed > LARGEST_SEED:
-        raise ConfigError(f"seed={config.seed} is too large; allowed: 0 to {LARGEST_SEED}")
-    for key, least in _LEAST.items():
-        value: Any = config
-        for part in key.split("."):
-            value = getattr(value, part)
-        if value is not None:
-            check_at_least(key, value, least)
-    if not 0 <= config.train.label_smoothing < 1:
-        raise ConfigError(f"train.label_smoothing={config.train.label_smoothing} is not allowed; allowed: 0 up to, not including, 1")
-    if not 0 < config.llm.sampling.top_p <= 1:
-        raise ConfigError(f"llm.sampling.top_p={config.llm.sampling.top_p} is not allowed; allowed: above 0, up to 1")
-    near = config.curate.near_duplicates
-    if near is not None and not 0 < near <= 1:
-        raise ConfigError(f"curate.near_duplicates={near} is not allowed; allowed: above 0, up to 1, or null")
-    for key, (value, allowed, is_allowed) in _ranges(config).items():
-        if not is_allowed:
-            raise ConfigError(f"{key}={value} is not allowed; allowed: {allowed}")
+    for name, value, facts in settings(config):
+        for number in value if isinstance(value, list) else [value]:
+            if number is not None and not facts.holds(number):
+                _refuse_number(name, number, facts)
     _check_prior(config)
-    for temperature in config.synthesis.temperatures:
-        check_at_least("synthesis.temperatures", temperature, 0)
     if config.synthesis.verbalized and config.synthesis.texts_per_request < 2:
         raise ConfigError(
             f"synthesis.verbalized lists several texts in one reply, and synthesis.texts_per_request={config.synthesis.texts_per_request};"
             " allowed: 2 or more"
         )
-    if config.train.learning_rate <= 0:
-        raise ConfigError(f"train.learning_rate={config.train.learning_rate} is not allowed; allowed: above 0")
+
+
+def _refuse_number(name: str, number: float, facts: Facts) -> None:
+    """Raises ConfigError for a number outside its range; a whole number, and one without an upper limit, is too small or too large."""
+    is_whole = isinstance(number, int)
+    if facts.least is not None and (is_whole or facts.most is facts.below):
+        check_at_least(name, number, facts.least)
+    if is_whole:
+        raise ConfigError(f"{name}={number} is too large; allowed: {facts.least} to {facts.most}{facts.or_else}")
+    raise ConfigError(f"{name}={number} is not allowed; allowed: {facts.range}")
 
 
 def _check_plain(node: Any, where: str) -> None:
@@ -271,19 +236,6 @@ def _check_plain(node: Any, where: str) -> None:
         raise ConfigError(f"{where}={node!r:.60} is a {type(node).__name__}; allowed: text, numbers, true, false, null, lists and mappings")
 
 
-def _ranges(config: Config) -> dict[str, tuple[float, str, bool]]:
-    """Setting -> its value, what is allowed in words, and whether it is."""
-    train, curate, method = config.train, config.curate, config.method
-    return {
-        "train.ensemble_momentum": (train.ensemble_momentum, "0 (off) up to, not including, 1", 0 <= train.ensemble_momentum < 1),
-        "train.ensemble_threshold": (train.ensemble_threshold, "0 up to, not including, 1", 0 <= train.ensemble_threshold < 1),
-        "train.robust_q": (train.robust_q, "0 (cross entropy) up to 1", 0 <= train.robust_q <= 1),
-        "curate.judge_threshold": (curate.judge_threshold, "above 0, up to 1", 0 < curate.judge_threshold <= 1),
-        "curate.keep_likeliest": (curate.keep_likeliest, "above 0, up to 1", 0 < curate.keep_likeliest <= 1),
-        "method.gold_weight": (method.gold_weight, "above 0", method.gold_weight > 0),
-    }
-
-
 def _check_prior(config: Config) -> None:
     curate, names = config.curate, config.task.label_names
     if curate.prior != "given":
@@ -301,41 +253,3 @@ def _check_prior(config: Config) -> None:
         raise ConfigError(
             f"curate.prior_values={dict(values)} must be numbers above 0 that sum to 1; their sum is {sum(values.values()):g}"
         )
-
-
-_LEAST: dict[str, float] = {
-    "shots": 0,
-    "shots_seed": 0,
-    "seed": 0,
-    "num_per_label": 1,
-    "synthesis.seed": 0,
-    "synthesis.texts_per_request": 1,
-    "synthesis.max_rows_factor": 1,
-    "method.num_texts": 1,
-    "method.max_tokens": 1,
-    "method.template": 0,
-    "synthesis.concurrency": 1,
-    "curate.max_same_first": 1,
-    "train.epochs": 1,
-    "train.batch_size": 1,
-    "train.warmup_ratio": 0,
-    "train.weight_decay": 0,
-    "train.patience": 1,
-    "train.validations_per_epoch": 1,
-    "train.fixed_steps": 1,
-    "workers": 1,
-    "shards": 1,
-    "pack": 1,
-    "site.max_array": 1,
-    "site.poll_s": 1,
-    **{f"site.{step}.{name}": 1 for step in ("llm", "student") for name in ("cpus", "time_min", "signal_s", "throttle", "side_by_side")},
-    "site.student.gpus": 0,
-    "model.max_length": 8,
-    "llm.gpus": 1,
-    "llm.max_model_len": 16,
-    "llm.sampling.temperature": 0,
-    "llm.sampling.max_tokens": 1,
-    "llm.server.port": 1,
-    "llm.server.start_timeout_s": 1,
-    "llm.server.max_restarts": 0,
-}

@@ -6,9 +6,8 @@ the line to type. Numbers that are written as they are printed (0, 1, 2.5) are t
 
 from collections.abc import Iterator
 from dataclasses import is_dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin
 
 import yaml
 from hydra._internal.core_plugins import file_config_source
@@ -17,6 +16,7 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import OmegaConf
 from omegaconf._utils import get_yaml_loader
 
+from japagen.config.fields import hints_of, without_optional
 from japagen.errors import ConfigError
 
 _NO_TEXT = [f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "null")]
@@ -45,14 +45,8 @@ def _kind_below(schema: type, package: str | None, group: str) -> Any:
     named = group.replace("/", ".") if package in (None, "_group_") else str(package)
     kind: Any = schema
     for name in filter(None, named.replace("_global_", "").split(".")):
-        kind = _hints(kind).get(name) if isinstance(kind, type) and is_dataclass(kind) else None
-        kind = get_args(kind)[0] if get_origin(kind) is Union else kind
+        kind = without_optional(hints_of(kind).get(name)) if isinstance(kind, type) and is_dataclass(kind) else None
     return kind
-
-
-@cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
 
 
 def check_texts(path: Path, content: Any, kind: Any) -> None:
@@ -75,7 +69,7 @@ def _no_texts(value: Any, kind: Any, place: Place) -> Iterator[tuple[Place, Any,
         if value is not None:
             yield from _no_texts(value, arguments[0], place)
     elif isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
-        hints = _hints(kind)
+        hints = hints_of(kind)
         for name in (one for one in value if one in hints):
             yield from _no_texts(value[name], hints[name], (*place, name))
     elif origin is list and isinstance(value, list):

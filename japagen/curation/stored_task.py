@@ -8,14 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from japagen.config.fields import select
 from japagen.config.schema import Data
 from japagen.errors import StoreError
 from japagen.store.files import read_json, write_json
 from japagen.tasks import Attribute, Label, Published, SplitFile, Task
 
 TASK_FILE = "task.json"
-RUNNING = ("cache", "mirror")
-"""Settings of `Data` that say where files lie here; they aren't kept."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +23,12 @@ class StoredTask:
 
     task: Task
     data: dict[str, Any]
-    """Settings of `Data`, without RUNNING."""
+    """Settings of `Data`, without the running ones, which say where files lie on this machine."""
 
 
 def write_task(task: Task, data: Data, folder: Path) -> None:
     """Writes the file into a data set's folder."""
-    kept = {name: value for name, value in asdict(data).items() if name not in RUNNING}
+    kept = select(asdict(data), Data, lambda facts: not facts.running)
     write_json(folder / TASK_FILE, {"task": asdict(task), "data": kept})
 
 

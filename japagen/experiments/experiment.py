@@ -1,11 +1,12 @@
 """One experiment: a checked configuration, its gold rows, and the keys of all its stages. `japagen.experiments.planning` makes it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from japagen import gold
+from japagen.config.fields import settings
 from japagen.config.schema import LLM, NUM_WORDINGS, Config
 from japagen.experiments.result import short_name
 from japagen.hub.models import is_on_hub, locate
@@ -168,18 +169,15 @@ def changed_options(config: Config) -> dict[str, Any]:
         **dict.fromkeys(("method.answer", "method.calibrate", "method.max_tokens"), kind.answers),
     }  # fmt: skip
     for group in ("method", "prompt", "curate", "train", "synthesis"):
-        for one in fields(getattr(plain, group)):
-            name, value = f"{group}.{one.name}", getattr(getattr(config, group), one.name)
-            reads = is_read.get(name, is_read[group]) and name not in _NO_OPTION
-            if reads and value != getattr(getattr(plain, group), one.name):
-                found[name] = value
+        defaults = getattr(plain, group)
+        for one in settings(getattr(config, group)):
+            name, facts = f"{group}.{one.name}", one.facts
+            reads = is_read.get(name, is_read[group]) and facts.is_option and not facts.running and not facts.repeats
+            if reads and one.value != getattr(defaults, one.name):
+                found[name] = one.value
     if config.judge is not None and config.curate.judging != "off":
         found["judge"] = config.judge.name
     return found
-
-
-_NO_OPTION = {"method.name", "prompt.name", "curate.name", "train.learning_rate", "train.keep", "synthesis.seed", "synthesis.concurrency",
-              "synthesis.max_rows_factor", "method.template"}  # fmt: skip
 
 
 def _seen_of(task: Task, seen: Sequence[str]) -> str:

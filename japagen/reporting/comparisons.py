@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from japagen.config.fields import settings
 from japagen.config.schema import Config
 from japagen.errors import JapagenError
 from japagen.evaluation.significance import Difference, Resampled, compare, holm, read_run, resample
@@ -17,7 +18,7 @@ from japagen.experiments.result import Outcome, Result, SplitScores
 from japagen.gold.formats import LineFeeds
 from japagen.reporting.result_files import safe_cell, write_whole
 from japagen.reporting.seeds import Aggregate, aggregate
-from japagen.reporting.setting_names import leaves, named_settings, value_text
+from japagen.reporting.setting_names import named_settings, value_text
 from japagen.store.store import Store
 from japagen.tasks import Task
 
@@ -172,7 +173,7 @@ def _names(places: Sequence[Sequence[_Setting]]) -> list[list[str]]:
         further = [(*known, values.get(name)) for known, (_, values) in zip(told, described, strict=True)]
         if len(set(further)) > len(set(told)):
             told, kept = further, [*kept, name]
-    defaults = {name: value_text(value) for name, value in leaves(Config()) if name not in _FIRST_NAMES}
+    defaults = {one.name: value_text(one.value) for one in settings(Config()) if one.name not in _FIRST_NAMES}
     names = [_name(values, kept, defaults) for _, values in described]
     alike = [known for known in told if told.count(known) > 1]
     numbered = [

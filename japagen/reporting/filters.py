@@ -8,9 +8,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from japagen.config.fields import settings
 from japagen.config.schema import LLM, Config
 from japagen.errors import ConfigError, nearest
-from japagen.reporting.setting_names import leaves, value_text
+from japagen.reporting.setting_names import value_text
 
 SHORT = {name: f"{name}.name" for name in ("task", "method", "prompt", "llm", "model", "judge")} | {
     "split": "data.split",
@@ -44,7 +45,7 @@ class Where:
 
 def parse_where(texts: Sequence[str]) -> list[Where]:
     """The filters typed; ConfigError for a key that no configuration has."""
-    names = [*(name for name, _ in leaves(Config())), *(f"judge.{one.name}" for one in fields(LLM))]
+    names = [*(one.name for one in settings(Config())), *(f"judge.{one.name}" for one in fields(LLM))]
     found: dict[str, Where] = {}
     for text in texts:
         given, equals, value = text.partition("=")
@@ -80,7 +81,7 @@ def choose(filters: Sequence[Where], configs: Sequence[Config]) -> list[int]:
 
 def read_setting(config: Config, name: str) -> str:
     """A setting by its dotted name, in words; 'null' where it is unset."""
-    return {one: value_text(value) for one, value in leaves(config)}.get(name, "null")
+    return {one.name: value_text(one.value) for one in settings(config)}.get(name, "null")
 
 
 def _values(configs: Sequence[Config], name: str) -> list[str]:

@@ -1,42 +1,26 @@
 """What a setting is called beside others, and how its score is written."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import asdict, fields, is_dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict
 from typing import Any
 
+from japagen.config.fields import settings
 from japagen.config.schema import Config
 from japagen.experiments.result import Result
 from japagen.reporting.seeds import Aggregate
 
-_NEVER_NAMED_PARTS = ("logger.", "site.", "llm.server.", "task.system", "task.first", "task.labels", "task.attributes", "task.published")
-
-
-_NEVER_NAMED = {
-    "seed", "shots_seed", "synthesis.seed", "synthesis.concurrency", "method.name", "method.template", "train.keep", "data.source",
-    "data.cache", "data.mirror", "llm.base_url", "llm.api_key_env", "store", "device", "plan", "workers", "shards", "pack", "wait",
-}  # fmt: skip
-
 
 def named_settings(config: Config) -> dict[str, str]:
     """Dotted name -> value in words, of what may tell settings apart: no seeds, nothing that only says where and how fast it ran."""
-    found = {name: value_text(value) for name, value in leaves(config)}
-    return {name: value for name, value in found.items() if name not in _NEVER_NAMED and not name.startswith(_NEVER_NAMED_PARTS)}
+    return {
+        name: value_text(value) for name, value, facts in settings(config) if facts.is_named and not facts.running and not facts.repeats
+    }
 
 
 def value_text(value: Any) -> str:
     """A setting's value as the command line has it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=asdict)
-
-
-def leaves(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted name, value) of each setting of a configuration, in the order of the schema."""
-    for one in fields(node):
-        value, name = getattr(node, one.name), f"{where}{one.name}"
-        if is_dataclass(value):
-            yield from leaves(value, f"{name}.")
-        else:
-            yield name, value
 
 
 DEMO_NOTE = (

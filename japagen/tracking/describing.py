@@ -4,15 +4,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from japagen.config.fields import select, settings
+from japagen.config.schema import Config
 from japagen.errors import ConfigError
 from japagen.experiments.experiment import Experiment
 from japagen.store.files import expand_home
 
 MAX_TAG = 64
 """Characters that W&B takes."""
-_RUNNING = ("store", "logger", "site", "plan", "workers", "shards", "pack", "wait")
-_RUNNING_OF_LLM = ("base_url", "api_key_env", "server")
-_FILES_OF_DATA = ("cache", "mirror", "train_file", "eval_file", "unlabelled_file")
 
 
 def tags_of(experiment: Experiment) -> list[str]:
@@ -27,16 +26,8 @@ def tags_of(experiment: Experiment) -> list[str]:
 
 def tracked_config(experiment: Experiment) -> dict[str, Any]:
     """The configuration without what belongs to this machine, and all keys."""
-    config = asdict(experiment.config)
-    for running in _RUNNING:
-        del config[running]
-    for llm in ("llm", "judge"):
-        for running in _RUNNING_OF_LLM if config[llm] is not None else ():
-            del config[llm][running]
-    for file in _FILES_OF_DATA:
-        del config["data"][file]
-    del config["prompt"]["personas"]
-    described = config | {"keys": experiment.keys, "protocol": experiment.protocol}
+    described = select(asdict(experiment.config), Config, lambda facts: not facts.is_local)
+    described |= {"keys": experiment.keys, "protocol": experiment.protocol}
     return {name: _rename_paths(value, experiment) for name, value in described.items()}
 
 
@@ -57,10 +48,10 @@ def _rename_paths(value: Any, experiment: Experiment) -> Any:
 
 
 def _local_paths(experiment: Experiment) -> list[str]:
-    """Settings that are paths: models in folders of the user's, the file of personas, data; the longest first."""
+    """Values of settings that are paths: models in the user's folders, and the files that an experiment reads; the longest first."""
     config = experiment.config
     models = [config.llm.id, config.model.id, *([config.judge.id] if config.judge else [])]
-    files = [config.prompt.personas, *(getattr(config.data, name) for name in _FILES_OF_DATA)]
+    files = [one.value for section in (config.prompt, config.data) for one in settings(section) if one.facts.is_local]
     named = {one: _in_home(one) for one in (*models, *files) if one}
     local = {one: path for one, path in named.items() if path.is_absolute() or path.exists()}
     return sorted({*local, *(str(path.absolute()) for path in local.values())}, key=len, reverse=True)

@@ -5,7 +5,7 @@ A data set's quality is measured once for what it is compared with (gold rows, a
 kept in the store. Data sets know their task; settings given here (task=…, data=…) come before what they know.
 """
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -15,8 +15,9 @@ from japagen.commands.artifacts.descriptions import describe, inputs, print_fact
 from japagen.commands.artifacts.quality_tables import print_kept, print_quality
 from japagen.commands.terminal import add_store_option, make_console, make_parser, open_store
 from japagen.config.composition import compose_config
+from japagen.config.fields import settings
 from japagen.config.schema import Config, Data
-from japagen.curation.stored_task import RUNNING, read_task
+from japagen.curation.stored_task import read_task
 from japagen.errors import ConfigError, DataError
 from japagen.quality.report import make_quality, read_quality
 from japagen.reporting.failedrows import read_failed
@@ -82,7 +83,8 @@ def choose_task(artifact: Artifact, config: Config, overrides: list[str]) -> tup
     """The task and gold data that settings name, else those that the data set was made with. ConfigError where nothing names the task."""
     given = {one.lstrip("+").partition("=")[0] for one in overrides}
     names_task = any(name == "task" or name.startswith("task.") for name in given)
-    names_data = any(name == "data" or (name.startswith("data.") and name.removeprefix("data.") not in RUNNING) for name in given)
+    here = {one.name: one.value for one in settings(config.data) if one.facts.running}
+    names_data = any(name == "data" or (name.startswith("data.") and name.removeprefix("data.") not in here) for name in given)
     if names_task and names_data:
         return config.task, config.data
     stored = read_task(artifact.folder)
@@ -93,6 +95,5 @@ def choose_task(artifact: Artifact, config: Config, overrides: list[str]) -> tup
             f"{artifact.name} doesn't say which task it was made for (older versions didn't keep it): name the task and the gold data, e.g."
             f" japagen show {artifact.key[:8]} task=jnli data=published"
         )
-    here = {name: value for name, value in asdict(config.data).items() if name in RUNNING}
     data = config.data if names_data else replace(Data(**stored.data), **here)
     return (config.task if names_task else stored.task), data
