@@ -12,6 +12,7 @@ from typing import Any, Optional
 from hydra.core.config_store import ConfigStore
 
 from japagen.config.fields import setting
+from japagen.config.listing import list_settings_of
 from japagen.config.methods import METHODS, MethodKind
 from japagen.config.yaml_texts import check_files_of
 from japagen.tasks import Task
@@ -78,6 +79,7 @@ class LLM:
     reasoning_parser: Optional[str] = None
     """vLLM's parser that takes an LLM's thinking apart from its reply, for those that think first."""
     sampling: Sampling = setting(factory=Sampling, of_server=False)
+    """How it draws its tokens; each request says so."""
     gpus: int = setting(1, least=1, running=True, local=False)
     """GPUs that one server takes (tensor parallel)."""
     trust_remote_code: bool = False
@@ -89,7 +91,7 @@ class LLM:
     license_name_prefix: str = setting("", of_server=False)
     """What the licence asks the name of such a model to begin with, where it is handed on: `japagen export` says so."""
     price_per_gpu_hour: Optional[float] = setting(None, of_server=False)
-    """What a GPU costs an hour, in any currency; reports add up costs from it."""
+    """What a GPU costs an hour, in any currency; reports and previews reckon costs from it."""
     price_per_million_tokens: Optional[float] = setting(None, of_server=False)
     """What a provider asks, for prompts and replies alike."""
     seen: list[str] = setting(factory=list, of_server=False)
@@ -97,7 +99,7 @@ class LLM:
     verified: str = setting("never", of_server=False)
     """never, or the date and hardware of a run of ours with the real weights."""
     demo: bool = False
-    """Whether results mean nothing, since the LLM is a toy; it runs on the CPU."""
+    """Whether results mean nothing, since the LLM is a toy; it runs on a CPU also without device=cpu."""
     base_url: Optional[str] = setting(None, running=True)
     """An OpenAI-compatible server that runs already (…/v1); none: japagen starts vLLM."""
     api_key_env: str = setting("OPENAI_API_KEY", running=True)
@@ -427,7 +429,8 @@ NUM_WORDINGS = 3
 
 
 def register_schema() -> None:
-    """Makes the dataclasses known to Hydra under the name that conf/config.yaml opens with, and has it check YAML files against them.
+    """Makes the dataclasses known to Hydra under the name that conf/config.yaml opens with, and has it check YAML
+    files against them and list them in halves.
 
     Hydra 1.3 copies the schemas of all its plugins for every composition and, for --help, every group. What is loaded from them is a copy
     anyway, so they themselves needn't be: that is two thirds of --help's time.
@@ -435,4 +438,5 @@ def register_schema() -> None:
     schemas = ConfigStore.instance()
     schemas.store(name="japagen_schema", node=Config)
     check_files_of(Config)
+    list_settings_of(Config)
     schemas.__deepcopy__ = lambda memo: schemas  # type: ignore[attr-defined]

@@ -8,7 +8,8 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from japagen.config.schema import LLM
+from japagen.config.fields import facts_of
+from japagen.config.schema import LLM, Config
 from japagen.errors import ConfigError, check_choice
 
 CURE = "make install ACCEL=cuda"
@@ -58,7 +59,7 @@ def choose_device(llm: LLM, device: str = "auto") -> str:
 
     An LLM that is no demo runs on the CPU only where that was asked for: by mistake it would take days.
     """
-    check_choice("device", device, ["auto", "cpu", "cuda"])
+    check_choice("device", device, facts_of(Config)["device"].choices)
     build = installed_build(llm.server.python)
     where = f"the environment of llm.server.python={llm.server.python}" if llm.server.python else "this environment"
     if build is None:

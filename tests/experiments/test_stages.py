@@ -10,6 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from japagen import gold
+from japagen.config.methods import METHODS
 from japagen.errors import ConfigError, DataError, GenerationError, MissingTextsError
 from japagen.experiments.answers import answered, read_answers
 from japagen.experiments.experiment import Experiment, changed_options

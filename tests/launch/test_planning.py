@@ -57,6 +57,12 @@ def test_another_server_set_up_is_another_group(composed: Compose, tmp_path: Pat
     assert [len(group.experiments) for group in missing_llm_work(experiments, Store(tmp_path))] == [2, 1]
 
 
+def test_what_no_server_reads_makes_no_other_server(composed: Compose, tmp_path: Path) -> None:
+    changes = ["llm.price_per_gpu_hour=2", "llm.price_per_million_tokens=1", "llm.license=x", "llm.name=y", "llm.seen=[]"]
+    experiments = plan_experiments([composed(f"synthesis.seed={seed}", change) for seed, change in enumerate(changes)])
+    assert [len(group.experiments) for group in missing_llm_work(experiments, Store(tmp_path))] == [len(changes)]
+
+
 def test_done_work_needs_no_server(composed: Compose, tmp_path: Path) -> None:
     store = Store(tmp_path)
     experiment = plan_experiment(composed("task=jcola", "num_per_label=20"))
