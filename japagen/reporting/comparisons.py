@@ -16,9 +16,10 @@ from japagen.errors import JapagenError
 from japagen.evaluation.significance import Difference, Resampled, compare, holm, read_run, resample
 from japagen.experiments.result import Outcome, Result, SplitScores
 from japagen.gold.formats import LineFeeds
-from japagen.reporting.result_files import safe_cell, write_whole
+from japagen.reporting.result_files import safe_cell
 from japagen.reporting.seeds import Aggregate, aggregate
 from japagen.reporting.setting_names import named_settings, value_text
+from japagen.store.files import write_whole
 from japagen.store.store import Store
 from japagen.tasks import Task
 

@@ -5,13 +5,14 @@
 """
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from japagen.experiments.result import Failure, Outcome, Scores
 from japagen.gold.formats import LineFeeds
 from japagen.reporting.seeds import _PLAIN, SEEDS
+from japagen.store.files import write_whole
 
 Row = dict[str, str | int | float | bool | None]
 
@@ -33,18 +34,6 @@ def write_sweep_results(outcomes: Sequence[Outcome], folder: Path) -> list[Path]
         write_whole(folder / "results.csv", lambda path: _write_csv(rows, columns, path)),
         write_whole(folder / "results.parquet", lambda path: _write_parquet(rows, columns, path)),
     ]
-
-
-def write_whole(path: Path, write: Callable[[Path], None]) -> Path:
-    """Written beside its place and renamed: no reader sees half of it, and an older file stays where writing fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 def _row(outcome: Outcome) -> Row:

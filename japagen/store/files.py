@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,26 @@ def write_json(path: Path, value: Any) -> None:
         json.dump(value, file, ensure_ascii=False, indent=1, allow_nan=False)
         file.flush()
         os.fsync(file.fileno())
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> Path:
+    """The path, once `write` has written a file beside it under a name of its own and that file is renamed.
+
+    No reader sees half of it, an older file stays where writing fails, and of several writers the last one wins.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:6]}.tmp")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def write_whole_json(path: Path, value: Any) -> None:
+    """Writes JSON as `write_json` does, whole or not at all."""
+    write_whole(path, lambda temporary: write_json(temporary, value))
 
 
 def synced_checksum(path: Path) -> str:

@@ -6,11 +6,9 @@
 since.
 """
 
-import os
 import re
 import sys
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -20,7 +18,7 @@ from typing import Any
 from japagen.config.schema import Config
 from japagen.config.validation import read_config
 from japagen.errors import StoreError
-from japagen.store.files import explain_os_errors, read_json, write_json
+from japagen.store.files import explain_os_errors, read_json, write_whole_json
 from japagen.store.store import Store, commit
 
 
@@ -112,7 +110,7 @@ class SweepFolder:
             for part in ("configs", "units", "logs"):
                 (folder.root / part).mkdir(parents=True, exist_ok=True)
             for number, config in enumerate(configs):
-                write_whole(folder.root / "configs" / f"{number:05d}.json", asdict(config))
+                write_whole_json(folder.root / "configs" / f"{number:05d}.json", asdict(config))
             plan = {
                 "name": name,
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -123,7 +121,7 @@ class SweepFolder:
                 "experiments": [asdict(one) for one in planned],
                 "units": [asdict(unit) for unit in units],
             }
-            write_whole(folder.root / "plan.json", plan)
+            write_whole_json(folder.root / "plan.json", plan)
         return folder
 
     @property
@@ -182,8 +180,7 @@ class SweepFolder:
         """Keeps `state` with the present time; returns it."""
         state = replace(state, updated=time.time())
         with explain_os_errors(self.root):
-            (self.root / "units").mkdir(parents=True, exist_ok=True)
-            write_whole(self.root / "units" / f"{unit}.json", asdict(state))
+            write_whole_json(self.root / "units" / f"{unit}.json", asdict(state))
         return state
 
     def end(self, unit: str, state: str, cause: str) -> State:
@@ -203,7 +200,7 @@ class SweepFolder:
     def write_submitted(self, jobs: Mapping[str, Mapping[str, str]]) -> None:
         """Adds to what `submitted` gives."""
         with explain_os_errors(self.root):
-            write_whole(self.root / "submitted.json", self.submitted() | dict(jobs))
+            write_whole_json(self.root / "submitted.json", self.submitted() | dict(jobs))
 
 
 def _as_tuple(value: Any) -> Any:
@@ -220,10 +217,3 @@ def sweep_folders(store: Store) -> list[SweepFolder]:
 def folder_name(text: str) -> str:
     """A sweep's name as a folder's."""
     return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "sweep"
-
-
-def write_whole(path: Path, value: Any) -> None:
-    """JSON written beside its place and renamed, so that no reader sees half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:6]}")
-    write_json(temporary, value)
-    temporary.replace(path)

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from japagen.errors import ConfigError
 from japagen.squeue import queue_states
-from japagen.store.files import explain_os_errors, read_json
+from japagen.store.files import explain_os_errors, read_json, write_whole_json
 from japagen.store.store import Store
-from japagen.sweeps.folder import write_whole
 from launch.console import say
 
 
@@ -30,8 +29,7 @@ class Inflight:
         """Keeps at once what makes which keys from now on: this process may die any moment."""
         self.entries |= {key: dict(entry) for key, entry in entries.items()}
         with explain_os_errors(self._path):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self._path, self.entries)
+            write_whole_json(self._path, self.entries)
 
 
 @contextmanager

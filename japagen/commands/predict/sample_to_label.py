@@ -25,7 +25,7 @@ from japagen.config.schema import Config
 from japagen.errors import ConfigError, DataError, nearest
 from japagen.gold.formats import SUFFIXES, Row, read_lines, read_rows
 from japagen.gold.splits import ID_COLUMNS
-from japagen.store.files import expand_home, explain_os_errors
+from japagen.store.files import expand_home, explain_os_errors, write_whole
 from japagen.tasks import Task
 
 NUM = 100
@@ -129,17 +129,15 @@ def _texts(task: Task, row: Row) -> tuple[str, ...]:
 
 def write_sheet(task: Task, rows: Sequence[Row], path: Path) -> None:
     """CSV for spreadsheets (UTF-8 with a BOM): id, texts, and an empty column for the label; written whole."""
-    temporary = path.with_name(f".{path.name}.tmp")
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", encoding="utf-8-sig", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["id", *task.fields, task.label_field])
+            writer.writerows([_id(row), *_texts(task, row), ""] for row in rows)
+
     with explain_os_errors(path, "choose another file (--out)"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("w", encoding="utf-8-sig", newline="") as file:
-                writer = csv.writer(file)
-                writer.writerow(["id", *task.fields, task.label_field])
-                writer.writerows([_id(row), *_texts(task, row), ""] for row in rows)
-            temporary.rename(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(path, write)
 
 
 def _id(row: Row) -> str:

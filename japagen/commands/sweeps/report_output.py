@@ -11,8 +11,8 @@ from japagen.errors import StoreError
 from japagen.output import data_output
 from japagen.reporting.formats.terminal import print_report
 from japagen.reporting.report import Report
-from japagen.reporting.result_files import write_whole
 from japagen.reporting.run_table import PLAIN_WIDTH
+from japagen.store.files import write_whole
 from japagen.store.store import Store
 
 RENDERED = {"markdown": "markdown", "csv": "table_csv", "json": "document", "latex": "latex"}

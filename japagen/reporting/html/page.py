@@ -23,8 +23,8 @@ from japagen.reporting.html.plots import cost_plots, growth_plots, score_plots
 from japagen.reporting.html.provenance import facts_of, run_command, sweep_command
 from japagen.reporting.html.tables import break_even_listing, comparisons_listing, cost_listing, pivot_listings, runs_listing
 from japagen.reporting.report import Report, Run
-from japagen.reporting.result_files import write_whole
 from japagen.reporting.setting_names import TITLES, format_score, size_of
+from japagen.store.files import write_whole
 from japagen.store.store import Store
 
 HERE = Path(__file__).parent
