@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from japagen.errors import StoreError
 from japagen.experiments.planning import Planner
 from japagen.output import accept_all_characters
 from japagen.store.store import Store
-from japagen.sweeps.folder import DONE, FAILED, LLM, RUNNING, UNFINISHED, State, SweepFolder, Unit
+from japagen.sweeps.folder import DONE, FAILED, LLM, RUNNING, UNFINISHED, State, SweepFolder, Unit, explain_unknown_plan
 from launch import signals
 from launch.console import say
 from launch.work import Report, cause_of, check_plan, run_unit
@@ -55,7 +56,15 @@ def run_job(folder: str, units: Sequence[str]) -> None:
 
 def work(folder: SweepFolder, ids: Sequence[str]) -> int:
     """Does the named units one after the other; 1 when one of them failed, else 0."""
-    units = {unit.id: unit for unit in folder.units()}
+    try:
+        with explain_unknown_plan(folder):
+            units = {unit.id: unit for unit in folder.units()}
+            folder.experiments()
+    except StoreError as error:  # such as a plan that was written before an update, for a job that starts after it
+        say(f"error: {error}")
+        for id_ in ids:
+            Report(folder, Unit(id_, "", "", ())).end(FAILED, str(error))
+        return 1
     states = [_one(folder, units[id_]) for id_ in ids]
     return int(any(state.state != DONE for state in states))
 

@@ -23,7 +23,7 @@ from japagen.squeue import queue_states
 from japagen.store.files import read_json
 from japagen.store.keys import KEY_LENGTH
 from japagen.store.store import Store
-from japagen.sweeps.folder import DONE, RUNNING, STUDENT, UNFINISHED, WAITING, Planned, Sweep, SweepFolder
+from japagen.sweeps.folder import DONE, RUNNING, STUDENT, UNFINISHED, WAITING, Planned, Sweep, SweepFolder, explain_unknown_plan
 from japagen.sweeps.overview import UnitRow, find_sweep, job_ids, read_overview, why_missing
 
 GONE = "its result was there and is gone now; the same command makes it again"
@@ -70,14 +70,11 @@ def read_report(folders: Sequence[SweepFolder], store: Store, filters: Sequence[
 
 
 def _read_plan(folder: SweepFolder) -> tuple[Sweep, list[Planned]]:
-    try:
+    with explain_unknown_plan(folder):
         sweep, experiments = folder.sweep(), folder.experiments()
         if any("result" not in one.keys for one in experiments):
             raise KeyError("result")
         return sweep, experiments
-    except (KeyError, TypeError, AttributeError) as error:
-        cause = f"{type(error).__name__}: {error}"
-        raise StoreError(f"sweep {folder.name}: its plan.json is not one of this version's ({cause}); start the sweep again") from error
 
 
 def _read_configs(folder: SweepFolder, experiments: Sequence[Planned], sweep: Sweep) -> list[Config]:

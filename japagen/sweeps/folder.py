@@ -9,7 +9,8 @@ since.
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,6 +97,8 @@ class SweepFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._plan: tuple[tuple[int, ...], dict[str, Any]] | None = None
+        """What tells the plan's file from later ones, and its content."""
 
     @classmethod
     def create(
@@ -139,9 +142,13 @@ class SweepFolder:
         return Sweep(self.name, plan["created"], tuple(plan["command"]), plan.get("commit"), len(plan["experiments"]))
 
     def plan(self) -> dict[str, Any]:
-        """plan.json as it is; StoreError when it can't be read."""
-        found: dict[str, Any] = read_json(self.root / "plan.json")
-        return found
+        """plan.json as it is, parsed again only when the file has changed; StoreError when it can't be read."""
+        path = self.root / "plan.json"
+        stat = path.stat() if path.is_file() else None
+        version = () if stat is None else (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        if self._plan is None or self._plan[0] != version:
+            self._plan = version, read_json(path)
+        return self._plan[1]
 
     def units(self) -> list[Unit]:
         return [Unit(**{name: _as_tuple(value) for name, value in one.items()}) for one in self.plan()["units"]]
@@ -201,6 +208,16 @@ class SweepFolder:
         """Adds to what `submitted` gives."""
         with explain_os_errors(self.root):
             write_whole_json(self.root / "submitted.json", self.submitted() | dict(jobs))
+
+
+@contextmanager
+def explain_unknown_plan(folder: SweepFolder) -> Iterator[None]:
+    """Turns what a plan of another form raises into a StoreError that says what to do."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as error:
+        cause = f"{type(error).__name__}: {error}"
+        raise StoreError(f"sweep {folder.name}: its plan.json is not one of this version's ({cause}); start the sweep again") from error
 
 
 def _as_tuple(value: Any) -> Any:

@@ -28,6 +28,7 @@ from japagen.sweeps.folder import (
     State,
     SweepFolder,
     Unit,
+    explain_unknown_plan,
     sweep_folders,
 )
 
@@ -128,14 +129,15 @@ def job_ids(folder: SweepFolder) -> set[str]:
 
 def read_overview(folder: SweepFolder, queue: Queue) -> Overview:
     """Everything about the sweep at once; StoreError where its plan can't be read."""
-    plan = folder.plan()
-    created = datetime.fromisoformat(plan["created"]).timestamp()
+    with explain_unknown_plan(folder):
+        sweep, experiments, units = folder.sweep(), folder.experiments(), folder.units()
+    created = datetime.fromisoformat(sweep.created).timestamp()
     submitted, states = folder.submitted(), folder.states()
-    store, experiments = Store(folder.root.parent.parent), folder.experiments()
+    store = Store(folder.root.parent.parent)
     path = folder.root / "submitted.json"
     is_fresh = path.is_file() and path.stat().st_mtime >= created
     rows = []
-    for unit in folder.units():
+    for unit in units:
         kept, entry = states.get(unit.id, State()), submitted.get(unit.id, {})
         job = entry.get("job")
         state, cause = _state_now(kept, job, queue, created, is_fresh)
@@ -143,7 +145,7 @@ def read_overview(folder: SweepFolder, queue: Queue) -> Overview:
             state, cause = DONE, ""  # whoever made it: another sweep, or a start that was killed when it was through
         queued = queue.get(job) if queue and job and state == WAITING else None
         rows.append(UnitRow(unit, state, kept, job or kept.slurm_job, queued, cause, _log(folder, unit, kept, entry)))
-    return Overview(folder, plan["created"], len(plan["experiments"]), tuple(rows))
+    return Overview(folder, sweep.created, sweep.num_experiments, tuple(rows))
 
 
 def with_ends(overview: Overview, ends: Queue) -> Overview:

@@ -294,6 +294,34 @@ def test_a_worker_that_finds_other_keys_does_nothing(plan: Any) -> None:
     assert not (sweep.store.root / "models").exists()
 
 
+def test_a_worker_reads_the_plan_once(plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = plan(["method=gold"], ["method=gold", "seed=1"])
+    folder, read = SweepFolder(sweep.folder.root), list[str]()
+
+    def counted(path: Path) -> Any:
+        read.append(path.name)
+        return read_json(path)
+
+    monkeypatch.setattr("japagen.sweeps.folder.read_json", counted)
+    monkeypatch.setattr("launch.worker.run_unit", lambda *_: State(DONE))
+    assert do_units(folder, ["student-0000", "student-0001"]) == 0
+    assert read.count("plan.json") == 1
+
+
+@pytest.mark.parametrize("changed", [{"units": [{"id": "student-0000", "work": 1}]}, {"experiments": [{"title": "x"}]}, {"units": None}])
+def test_a_worker_that_does_not_know_the_plans_form_says_what_to_do(
+    plan: Any, capsys: pytest.CaptureFixture[str], changed: dict[str, Any]
+) -> None:
+    folder = plan(["method=gold"]).folder
+    write_json(folder.root / "plan.json", read_json(folder.root / "plan.json") | changed)
+    assert do_units(folder, ["student-0000"]) == 1
+    state = folder.state("student-0000")
+    assert (state.state, state.attempts) == (FAILED, 1)
+    assert "its plan.json is not one of this version's" in state.cause
+    assert state.cause.endswith("; start the sweep again")
+    assert f"error: {state.cause}" in capsys.readouterr().out
+
+
 def test_a_worker_told_to_end_while_it_plans_says_so(plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from japagen.commands.terminal import format_duration
 from japagen.errors import StoreError
-from japagen.store.files import write_json
+from japagen.store.files import read_json, write_json
 from japagen.store.store import Store
 from japagen.sweeps.folder import (
     DONE,
@@ -264,3 +265,26 @@ def test_a_plan_that_cannot_be_read_is_named(folder: SweepFolder) -> None:
     (folder.root / "plan.json").write_text(json.dumps([])[:1], encoding="utf-8")
     with pytest.raises(StoreError, match=r"plan\.json can't be read"):
         read_overview(folder, None)
+
+
+@pytest.mark.parametrize("plan", [[], {"units": []}, {"experiments": [{"title": "x"}], "created": "", "command": [], "units": []}])
+def test_a_plan_of_another_form_says_what_to_do(folder: SweepFolder, plan: Any) -> None:
+    write_json(folder.root / "plan.json", plan)
+    with pytest.raises(StoreError, match=r"sweep first: its plan\.json is not one of this version's.*; start the sweep again"):
+        read_overview(folder, None)
+
+
+def test_however_often_it_is_drawn_the_plan_is_read_once(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def counted(path: Path) -> Any:
+        read.append(path.name)
+        return read_json(path)
+
+    monkeypatch.setattr("japagen.sweeps.folder.read_json", counted)
+    watched = SweepFolder(folder.root)
+    assert [len(read_overview(watched, None).rows) for _ in range(3)] == [3, 3, 3]
+    assert read.count("plan.json") == 1
+    write_json(folder.root / "plan.json", read_json(folder.root / "plan.json") | {"units": []})
+    assert not read_overview(watched, None).rows, "a later start of the sweep is seen"
+    assert read.count("plan.json") == 2
