@@ -1,4 +1,4 @@
-"""Standard output and standard error in any encoding: no character stops a command.
+"""Standard output and standard error in any encoding: no character stops a command; and how lists and durations are worded.
 
 What people read follows the locale's encoding. Data that a program reads (CSV, JSON, LaTeX, …) are UTF-8 whatever the locale says.
 """
@@ -6,6 +6,7 @@ What people read follows the locale's encoding. Data that a program reads (CSV, 
 import codecs
 import io
 import sys
+from collections.abc import Sequence
 from typing import TextIO
 
 _READABLE = "japagen.readable"
@@ -26,6 +27,20 @@ def data_output() -> TextIO:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     return sys.stdout
+
+
+def shorten(names: Sequence[str], most: int = 8) -> str:
+    """'a, b, c and 5 more'."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def format_duration(seconds: float) -> str:
+    """'45 s', '12 min', '3.5 h', '2.1 days'."""
+    for most, per, unit in ((90, 1, "s"), (5400, 60, "min")):
+        if seconds < most:
+            return f"{seconds / per:.0f} {unit}"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
 
 
 def _readable(error: UnicodeError) -> tuple[str | bytes, int]:

@@ -10,14 +10,28 @@ import subprocess
 from collections.abc import Iterable, Iterator
 
 TIMEOUT_S = 30.0
+UNKNOWN_JOB = "Invalid job id"
+"""squeue's refusal when the only job asked about is unknown; among several, unknown ones are left out in silence."""
+
 OVER = frozenset(
     ["BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"]
 )
 """States of jobs that have ended, and that nothing puts back into the queue."""
 NOT_BEGUN = frozenset(["PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"])
 """States of jobs that wait in the queue, for the first time or again."""
-_UNKNOWN_JOB = "Invalid job id"
-"""squeue's refusal when the only job asked about is unknown; among several, unknown ones are left out in silence."""
+AT_WORK = frozenset(["RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "SIGNALING", "RESIZING", "STAGE_OUT"])
+"""States of jobs whose processes are there, or may be."""
+RESUMES = frozenset(["PREEMPTED", "TIMEOUT", "NODE_FAIL", "CANCELLED", "DEADLINE", "BOOT_FAIL"])
+"""Ends that say nothing about the work: the same command goes on."""
+END_CAUSES = {
+    "OUT_OF_MEMORY": "more than mem_gb allows",
+    "TIMEOUT": "time_min was over",
+    "COMPLETED": "but the unit left no word",
+    "CANCELLED": "by hand, or by an administrator",
+}
+"""State of a job that has ended -> its cause in words."""
+ORDINARY_REASONS = frozenset(["", "None", "Priority", "Resources", "Dependency", "BeginTime", "JobArrayTaskLimit", "Cleaning"])
+"""Reasons to wait that call for nothing; others (a limit, a hold, a partition that is down) are shown."""
 
 
 def queue_states(job_ids: Iterable[str], timeout_s: float = TIMEOUT_S) -> dict[str, tuple[str, str]] | None:
@@ -95,5 +109,5 @@ def _ask(command: list[str], timeout_s: float) -> list[list[str]] | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     if done.returncode != 0:
-        return [] if _UNKNOWN_JOB in done.stderr else None
+        return [] if UNKNOWN_JOB in done.stderr else None
     return [columns for line in done.stdout.splitlines() if len(columns := line.strip().split("|")) >= 3]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.live import Live
 
+from japagen.output import format_duration
 from japagen.synthesis.generate import Progress
 
 PLAIN_EVERY_S = 10.0
@@ -20,14 +21,8 @@ def progress_line(name: str, progress: Progress) -> str:
     missing = progress.wanted - progress.accepted
     if progress.new_rows and progress.accepted and missing and progress.seconds > 1:
         rows_per_text = (progress.accepted + progress.rejected) / progress.accepted
-        text += f", {_duration(missing * rows_per_text / progress.rows_per_s)} left"
+        text += f", {format_duration(missing * rows_per_text / progress.rows_per_s)} left"
     return text
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 class ProgressDisplay:

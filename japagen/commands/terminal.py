@@ -68,11 +68,3 @@ def make_parser(command: str, about: str | None, *examples: str) -> argparse.Arg
         epilog=f"{'examples' if len(examples) > 1 else 'example'}:\n{lines}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-
-
-def format_duration(seconds: float) -> str:
-    """'45 s', '12 min', '3.5 h', '2.1 days'."""
-    for most, per, unit in ((90, 1, "s"), (5400, 60, "min")):
-        if seconds < most:
-            return f"{seconds / per:.0f} {unit}"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from japagen.output import shorten
 from japagen.store.files import expand_home
 
 _DOCS = (".md", ".gitattributes", ".gitignore", "LICENSE", "LICENSE.txt", "NOTICE", "USE_POLICY")
@@ -67,7 +68,7 @@ def look_up(model_id: str, revision: str | None, cache: Path) -> Cached:
         return Cached(commit, f"commit {commit[:8]} is not in the cache {cache}{other}", known)
     missing = missing_files(snapshot, listing)
     num_bytes = known if missing else sum((snapshot / name).stat().st_size for name in loaded_files(_names(snapshot)))
-    return Cached(commit, f"commit {commit[:8]} lacks {_listed(missing)}" if missing else "", num_bytes)
+    return Cached(commit, f"commit {commit[:8]} lacks {shorten(missing, SHOWN)}" if missing else "", num_bytes)
 
 
 def missing_files(snapshot: Path, listing: Mapping[str, int] | None) -> list[str]:
@@ -112,11 +113,6 @@ def cached_listing(model_id: str, commit: str, cache: Path) -> dict[str, int] | 
     except CachedRepoTreeNotFoundError:
         return None
     return {name: sizes[name] for name in loaded_files(sizes)}
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from japagen.config.fields import settings
 from japagen.config.schema import LLM, Config
 from japagen.errors import ConfigError, nearest
+from japagen.output import shorten
 from japagen.reporting.setting_names import value_text
 
 SHORT = {name: f"{name}.name" for name in ("task", "method", "prompt", "llm", "model", "judge")} | {
@@ -68,13 +69,13 @@ def choose(filters: Sequence[Where], configs: Sequence[Config]) -> list[int]:
         for value in one.values:
             if not any(_is_same(found, value) for found in present):
                 raise ConfigError(
-                    f"--where {one.given}={value} fits no experiment{nearest(value, present)}; {one.given}: {_listed(present)}"
+                    f"--where {one.given}={value} fits no experiment{nearest(value, present)}; {one.given}: {shorten(present, MOST_SHOWN)}"
                 )
         left = [number for number in chosen if one.holds(configs[number])]
         if not left:
             there = _values([configs[number] for number in chosen], one.name)
             typed = " ".join(f"--where {other.text}" for other in filters)
-            raise ConfigError(f"{typed} leave no experiment; with the ones before it, {one.given} is only: {_listed(there)}")
+            raise ConfigError(f"{typed} leave no experiment; with the ones before it, {one.given} is only: {shorten(there, MOST_SHOWN)}")
         chosen = left
     return chosen
 
@@ -86,11 +87,6 @@ def read_setting(config: Config, name: str) -> str:
 
 def _values(configs: Sequence[Config], name: str) -> list[str]:
     return list(dict.fromkeys(read_setting(config, name) for config in configs))
-
-
-def _listed(values: Sequence[str]) -> str:
-    more = f" and {len(values) - MOST_SHOWN} more" if len(values) > MOST_SHOWN else ""
-    return ", ".join(values[:MOST_SHOWN]) + more
 
 
 def _is_same(found: str, asked: str) -> bool:

@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from japagen.errors import StoreError
+from japagen.squeue import AT_WORK, UNKNOWN_JOB
 
 HEARTBEAT_S = 20.0
 STALE_S = 180.0
@@ -28,8 +29,6 @@ SILENT_S = 86400.0
 SQUEUE_EVERY_S = 15.0
 """How often one who waits for a job of another host asks SLURM about it; the controller is everybody's."""
 SQUEUE_TIMEOUT_S = 10.0
-_AT_WORK = frozenset({"RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "SIGNALING", "RESIZING", "STAGE_OUT"})
-"""States of a SLURM job whose processes are there, or may be."""
 
 
 class HeldError(StoreError):
@@ -221,8 +220,8 @@ def _squeue_says_over(job: str) -> bool:
     except (OSError, subprocess.SubprocessError):
         return False
     if answer.returncode != 0:
-        return "Invalid job id" in answer.stderr  # of a job that SLURM has forgotten (MinJobAge)
-    return not _AT_WORK & set(answer.stdout.split())  # several where the number is also that of its array
+        return UNKNOWN_JOB in answer.stderr  # of a job that SLURM has forgotten (MinJobAge)
+    return not AT_WORK & set(answer.stdout.split())  # several where the number is also that of its array
 
 
 def _describe_owner(content: str) -> str:

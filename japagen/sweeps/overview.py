@@ -6,7 +6,7 @@ first and read the folder then: a unit that still says `running` when its job ha
 
 import socket
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from japagen.errors import StoreError, nearest
+from japagen.output import shorten
 from japagen.squeue import NOT_BEGUN
 from japagen.store.store import Store
 from japagen.sweeps.folder import (
@@ -259,12 +260,6 @@ def find_units(overview: Overview, name: str) -> list[UnitRow]:
 
     exact = [row for row in overview.rows if name in names(row)]
     return exact or [row for row in overview.rows if any(one.startswith(name) for one in names(row))]
-
-
-def shorten(names: Sequence[str], most: int = 8) -> str:
-    """'a, b, c and 5 more'."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def why_missing(folder: SweepFolder, unit: Unit, rows_key: str) -> str:

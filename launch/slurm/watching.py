@@ -12,7 +12,7 @@ from pathlib import Path
 from japagen.config.schema import Site
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.stages import is_complete
-from japagen.squeue import NOT_BEGUN, end_states, queue_states
+from japagen.squeue import END_CAUSES, NOT_BEGUN, ORDINARY_REASONS, RESUMES, end_states, queue_states
 from japagen.store.store import Store
 from japagen.sweeps.folder import DONE, FAILED, LLM, RUNNING, STUDENT, UNFINISHED, WAITING, SweepFolder, Unit
 from launch.console import say
@@ -21,16 +21,6 @@ from launch.planning import stages_of
 LOOKS = 5
 """How often SLURM is asked about a job that left the queue without a word; its accounting lags by some seconds."""
 LOOK_AGAIN_S = 1.0
-RESUMES = {"PREEMPTED", "TIMEOUT", "NODE_FAIL", "CANCELLED", "DEADLINE", "BOOT_FAIL"}
-"""Ends that say nothing about the work: the same command goes on."""
-ORDINARY = {"", "None", "Priority", "Resources", "Dependency", "BeginTime", "JobArrayTaskLimit", "Cleaning"}
-"""Reasons to wait that call for nothing; others (a limit, a hold, a partition that is down) are shown."""
-WORDS = {
-    "OUT_OF_MEMORY": "more than mem_gb allows",
-    "TIMEOUT": "time_min was over",
-    "COMPLETED": "but the unit left no word",
-    "CANCELLED": "by hand, or by an administrator",
-}
 
 
 class Watch:
@@ -128,7 +118,7 @@ class Watch:
             counts = Counter(self._states[id_] for id_ in ids)
             if counts:
                 reasons = Counter(self._reasons.get(id_, "") for id_ in ids if id_ in self._open and self._states[id_] == WAITING)
-                told = [f"{reason} {count}" for reason, count in sorted(reasons.items()) if reason not in ORDINARY]
+                told = [f"{reason} {count}" for reason, count in sorted(reasons.items()) if reason not in ORDINARY_REASONS]
                 why = f" ({', '.join(told)})" if told else ""
                 listed = [f"{count} {state}{why if state == WAITING else ''}" for state, count in sorted(counts.items())]
                 parts.append(f"{title}: " + ", ".join(listed))
@@ -147,7 +137,7 @@ def _cause(job: str, end: tuple[str, str] | None, log: str, has_begun: bool) -> 
     lines = _last_lines(Path(log))
     state = "OUT_OF_MEMORY" if any(sign in line for sign in ("oom-kill", "Out Of Memory") for line in lines) else end[0]
     told = [line for line in lines if "error: " in line] or lines or ["it wrote nothing"]
-    words = WORDS.get(state) or told[-1]
+    words = END_CAUSES.get(state) or told[-1]
     return f"SLURM ended job {job}: {state} ({words}); log: {log}"
 
 

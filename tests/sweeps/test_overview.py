@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from japagen.commands.terminal import format_duration
 from japagen.errors import StoreError
+from japagen.output import format_duration
 from japagen.store.files import read_json, write_json
 from japagen.store.store import Store
 from japagen.sweeps.folder import (

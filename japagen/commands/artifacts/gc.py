@@ -19,6 +19,7 @@ from rich.table import Table
 
 from japagen.commands.terminal import add_store_option, make_console, make_parser, open_store, size
 from japagen.errors import ConfigError, StoreError
+from japagen.output import format_duration, shorten
 from japagen.store.files import explain_os_errors
 from japagen.store.locks import HeldError, LockWatch
 from japagen.store.stages import STAGES
@@ -79,7 +80,7 @@ def _find_over(store: Store, name: str) -> str:
     from japagen.errors import nearest
     from japagen.squeue import queue_states
     from japagen.sweeps.folder import RUNNING, WAITING, sweep_folders
-    from japagen.sweeps.overview import job_ids, read_overview, shorten
+    from japagen.sweeps.overview import job_ids, read_overview
 
     folders = {folder.name: folder for folder in sweep_folders(store)}
     if name not in folders:
@@ -110,7 +111,6 @@ def show(inventory: "Inventory", plan: "Plan", older_than_days: float, console: 
 def _costs(items: Sequence["Item"]) -> str:
     """'2 stream(s) or sets of answers, 5.0 MB, which took an LLM 1.5 h (4000 rows, 80000 tokens)'."""
     from japagen.commands.artifacts.inventory import session_costs
-    from japagen.commands.terminal import format_duration
 
     rows, tokens, seconds = (sum(column) for column in zip(*(session_costs(item.extent.path) for item in items), strict=True))
     freed = size(sum(item.extent.num_bytes for item in items))
@@ -132,7 +132,6 @@ def _about(inventory: "Inventory", removal: "Removal") -> str:
     """What it is; for what an LLM wrote also the time that it took."""
     from japagen.commands.artifacts.inventory import session_costs
     from japagen.commands.artifacts.ls import summary
-    from japagen.commands.terminal import format_duration
 
     item = inventory.items.get(removal.key)
     if item is None or item.stage != removal.kind:

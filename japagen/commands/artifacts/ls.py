@@ -18,7 +18,7 @@ from rich.table import Table
 
 from japagen.commands.terminal import add_store_option, make_console, make_parser, open_store, size
 from japagen.errors import StoreError, check_choice
-from japagen.output import data_output
+from japagen.output import data_output, format_duration
 from japagen.store.stages import FOLDERS, STAGES
 
 if TYPE_CHECKING:
@@ -112,8 +112,6 @@ def show(inventory: "Inventory", items: Sequence["Item"], most: int | None, cons
 
 
 def _table(inventory: "Inventory", folder: str, items: Sequence["Item"]) -> Table:
-    from japagen.commands.terminal import format_duration
-
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", title=f"[bold]{folder}[/]", title_justify="left")
     for heading, options in {
         "key": {"no_wrap": True}, "what": {"overflow": "fold", "ratio": 3}, "size": {"justify": "right", "no_wrap": True},

@@ -31,6 +31,7 @@ from japagen.config.yaml_texts import check_texts
 from japagen.errors import ConfigError
 from japagen.gold.published import MIRROR_ENV
 from japagen.llm.build import gpu_is_visible, installed_build
+from japagen.output import shorten
 from japagen.store.files import expand_home
 from japagen.store.store import Store
 from japagen.tasks import SplitFile, Task
@@ -90,9 +91,8 @@ def package_checks() -> list[Check]:
     tied = [name for name in other if name in TIED]
     if not other:
         return [*checks, Check("ok", "packages", f"{len(installed)} installed as pinned in constraints.txt")]
-    listed = ", ".join(f"{name} {other[name]} (pinned {pins[name]})" for name in sorted(other, key=lambda name: name not in TIED)[:8])
-    more = f" and {len(other) - 8} more" if len(other) > 8 else ""
-    return [*checks, Check("fault" if tied else "warning", "packages", f"other than pinned: {listed}{more}", "make clean install")]
+    listed = shorten([f"{name} {other[name]} (pinned {pins[name]})" for name in sorted(other, key=lambda name: name not in TIED)])
+    return [*checks, Check("fault" if tied else "warning", "packages", f"other than pinned: {listed}", "make clean install")]
 
 
 def _required() -> list[str]:

@@ -9,9 +9,10 @@ from pathlib import Path
 from japagen.commands.sweeps.status import QueueReader
 from japagen.commands.terminal import add_store_option, make_parser, open_store
 from japagen.errors import StoreError, nearest
+from japagen.output import shorten
 from japagen.store.store import Store
 from japagen.sweeps.folder import LLM, RUNNING, WAITING, SweepFolder, sweep_folders
-from japagen.sweeps.overview import Overview, UnitRow, find_sweep, find_units, job_ids, read_overview, shorten
+from japagen.sweeps.overview import Overview, UnitRow, find_sweep, find_units, job_ids, read_overview
 
 DEFAULT_LINES = 50
 LOOK_S = 0.5

@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from japagen.commands.terminal import add_store_option, format_duration, make_console, make_parser, open_store
+from japagen.commands.terminal import add_store_option, make_console, make_parser, open_store
+from japagen.output import format_duration, shorten
 from japagen.squeue import accounting_states, queue_states
 from japagen.store.store import Store
 from japagen.sweeps.folder import DONE, FAILED, RUNNING, UNFINISHED, WAITING, SweepFolder, sweep_folders
@@ -29,7 +30,6 @@ from japagen.sweeps.overview import (
     find_sweep,
     job_ids,
     read_overview,
-    shorten,
     with_ends,
 )
 
