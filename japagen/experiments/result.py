@@ -1,12 +1,12 @@
 """An experiment's result on the disk: its scores beside the baselines', what it was made of, and a failure in its place."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from japagen.errors import StoreError
-from japagen.store.files import read_json
+from japagen.store.files import from_json, read_json
 
 Scores = dict[str, dict[str, float] | None]
 """{metric: {value, low, high}}; None where the gold rows allow no value."""
@@ -113,12 +113,8 @@ class Result:
         if self.split is None:
             return ()
         primary = SplitScores(self.split, self.gold_source, self.num_eval, self.metrics, self.baselines, self.num_failed, is_primary=True)
-        known = {one.name for one in fields(SplitScores)}
-        further = {
-            split: {"gold_source": self.gold_source} | {name: value for name, value in entry.items() if name in known}
-            for split, entry in self.also_scored.items()
-        }
-        return (primary, *(SplitScores(name=split, **entry) for split, entry in further.items()))
+        further = [{"gold_source": self.gold_source} | entry | {"name": split} for split, entry in self.also_scored.items()]
+        return (primary, *(from_json(SplitScores, entry) for entry in further))
 
     def scores_on(self, split: str) -> SplitScores:
         """The scores of the split of this name; empty ones where it was not scored."""
@@ -146,11 +142,9 @@ def short_name(
 def read_result(folder: Path) -> Result:
     """The Result of a published folder; StoreError where its file isn't one."""
     path = folder / "result.json"
-    content = read_json(path)
-    known = {one.name for one in fields(Result)}
     try:
-        return Result(**{name: value for name, value in content.items() if name in known})
-    except (AttributeError, TypeError) as error:
+        return from_json(Result, read_json(path))
+    except TypeError as error:
         raise StoreError(f"{path} can't be read ({error}); remove its folder to have it made again") from error
 
 

@@ -8,7 +8,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from japagen.quality.likeness import balance, lengths, neighbours
 from japagen.quality.samples import draw
 from japagen.quality.students import agreement, find_gold_student
 from japagen.store import keys
-from japagen.store.files import read_json, write_json
+from japagen.store.files import from_json, read_json, write_json
 from japagen.store.store import Store
 from japagen.tasks import Example, Task
 
@@ -103,8 +103,7 @@ def make_quality(
 
 def read_quality(folder: Path) -> Quality:
     """The report of a published folder."""
-    content = read_json(folder / "quality.json")
-    return Quality(**{one.name: content[one.name] for one in fields(Quality)})
+    return from_json(Quality, read_json(folder / "quality.json"))
 
 
 def check_fits(store: Store, dataset: str, task: Task) -> None:

@@ -9,8 +9,9 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_origin
 
 from japagen.errors import ConfigError, DataError, JapagenError, StoreError
 
@@ -64,6 +65,20 @@ def read_json(path: Path) -> Any:
         raise StoreError(f"{path} can't be read: no permission; it belongs to somebody else, who can give you leave to read it") from error
     except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{path} can't be read ({error}); remove its folder to have it made again") from error
+
+
+T = TypeVar("T")
+
+
+def from_json(kind: type[T], content: Any) -> T:
+    """A dataclass from what `asdict` made of it and JSON kept: lists are tuples where the field is one.
+
+    Fields that only another version has are left out, those that it lacked have their defaults; TypeError where there is none.
+    """
+    if not isinstance(content, dict):
+        raise TypeError(f"{kind.__name__} must be a mapping; found {content!r:.60}")
+    known = {one.name: get_origin(one.type) for one in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: tuple(value) if known[name] is tuple else value for name, value in content.items() if name in known})
 
 
 def write_json(path: Path, value: Any) -> None:

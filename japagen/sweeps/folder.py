@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from japagen.config.schema import Config
 from japagen.config.validation import read_config
 from japagen.errors import StoreError
-from japagen.store.files import explain_os_errors, read_json, write_whole_json
+from japagen.store.files import explain_os_errors, from_json, read_json, write_whole_json
 from japagen.store.store import Store, commit
 
 
@@ -172,10 +172,9 @@ class SweepFolder:
 
     def _own_state(self, unit: str) -> State | None:
         try:
-            content = read_json(self.root / "units" / f"{unit}.json")
-        except StoreError:
+            return from_json(State, read_json(self.root / "units" / f"{unit}.json"))
+        except (StoreError, TypeError):
             return None
-        return State(**{one.name: content[one.name] for one in fields(State) if one.name in content})
 
     def _followed(self, entry: Mapping[str, str]) -> State | None:
         """The state of a unit that another sweep's job was doing when this one was submitted."""

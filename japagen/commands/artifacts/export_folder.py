@@ -8,7 +8,6 @@ import json
 import shutil
 import uuid
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from japagen.errors import StoreError
 from japagen.experiments.result import Result, read_result
 from japagen.prompts.replies import QUOTES_GOLD
 from japagen.reporting.setting_names import format_score
-from japagen.store.files import explain_os_errors, file_checksum, read_json, write_json
+from japagen.store.files import explain_os_errors, file_checksum, from_json, read_json, write_json
 from japagen.store.stages import STAGES
 from japagen.store.store import Store
 
@@ -31,8 +30,7 @@ NOT_KEPT = ("checksums",)
 def sources_of(artifact: Artifact) -> tuple[Source, ...] | None:
     """What it was made of; None for what was made before that was kept."""
     kept = artifact.meta().get("sources")
-    known = {one.name for one in fields(Source)}
-    return None if kept is None else tuple(Source(**{name: value for name, value in one.items() if name in known}) for one in kept)
+    return None if kept is None else tuple(from_json(Source, one) for one in kept)
 
 
 def results_of(store: Store, stage: str, key: str) -> dict[Path, Result]:
