@@ -18,7 +18,7 @@ from japagen.experiments.result import Outcome, Result, SplitScores
 from japagen.gold.formats import LineFeeds
 from japagen.reporting.result_files import safe_cell
 from japagen.reporting.seeds import Aggregate, aggregate
-from japagen.reporting.setting_names import named_settings, value_text
+from japagen.reporting.setting_names import named_settings, tell_apart, value_text
 from japagen.store.files import write_whole
 from japagen.store.store import Store
 from japagen.tasks import Task
@@ -167,22 +167,16 @@ def _difference(first: Resampled | str, second: Resampled | str) -> tuple[Differ
 
 def _names(places: Sequence[Sequence[_Setting]]) -> list[list[str]]:
     """For each place its settings' names: the method, and of what else differs no more than it takes to tell them apart."""
-    described = [(number, _described(setting)) for number, settings in enumerate(places) for setting in settings]
-    told: list[tuple[Any, ...]] = [(number, values["method.name"]) for number, values in described]
-    kept: list[str] = []
-    for name in [*_FIRST_NAMES, *dict.fromkeys(name for _, values in described for name in values)]:
-        further = [(*known, values.get(name)) for known, (_, values) in zip(told, described, strict=True)]
-        if len(set(further)) > len(set(told)):
-            told, kept = further, [*kept, name]
+    described = [[_described(setting) for setting in own] for own in places]
+    kept = tell_apart(described, _FIRST_NAMES, kept=["method.name"])
     defaults = {one.name: value_text(one.value) for one in settings(Config()) if one.name not in _FIRST_NAMES}
-    names = [_name(values, kept, defaults) for _, values in described]
-    alike = [known for known in told if told.count(known) > 1]
-    numbered = [
-        f"{name} ({told[:place].count(known) + 1})" if known in alike else name
-        for place, (name, known) in enumerate(zip(names, told, strict=True))
-    ]
-    in_order = iter(numbered)
-    return [[next(in_order) for _ in settings] for settings in places]
+    found = []
+    for own in described:
+        told = [[values.get(name) for name in kept] for values in own]
+        names = [_name(values, kept[1:], defaults) for values in own]
+        numbers = [f" ({told[:number].count(one) + 1})" if told.count(one) > 1 else "" for number, one in enumerate(told)]
+        found.append([f"{name}{number}" for name, number in zip(names, numbers, strict=True)])
+    return found
 
 
 def _name(values: dict[str, str], kept: Sequence[str], defaults: dict[str, str]) -> str:

@@ -14,7 +14,7 @@ from japagen.experiments.result import Failure, Result
 from japagen.reporting.comparisons import Comparison, find_reference, result_keys
 from japagen.reporting.report import Report, Run
 from japagen.reporting.seeds import Aggregate, aggregate
-from japagen.reporting.setting_names import named_settings
+from japagen.reporting.setting_names import format_size, named_settings, size_of, tell_apart
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Pivot:
 
 BASELINES = ("majority", "overlap", "tfidf")
 NONE = "–"
-Place = tuple[str, str, str, str | None]
+ColumnKey = tuple[str, str, str, str | None]
 """A column's task, split, metric and gold rows."""
 
 
@@ -163,7 +163,7 @@ def _head_of(result: Result) -> Row:
         shots=str(result.shots) if asked else NONE,
         llm=result.llm or NONE,
         model=result.model or NONE,
-        size=_size(result.num_per_label, result.gold_per_label),
+        size=size_of(result) or NONE,
         options=result.options_text,
     )
 
@@ -177,20 +177,15 @@ def _head_of_config(config: Config) -> Row:
         shots=str(config.shots) if kind.has_llm else NONE,
         llm=config.llm.name if kind.has_llm else NONE,
         model=config.model.name if kind.has_student else NONE,
-        size=_size(config.num_per_label if kind.writes else None, config.gold_per_label if kind.learns_gold else None),
+        size=format_size(config.num_per_label if kind.writes else None, config.gold_per_label if kind.learns_gold else None) or NONE,
         options=", ".join(f"{name}={value}" for name, value in changed_options(config).items()),
     )
 
 
-def _size(num_per_label: int | None, gold_per_label: str | None) -> str:
-    parts = [*([] if num_per_label is None else [str(num_per_label)]), *([] if gold_per_label is None else [f"gold {gold_per_label}"])]
-    return " + ".join(parts) or NONE
-
-
 def _pivot(source: str | None, settings: Sequence[_Setting], comparisons: Sequence[Comparison]) -> Pivot:
     settings = _told_apart(settings)
-    columns: dict[Place, Column] = {}
-    entries: dict[Place, dict[Row, _Setting]] = {}
+    columns: dict[ColumnKey, Column] = {}
+    entries: dict[ColumnKey, dict[Row, _Setting]] = {}
     for setting in sorted(settings, key=lambda setting: setting.group is None):
         for place, column in _columns(setting, columns):
             columns.setdefault(place, column)
@@ -206,7 +201,7 @@ def _pivot(source: str | None, settings: Sequence[_Setting], comparisons: Sequen
     return Pivot(source, tuple(columns[place] for place in ordered), (*rows, *(row for row in beside if any(row.cells))))
 
 
-def _columns(setting: _Setting, known: dict[Place, Column]) -> Iterable[tuple[Place, Column]]:
+def _columns(setting: _Setting, known: dict[ColumnKey, Column]) -> Iterable[tuple[ColumnKey, Column]]:
     """The columns of a setting, by place; of one without a result all those of its task."""
     if setting.group is None:
         config = setting.config
@@ -221,7 +216,7 @@ def _columns(setting: _Setting, known: dict[Place, Column]) -> Iterable[tuple[Pl
     return [((one.task, one.split, one.metric, one.source), one) for one in columns]
 
 
-def _place(setting: _Setting) -> Place:
+def _place(setting: _Setting) -> ColumnKey:
     """The column of its primary split, as far as it is known."""
     if setting.group is None:
         return setting.config.task.name, setting.config.data.split, setting.config.task.metric, None
@@ -234,12 +229,12 @@ def _told_apart(settings: Sequence[_Setting]) -> list[_Setting]:
     found = list(settings)
     for head in dict.fromkeys(setting.head for setting in settings):
         alike = [number for number, setting in enumerate(settings) if setting.head == head]
-        by_column: dict[Place, list[int]] = {}
+        by_column: dict[ColumnKey, list[int]] = {}
         for number in alike:
             by_column.setdefault(_place(settings[number]), []).append(number)
         if max(len(numbers) for numbers in by_column.values()) > 1:
             named = {number: named_settings(settings[number].config) for number in alike}
-            said = _differing([[named[number] for number in numbers] for numbers in by_column.values()])
+            said = tell_apart([[named[number] for number in numbers] for numbers in by_column.values()])
             for numbers in by_column.values():
                 texts = [", ".join(f"{name}={named[number].get(name, NONE)}" for name in said) for number in numbers]
                 for place, number in enumerate(numbers):
@@ -247,19 +242,6 @@ def _told_apart(settings: Sequence[_Setting]) -> list[_Setting]:
                     parts = [head.options, texts[place], f"({again + 1})" if again else ""]
                     found[number] = replace(settings[number], head=replace(head, options=", ".join(filter(None, parts))))
     return found
-
-
-def _differing(columns: Sequence[Sequence[dict[str, str]]]) -> list[str]:
-    """Names of settings, as few as tell apart what can be told apart within each column."""
-    kept: list[str] = []
-
-    def count(names: Sequence[str]) -> int:
-        return sum(len({tuple(values.get(name) for name in names) for values in settings}) for settings in columns)
-
-    for name in dict.fromkeys(name for settings in columns for values in settings for name in values):
-        if count([*kept, name]) > count(kept):
-            kept.append(name)
-    return kept
 
 
 def _merge(sequences: Sequence[Sequence[Row]]) -> list[Row]:

@@ -18,6 +18,19 @@ def named_settings(config: Config) -> dict[str, str]:
     }
 
 
+def tell_apart(columns: Sequence[Sequence[Mapping[str, str]]], first: Sequence[str] = (), kept: Sequence[str] = ()) -> list[str]:
+    """Names of settings, as few as tell apart what differs within each column: `kept` in any case, `first` before others."""
+
+    def count(names: Sequence[str]) -> int:
+        return sum(len({tuple(values.get(name) for name in names) for values in column}) for column in columns)
+
+    names, num = list(kept), count(kept)
+    for name in dict.fromkeys([*first, *(name for column in columns for values in column for name in values)]):
+        if (more := count([*names, name])) > num:
+            names, num = [*names, name], more
+    return names
+
+
 def value_text(value: Any) -> str:
     """A setting's value as the command line has it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=asdict)
@@ -70,8 +83,13 @@ def full_name(result: Result) -> str:
 
 def size_of(result: Result) -> str:
     """'2000', 'gold all', '2000 + gold 30': texts a label and gold rows; '' for neither."""
-    sizes = [] if result.num_per_label is None else [str(result.num_per_label)]
-    return " + ".join(sizes + ([] if result.gold_per_label is None else [f"gold {result.gold_per_label}"]))
+    return format_size(result.num_per_label, result.gold_per_label)
+
+
+def format_size(num_per_label: int | None, gold_per_label: str | None) -> str:
+    """`size_of` without a result."""
+    gold = None if gold_per_label is None else f"gold {gold_per_label}"
+    return " + ".join(str(one) for one in (num_per_label, gold) if one is not None)
 
 
 def _parts(result: Result, options: Set[str]) -> dict[str, str]:
