@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from japagen.curation.contamination import EvaluationTexts
-from japagen.curation.licences import DEMO, Source, cell, hub_license, license_lines, quoted
+from japagen.curation.licences import DEMO, Source, cell, hub_license, license_lines
 from japagen.curation.select import Rejected, Selector
 from japagen.prompts.replies import normalise
 from japagen.tasks import Example, Task, nearest_level
@@ -117,10 +117,18 @@ def write_dataset(task: Task, dataset: Dataset, folder: Path, card: str) -> None
 
 def dataset_card(task: Task, dataset: Dataset, made_by: Mapping[str, Any], sources: Sequence[Source] = (), demo: bool = False) -> str:
     """A data set's README.md: its front matter tells `datasets` the files; `made_by` is what made it, line by line."""
-    lines = ["---", f"language: {task.language or 'multilingual'}", *hub_license(sources), f"pretty_name: {quoted(_title(task))}"]
-    lines += ["task_categories: [text-classification]", "tags: [synthetic, japagen]", "configs:", "- config_name: default"]
-    lines += ["  data_files:", "  - {split: train, path: train.parquet}", "  - {split: validation, path: valid.parquet}", "---", ""]
-    lines += [f"# {_title(task)}", ""]
+    from huggingface_hub import DatasetCardData
+
+    files = [{"split": "train", "path": "train.parquet"}, {"split": "validation", "path": "valid.parquet"}]
+    data = DatasetCardData(
+        language=task.language or "multilingual",
+        pretty_name=_title(task),
+        task_categories=["text-classification"],
+        tags=["synthetic", "japagen"],
+        configs=[{"config_name": "default", "data_files": files}],
+        **hub_license(sources),
+    )
+    lines = ["---", data.to_yaml(), "---", "", f"# {_title(task)}", ""]
     texts = next((one for one in sources if one.role == "texts"), None)
     lines += ["Made with a language model; no person checked these labels, nor any text that it wrote.", ""]
     if texts is not None:

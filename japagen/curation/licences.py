@@ -4,10 +4,9 @@ In: `Source`s, which meta.json keeps. Out: front matter as the Hugging Face hub 
 `license_note`; nothing is added to it.
 """
 
-import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 HUB_LICENSES = {
     "CC0-1.0": "cc0-1.0",
@@ -37,17 +36,17 @@ class Source:
     """Name of a student begins so, if it is handed on (LLM.license_name_prefix)."""
 
 
-def hub_license(sources: Iterable[Source]) -> list[str]:
-    """The front matter's lines: the one licence that asks most, the first of several permissive ones, or `other` for several that ask."""
+def hub_license(sources: Iterable[Source]) -> dict[str, Any]:
+    """The front matter's fields: the one licence that asks most, the first of several permissive ones, or `other` for several that ask."""
     named = [name for one in sources if one.role != "exemplars" for name in one.license.split(" + ")]
     found = list(dict.fromkeys(HUB_LICENSES.get(name, name) for name in named)) or ["unknown"]
     asking = [name for name in found if name not in PERMISSIVE]
     if not asking:
-        return [f"license: {found[0]}"]
+        return {"license": found[0]}
     if len(asking) == 1 and asking[0] in HUB_LICENSES.values():
-        return [f"license: {asking[0]}"]
+        return {"license": asking[0]}
     words = [name for name in dict.fromkeys(named) if HUB_LICENSES.get(name) not in PERMISSIVE]
-    return ["license: other", f"license_name: {quoted(' + '.join(words))}"]
+    return {"license": "other", "license_name": " + ".join(words)}
 
 
 def name_prefixes(sources: Iterable[Source]) -> list[str]:
@@ -68,9 +67,3 @@ def license_lines(sources: Sequence[Source]) -> list[str]:
 def cell(text: str) -> str:
     """Text for a cell of a Markdown table."""
     return " ".join(text.split()).replace("|", "\\|")
-
-
-def quoted(text: str) -> str:
-    """A YAML string."""
-    written = json.dumps(text, ensure_ascii=False)
-    return re.sub("[\x7f-\x9f\u2028\u2029\ufffe\uffff]", lambda found: f"\\u{ord(found[0]):04x}", written)  # YAML takes none as it is

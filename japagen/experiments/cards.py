@@ -64,12 +64,20 @@ def _public(model_id: str, revision: str) -> str:
 
 def model_card(experiment: Experiment, num_rows: int) -> str:
     """A student's README.md: what it is, what it learned from, and what the licences ask."""
+    from huggingface_hub import ModelCardData
+
     config, task, sources = experiment.config, experiment.task, model_sources(experiment)
     prefixes = name_prefixes(sources)
     name = "-".join([*prefixes, config.model.name])
-    lines = ["---", f"language: {task.language or 'multilingual'}", *hub_license(sources), "library_name: transformers"]
-    lines += ["pipeline_tag: text-classification", *([f"base_model: {config.model.id}"] if is_on_hub(config.model.id) else [])]
-    lines += ["tags: [japagen]", "---", "", f"# {name} for {task.title or task.name}", ""]
+    data = ModelCardData(
+        language=task.language or "multilingual",
+        library_name="transformers",
+        pipeline_tag="text-classification",
+        base_model=config.model.id if is_on_hub(config.model.id) else None,
+        tags=["japagen"],
+        **hub_license(sources),
+    )
+    lines = ["---", data.to_yaml(), "---", "", f"# {name} for {task.title or task.name}", ""]
     lines += [f"**Built with {prefix}**\n" for prefix in prefixes]
     lines += [DEMO.format("Its predictions"), ""] if experiment.is_demo else []
     lines += [f"- output: a number, {task_range(task)}" if task.is_regression else f"- labels: {', '.join(task.label_names)}"]
