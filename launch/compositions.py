@@ -1,9 +1,10 @@
 """Turns each job of a sweep into a checked configuration, once, and has Hydra compose only those that differ in more than values.
 
-A composition takes a tenth of a second, so ten thousand would take a quarter of an hour before anything begins. Jobs that choose the same
-groups and set the same settings differ in those settings' values: Hydra composes the first of them, and the others take what it composed
-with their own values put in, as Hydra itself puts them in at the end. Of those only the parts that changed are converted anew. Each is
-checked by itself.
+A composition takes more than a tenth of a second, and Hydra makes two of each job: one in its sweeper, one for its launcher. A thousand
+jobs (3 tasks, 2 numbers of shots, 2 sizes, 2 numbers of epochs, 42 seeds) take 265 CPU seconds that way and 1.2 here, conversion and
+checks included. Jobs that choose the same groups and set the same settings differ in those settings' values: Hydra composes the first of
+them, and the others take what it composed with their own values put in, as Hydra itself puts them in at the end. Of those only the parts
+that changed are converted anew. Each is checked by itself.
 """
 
 from collections.abc import Iterable, Sequence

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.text import Text
 
 from japagen.errors import StoreError
@@ -35,12 +36,7 @@ def working(what: str) -> Iterator[None]:
 
 def size(num_bytes: int | None) -> str:
     """'16.4 GB' (of 10^9 bytes, as the hub counts)."""
-    if num_bytes is None:
-        return "size unknown"
-    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if num_bytes >= factor:
-            return f"{num_bytes / factor:.1f} {unit}"
-    return f"{num_bytes} bytes"
+    return "size unknown" if num_bytes is None else decimal(num_bytes)
 
 
 DEFAULT = "outputs/store"
