@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from japagen.reporting.html.places import Place, places_of
+from japagen.reporting.html.benchmarks import Benchmark, benchmarks_of
 from japagen.reporting.report import Report
 from japagen.reporting.setting_names import setting_names
 from japagen.store.store import Store
@@ -41,9 +41,9 @@ class Levels:
 
 @dataclass(frozen=True)
 class Confusion:
-    """All settings of one place."""
+    """All settings of one benchmark."""
 
-    place: Place
+    benchmark: Benchmark
     matrices: tuple[Matrix, ...]
     names: tuple[str, ...]
     """Regression: the levels."""
@@ -53,15 +53,15 @@ class Confusion:
 
 
 def confusions(report: Report, store: Store) -> list[Confusion]:
-    """One a place, in the runs' order."""
-    return [_confusion(report, place, store) for place in places_of(report)]
+    """One a benchmark, in the runs' order."""
+    return [_confusion(report, benchmark, store) for benchmark in benchmarks_of(report)]
 
 
-def _confusion(report: Report, place: Place, store: Store) -> Confusion:
-    task = report.config_of(place.groups[0].results[0]).task
+def _confusion(report: Report, benchmark: Benchmark, store: Store) -> Confusion:
+    task = report.config_of(benchmark.groups[0].results[0]).task
     matrices, levels, missing = [], [], []
-    for group, name in zip(place.groups, setting_names(place.groups), strict=True):
-        files = [(result.keys.get("result", "-"), result.scores_on(place.split).predictions_file) for result in group.results]
+    for group, name in zip(benchmark.groups, setting_names(benchmark.groups), strict=True):
+        files = [(result.keys.get("result", "-"), result.scores_on(benchmark.split).predictions_file) for result in group.results]
         read = [_read(store.path("result", key) / file) for key, file in files]
         pairs = [pair for found in read if found is not None for pair in found]
         if not pairs:
@@ -70,7 +70,7 @@ def _confusion(report: Report, place: Place, store: Store) -> Confusion:
             levels.append(Levels(name, _levels(task, pairs)))
         else:
             matrices.append(_matrix(task, name, pairs, sum(found is not None for found in read)))
-    return Confusion(place, tuple(matrices), tuple(task.label_names), tuple(levels), tuple(missing))
+    return Confusion(benchmark, tuple(matrices), tuple(task.label_names), tuple(levels), tuple(missing))
 
 
 def _read(path: Path) -> list[tuple[Any, Any]] | None:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from japagen.config.methods import METHODS
 from japagen.reporting.costs import MONEY, SECONDS, Cost, group_cost
-from japagen.reporting.html.places import Place, places_of
+from japagen.reporting.html.benchmarks import Benchmark, benchmarks_of
 from japagen.reporting.html.svg import INK, MUTED, PAPER, SERIES, draw_svg, shorten
 from japagen.reporting.report import Report
 from japagen.reporting.seeds import Aggregate
@@ -38,55 +38,57 @@ def color_of(method: str) -> int:
     return list(METHODS).index(method) if method in METHODS else len(SERIES) - 1
 
 
-def score_plots(report: Report) -> list[tuple[Place, Plot]]:
+def score_plots(report: Report) -> list[tuple[Benchmark, Plot]]:
     """A row a setting: its runs' scores, their mean, and the mean of their intervals' ends; baselines beside them."""
-    return [(place, _score_plot(place, f"score{number}")) for number, place in enumerate(places_of(report))]
+    return [(benchmark, _score_plot(benchmark, f"score{number}")) for number, benchmark in enumerate(benchmarks_of(report))]
 
 
-def _score_plot(place: Place, name: str) -> Plot:
-    rows = [(group, named) for group, named in zip(place.groups, setting_names(place.groups), strict=True) if place.points(group)]
+def _score_plot(benchmark: Benchmark, name: str) -> Plot:
+    rows = [
+        (group, named) for group, named in zip(benchmark.groups, setting_names(benchmark.groups), strict=True) if benchmark.points(group)
+    ]
     height = ROW_HEIGHT * len(rows) + 62
 
     def draw(figure: Any) -> None:
         axes = figure.add_axes((10 / WIDTH, 40 / height, (WIDTH - 20) / WIDTH, (height - 62) / height))
-        for number, (value, label) in enumerate(_lines(place)):
+        for number, (value, label) in enumerate(_lines(benchmark)):
             axes.axvline(value, color=MUTED, linewidth=1.2, linestyle=("--", ":")[number % 2], zorder=1)
             axes.annotate(label, (value, 1), xycoords=("data", "axes fraction"), xytext=(0, 4), textcoords="offset points",
                           ha="center", va="bottom", fontsize=10.5, color=MUTED)  # fmt: skip
         for y, (group, named) in enumerate(rows):
-            _draw_score(axes, place, group, y)
+            _draw_score(axes, benchmark, group, y)
             axes.annotate(shorten(named, WIDTH - 20), (0, y - 0.34), xycoords=("axes fraction", "data"), va="center", color=INK, zorder=5)
         axes.set_yticks([])
         axes.set_ylim(len(rows) - 0.5, -0.6)
         axes.grid(axis="x")
         axes.tick_params(length=0)
-        axes.set_xlabel(place.metric)
+        axes.set_xlabel(benchmark.metric)
         axes.spines["left"].set_visible(False)
 
     methods = dict.fromkeys(group.results[0].method for group, _ in rows)
     legend = tuple((color_of(method), method) for method in methods)
-    return Plot(place.heading, draw_svg(name, f"Scores with intervals, {place.heading}", WIDTH, height, draw), legend)
+    return Plot(benchmark.heading, draw_svg(name, f"Scores with intervals, {benchmark.heading}", WIDTH, height, draw), legend)
 
 
-def _draw_score(axes: Any, place: Place, group: Aggregate, y: float) -> None:
-    points, color = place.points(group), SERIES[color_of(group.results[0].method)]
+def _draw_score(axes: Any, benchmark: Benchmark, group: Aggregate, y: float) -> None:
+    points, color = benchmark.points(group), SERIES[color_of(group.results[0].method)]
     low, high = (statistics.fmean(point[end] for point in points) for end in ("low", "high"))
     axes.plot([low, high], [y, y], color=color, linewidth=2, alpha=0.75, solid_capstyle="round", zorder=2)
     if len(points) > 1:
         axes.scatter([point["value"] for point in points], [y + 0.24] * len(points), s=11, color=color, alpha=0.6, linewidths=0, zorder=3)
     mean = statistics.fmean(point["value"] for point in points)
     axes.scatter([mean], [y], s=50, color=color, edgecolors=PAPER, linewidths=1.2, zorder=4)
-    tfidf = [found["tfidf"] for found in map(place.baselines, group.results) if "tfidf" in found]
+    tfidf = [found["tfidf"] for found in map(benchmark.baselines, group.results) if "tfidf" in found]
     if tfidf:
         axes.scatter([statistics.fmean(tfidf)], [y], s=26, marker="D", facecolors="none", edgecolors=MUTED, linewidths=1, zorder=2)
 
 
-def _lines(place: Place) -> list[tuple[float, str]]:
+def _lines(benchmark: Benchmark) -> list[tuple[float, str]]:
     """Baselines that no training row moves: (value, name)."""
     found: dict[str, float] = {}
-    for group in place.groups:
+    for group in benchmark.groups:
         for result in group.results:
-            values = place.baselines(result)
+            values = benchmark.baselines(result)
             found |= {name: value for name, value in values.items() if name != "tfidf" and name not in found}
     shown: dict[float, list[str]] = {}
     for name, value in found.items():
@@ -94,19 +96,19 @@ def _lines(place: Place) -> list[tuple[float, str]]:
     return [(value, ", ".join(names)) for value, names in shown.items()]
 
 
-def growth_plots(report: Report) -> list[tuple[Place, Plot]]:
-    """Score against texts a label, for places where a setting has two sizes or more."""
+def growth_plots(report: Report) -> list[tuple[Benchmark, Plot]]:
+    """Score against texts a label, for benchmarks where a setting has two sizes or more."""
     found = []
-    for number, place in enumerate(places_of(report)):
-        curves = _curves(place)
+    for number, benchmark in enumerate(benchmarks_of(report)):
+        curves = _curves(benchmark)
         if curves:
-            found.append((place, _growth_plot(place, curves, f"growth{number}")))
+            found.append((benchmark, _growth_plot(benchmark, curves, f"growth{number}")))
     return found
 
 
-def _curves(place: Place) -> dict[str, list[tuple[int, Aggregate]]]:
+def _curves(benchmark: Benchmark) -> dict[str, list[tuple[int, Aggregate]]]:
     """Setting's name without its size -> (texts a label, its group), by size."""
-    groups = [group for group in place.groups if group.results[0].num_per_label is not None and place.points(group)]
+    groups = [group for group in benchmark.groups if group.results[0].num_per_label is not None and benchmark.points(group)]
     alike: dict[tuple[Any, ...], list[Aggregate]] = {}
     for group in groups:
         first = group.results[0]
@@ -118,19 +120,21 @@ def _curves(place: Place) -> dict[str, list[tuple[int, Aggregate]]]:
     return dict(zip(names, sized, strict=True))
 
 
-def _growth_plot(place: Place, curves: Mapping[str, Sequence[tuple[int, Aggregate]]], name: str) -> Plot:
+def _growth_plot(benchmark: Benchmark, curves: Mapping[str, Sequence[tuple[int, Aggregate]]], name: str) -> Plot:
     height = 280.0
-    gold = [group for group in place.groups if group.results[0].method == "gold" and group.results[0].gold_per_label == "all"]
-    lines = [(statistics.fmean(one["value"] for one in place.points(group)), "gold, all rows") for group in gold if place.points(group)]
+    gold = [group for group in benchmark.groups if group.results[0].method == "gold" and group.results[0].gold_per_label == "all"]
+    lines = [
+        (statistics.fmean(one["value"] for one in benchmark.points(group)), "gold, all rows") for group in gold if benchmark.points(group)
+    ]
 
     def draw(figure: Any) -> None:
         axes = figure.add_axes((50 / WIDTH, 48 / height, (WIDTH - 66) / WIDTH, (height - 62) / height))
-        for value, label in [*_lines(place), *lines]:
+        for value, label in [*_lines(benchmark), *lines]:
             axes.axhline(value, color=MUTED, linewidth=1, linestyle="--", zorder=1)
             axes.annotate(label, (1, value), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
                           ha="right", fontsize=10.5, color=MUTED)  # fmt: skip
         for number, curve in enumerate(curves.values()):
-            _draw_curve(axes, place, curve, SERIES[number % len(SERIES)], ("-", "--", ":")[number // len(SERIES) % 3])
+            _draw_curve(axes, benchmark, curve, SERIES[number % len(SERIES)], ("-", "--", ":")[number // len(SERIES) % 3])
         sizes = sorted({size for curve in curves.values() for size, _ in curve})
         axes.set_xscale("log")
         axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
@@ -139,11 +143,11 @@ def _growth_plot(place: Place, curves: Mapping[str, Sequence[tuple[int, Aggregat
         axes.set_xlabel("texts a label")
 
     legend = tuple((number % len(SERIES), curve) for number, curve in enumerate(curves))
-    return Plot(place.heading, draw_svg(name, f"Score against texts a label, {place.heading}", WIDTH, height, draw), legend)
+    return Plot(benchmark.heading, draw_svg(name, f"Score against texts a label, {benchmark.heading}", WIDTH, height, draw), legend)
 
 
-def _draw_curve(axes: Any, place: Place, curve: Sequence[tuple[int, Aggregate]], color: str, style: str) -> None:
-    points = [(size, place.points(group)) for size, group in curve]
+def _draw_curve(axes: Any, benchmark: Benchmark, curve: Sequence[tuple[int, Aggregate]], color: str, style: str) -> None:
+    points = [(size, benchmark.points(group)) for size, group in curve]
     means = [statistics.fmean(one["value"] for one in scores) for _, scores in points]
     ends = [[statistics.fmean(one[end] for one in scores) for _, scores in points] for end in ("low", "high")]
     sizes = [size for size, _ in points]
@@ -164,14 +168,14 @@ class Spent:
     cost: Cost
 
 
-def cost_plots(report: Report, costs: Mapping[int, Cost]) -> list[tuple[Place, Plot | None, list[Spent]]]:
-    """Score against what writing and training took: money where every setting of the place has a price, else GPU seconds.
+def cost_plots(report: Report, costs: Mapping[int, Cost]) -> list[tuple[Benchmark, Plot | None, list[Spent]]]:
+    """Score against what writing and training took: money where every setting of the benchmark has a price, else GPU seconds.
 
     No figure where fewer than two settings took anything.
     """
     found = []
-    for number, place in enumerate(places_of(report, further=False)):
-        groups = [group for group in place.groups if place.points(group)]
+    for number, benchmark in enumerate(benchmarks_of(report, further=False)):
+        groups = [group for group in benchmark.groups if benchmark.points(group)]
         spent = [group_cost(group, costs) for group in groups]
         unit = MONEY if all(cost.money is not None for cost in spent) else SECONDS
         xs = [cost.making(unit) or 0.0 for cost in spent]
@@ -179,11 +183,11 @@ def cost_plots(report: Report, costs: Mapping[int, Cost]) -> list[tuple[Place, P
         numbers = [sum(x > 0 for x in xs[: row + 1]) if is_plotted and xs[row] > 0 else None for row in range(len(xs))]
         names = setting_names(groups)
         rows = [Spent(*row) for row in zip(numbers, names, [group.mean for group in groups], spent, strict=True)]
-        found.append((place, _cost_plot(place, groups, xs, unit, f"cost{number}") if is_plotted else None, rows))
+        found.append((benchmark, _cost_plot(benchmark, groups, xs, unit, f"cost{number}") if is_plotted else None, rows))
     return found
 
 
-def _cost_plot(place: Place, groups: Sequence[Aggregate], xs: Sequence[float], unit: str, name: str) -> Plot:
+def _cost_plot(benchmark: Benchmark, groups: Sequence[Aggregate], xs: Sequence[float], unit: str, name: str) -> Plot:
     height = 280.0
     shown = [(group, x, group.mean or 0.0) for group, x in zip(groups, xs, strict=True) if x > 0]
     is_log = max(x for _, x, _ in shown) > 20 * min(x for _, x, _ in shown)
@@ -205,7 +209,7 @@ def _cost_plot(place: Place, groups: Sequence[Aggregate], xs: Sequence[float], u
 
     methods = dict.fromkeys(group.results[0].method for group, _, _ in shown)
     legend = tuple((color_of(method), method) for method in methods)
-    return Plot(place.heading, draw_svg(name, f"Score against cost, {place.heading}", WIDTH, height, draw), legend)
+    return Plot(benchmark.heading, draw_svg(name, f"Score against cost, {benchmark.heading}", WIDTH, height, draw), legend)
 
 
 def _decimals(value: float) -> int:

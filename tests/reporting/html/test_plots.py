@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from japagen.reporting.costs import costs_of
+from japagen.reporting.html.benchmarks import benchmarks_of
 from japagen.reporting.html.confusion import NO_ANSWER, confusions
-from japagen.reporting.html.places import places_of
 from japagen.reporting.html.plots import cost_plots, growth_plots, score_plots
 from japagen.reporting.report import Report, Run
 from japagen.store.store import Store
@@ -26,12 +26,12 @@ def test_smoke_data_have_figures_of_their_own(composed: Compose) -> None:
     config = composed("task=jnli")
     results = [replace(result_for(config, 0.5, random.Random(0), data=data), gold_source=data) for data in ("published", "sample")]
     report = Report((sweep_named(),), tuple(Run("s", config, result) for result in results))
-    assert [(place.data, len(place.groups)) for place in places_of(report)] == [("published", 1), ("sample", 1)]
+    assert [(benchmark.data, len(benchmark.groups)) for benchmark in benchmarks_of(report)] == [("published", 1), ("sample", 1)]
 
 
 def test_a_figure_tells_settings_and_baselines(composed: Compose, tmp_path: Path) -> None:
-    ((place, plot),) = score_plots(invented_report(composed, Store(tmp_path), tasks=("jnli",)))
-    assert place.heading == "jnli (valid): accuracy"
+    ((benchmark, plot),) = score_plots(invented_report(composed, Store(tmp_path), tasks=("jnli",)))
+    assert benchmark.heading == "jnli (valid): accuracy"
     for text in ("japagen, 0 shots, n=40", "prompting, 0 shots", "gold, all rows", "majority", "overlap"):
         assert f">{text}</" in plot.svg
     assert [name for _, name in plot.legend] == ["japagen", "prompting", "gold"]

@@ -8,7 +8,7 @@ from japagen.reporting.seeds import Aggregate
 
 
 @dataclass(frozen=True)
-class Place:
+class Benchmark:
     """Settings scored on the same gold rows, and how."""
 
     data: str
@@ -38,12 +38,12 @@ class Place:
         return [score for result in group.results if (score := self.score(result)) is not None]
 
 
-def places_of(report: Report, further: bool = True) -> list[Place]:
+def benchmarks_of(report: Report, further: bool = True) -> list[Benchmark]:
     """In the runs' order, those splits behind their task's that stand beside it; without `further` only the primary ones."""
     found: dict[tuple[str, str, str, str | None, bool], list[Aggregate]] = {}
     for group in report.groups:
         first = group.results[0]
         for scores in first.splits if further else first.splits[:1]:
             found.setdefault((first.data, first.task, scores.name, scores.gold_source, scores.is_primary), []).append(group)
-    places = [Place(data, task, split, tuple(groups)) for (data, task, split, *_), groups in found.items()]
-    return [place for place in places if any(place.points(group) for group in place.groups)]
+    benchmarks = [Benchmark(data, task, split, tuple(groups)) for (data, task, split, *_), groups in found.items()]
+    return [benchmark for benchmark in benchmarks if any(benchmark.points(group) for group in benchmark.groups)]
