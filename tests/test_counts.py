@@ -32,15 +32,15 @@ from launch import work
 from launch.compositions import Compositions
 from launch.planning import pinned, plan_experiments, plan_units, planned
 from tests.conftest import ROOT, Compose
-from tests.launch.test_planning import fill
-from tests.launch.test_work import StubServer
-from tests.synthesis.test_generate import StubClient
+from tests.stubs.memory_server import MemoryServer
+from tests.stubs.streams import fill_stream_of
+from tests.stubs.stub_client import StubClient
 
 NUM, N = 20, 8
 """Texts a label, and texts a request."""
 
 
-class Counting(StubServer):
+class Counting(MemoryServer):
     """A server in memory whose requests are kept; every reply of its is accepted."""
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ def _noting(counts: Counter[str], name: str, real: Callable[..., Any]) -> Callab
 def test_a_stream_with_too_few_rows_is_not_judged_to_see_that(sweep: list[Config], monkeypatch: pytest.MonkeyPatch) -> None:
     small, large = plan_experiments([replace(sweep[0], num_per_label=N), sweep[0]])
     store = Store(sweep[0].store)
-    fill(small, store)
+    fill_stream_of(small, store)
     assert stages.is_complete(small, "stream", store)
     judged: Counter[str] = Counter()
     monkeypatch.setattr(llm_work, "select", _noting(judged, "streams", llm_work.select))

@@ -21,8 +21,8 @@ from japagen.experiments.planning import Planner
 from japagen.store.stages import LLM_STAGES
 from japagen.tracking import run_name
 from tests.conftest import MIRROR, ROOT, needs_mirror
-from tests.experiments.test_identities import CHANGES
 from tests.settings_table import LINES, UNCHANGED, WITH_MIRROR, a_splitter, compose_line, overrides_of, write_files
+from tests.stubs.setting_keys import CHANGES
 
 FILE = Path(__file__).parent / "experiment_keys.json"
 NO_MODEL_IS_LOADED = ["llm.revision=" + "0" * 40, "model.revision=" + "0" * 40]

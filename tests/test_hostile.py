@@ -17,8 +17,8 @@ from japagen.experiments.result import read_result
 from japagen.store.store import Store
 from japagen.tasks import Task
 from launch.execute import execute, failures
-from tests.commands.conftest import Messages, StubLLM, serving
 from tests.conftest import Compose
+from tests.stubs.stub_llm import Messages, StubLLM, serving
 
 pytestmark = pytest.mark.slow
 TASKS = ("marcja", "jsts", "jnli", "jcola", "news", "covid19")

@@ -48,6 +48,8 @@ MODULES = [path for part in ("japagen", "launch", "hydra_plugins", "demo_models"
     ROOT / "run.py"
 ]
 
+TESTS = [path for part in ("tests", "benchmarks") for path in sorted((ROOT / part).rglob("*.py"))]
+
 
 def name_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -106,6 +108,12 @@ def test_no_module_imports_itself_through_others() -> None:
 def module_of(imported: str, names: set[str]) -> str:
     """The module of an imported name, which may be a module's or that of something in it."""
     return imported if imported in names else imported.rpartition(".")[0]
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_no_module_imports_from_a_test_module(path: Path) -> None:
+    found = {name for name in imports_of(path) if name.startswith("tests.") and ".test_" in name}
+    assert not found, f"{name_of(path)} imports {', '.join(sorted(found))}: move it to tests/stubs"
 
 
 def test_folders_stay_small_enough_to_read() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from japagen.store.store import Store
 from tests.conftest import ROOT, Compose
-from tests.reporting.test_reading import PLAIN, SHOTS, Sweeps
+from tests.stubs.made_sweeps import PLAIN, SHOTS, Sweeps
 
 ENCODINGS = {name: {"PYTHONIOENCODING": name} for name in ("utf-8", "cp932", "euc_jp", "latin-1")} | {
     "ascii, by locale": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

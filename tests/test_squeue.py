@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from japagen.squeue import accounting_states, end_states, expand, queue_states
-from tests.launch.conftest import Slurm
-from tests.waiting import eventually
+from tests.stubs.slurm_cluster import Slurm
+from tests.stubs.waiting import eventually
 
 Fake = Callable[..., Path]
 

@@ -16,7 +16,7 @@ from japagen.curation.near import Index, NearDuplicates
 from japagen.curation.select import Selector
 from japagen.prompts.replies import Reject, clean_reply, normalise
 from tests.conftest import Compose
-from tests.curation.test_select import Reply, Rows
+from tests.stubs.stream_rows import Reply, Rows
 
 
 def grams_of(text: str) -> set[str]:

@@ -1,25 +1,11 @@
 """Selection: in (index, label) order, first of duplicates, nothing copied from the prompt."""
 
-from dataclasses import dataclass
-
 import pytest
 
 from japagen.curation.select import Selector
 from japagen.tasks import Example
 from tests.conftest import Compose
-
-
-@dataclass(frozen=True)
-class Reply:
-    text: str
-    finish_reason: str = "stop"
-
-
-class Rows(dict[tuple[str, int, int], Reply]):
-    """Rows by place, as a stream gives them."""
-
-    def get(self, label: str, index: int, turn: int) -> Reply | None:  # type: ignore[override]
-        return super().get((label, index, turn))
+from tests.stubs.stream_rows import Reply, Rows
 
 
 def pairs(firsts: list[str], seconds: dict[str, list[str]]) -> Rows:

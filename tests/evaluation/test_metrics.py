@@ -18,13 +18,7 @@ from japagen.evaluation.metrics import (
     score,
 )
 from japagen.tasks import Example, Label, Task
-
-NAMES = ["red", "green", "blue"]
-COLOURS = Task(name="colours", labels=[Label(name, "書く") for name in NAMES], system="s")
-LEVELS = Task(
-    name="levels", kind="pair", target="regression", metric="spearman", system="s",
-    labels=[Label(str(level), "書く", score=float(level)) for level in range(6)],
-)  # fmt: skip
+from tests.stubs.scored_tasks import COLOURS, LEVELS, NAMES
 
 
 def coloured(labels: list[str]) -> list[Example]:

@@ -15,7 +15,7 @@ from japagen.errors import DataError, StoreError
 from japagen.evaluation.metrics import score
 from japagen.evaluation.significance import Run, compare, holm, read_run, resample
 from japagen.tasks import Example, Task
-from tests.evaluation.test_metrics import COLOURS, LEVELS, NAMES
+from tests.stubs.scored_tasks import COLOURS, LEVELS, NAMES
 
 CLASSIFICATION = ["accuracy", "macro_f1", "mcc"]
 CORRELATIONS = ["spearman", "pearson"]

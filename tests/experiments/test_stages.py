@@ -24,8 +24,8 @@ from japagen.llm.client import Request
 from japagen.prompts.writing import Message
 from japagen.store.store import Store
 from tests.conftest import MIRROR, Compose, needs_mirror
+from tests.stubs.stub_client import StubClient
 from tests.stubs.stub_llm_answers import AnsweringClient, Rule
-from tests.synthesis.test_generate import StubClient
 
 SMALL = ("task=jcola", "num_per_label=20", "curate.near_duplicates=null", "data=sample", "logger=none")
 

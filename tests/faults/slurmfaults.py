@@ -20,9 +20,9 @@ import psutil
 from tests.faults.program import Ended, Kept, made, read_kept
 from tests.faults.server import OK, Running
 from tests.faults.slurmsweep import FEW_JOBS, LIMIT, NO_ENDS, NO_SACCT, Shim, Sweep, make_shims
-from tests.launch.conftest import Slurm
-from tests.launch.daemons import configured, lost_node, no_controller
-from tests.waiting import eventually
+from tests.stubs.slurm_cluster import Slurm
+from tests.stubs.slurm_daemons import configured, lost_node, no_controller
+from tests.stubs.waiting import eventually
 
 LATENCY_S = 1.0
 GONE_S = 90.0

@@ -12,8 +12,8 @@ from japagen.store.store import Store
 from japagen.sweeps.folder import RUNNING, SweepFolder, sweep_folders
 from tests.faults.program import Run, read_kept, start_fresh
 from tests.faults.server import MODEL, Running
-from tests.launch.conftest import Slurm
-from tests.waiting import eventually
+from tests.stubs.slurm_cluster import Slurm
+from tests.stubs.waiting import eventually
 
 LIMIT = 4
 """Open requests of an LLM job."""

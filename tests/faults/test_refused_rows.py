@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.commands.conftest import StubLLM, serving
 from tests.conftest import ROOT
 from tests.faults.program import Forker
+from tests.stubs.stub_llm import StubLLM, serving
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 ASKED = json.loads((ROOT / "japagen/data/sample/jcola/valid.jsonl").read_text(encoding="utf-8").splitlines()[16])["sentence"]

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.server import Running
 from tests.faults.slurmfaults import CASES, Bench
 from tests.faults.slurmsweep import labelled
-from tests.launch.daemons import is_ours
+from tests.stubs.slurm_daemons import is_ours
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.slurm]
 SHORT = ("a student is killed, sacct and the controller tell nothing", "limit on submitted jobs (sbatch refuses the second call)")

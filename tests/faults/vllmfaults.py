@@ -19,7 +19,7 @@ import psutil
 from japagen.llm.command import is_free
 from tests.faults.kills import LIMIT
 from tests.faults.program import Ended, Forker, Kept, Run, read_kept
-from tests.waiting import eventually
+from tests.stubs.waiting import eventually
 
 NUM_PER_LABEL = 150
 FEWEST, MOST = 20, 200

@@ -1,8 +1,6 @@
 """Files of every format and encoding: what is read from them, and what the message says of one that can't be read."""
 
-import csv
 import errno
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,34 +14,9 @@ from japagen.errors import DataError
 from japagen.gold import Split, read_eval
 from japagen.gold.formats import read_lines, read_rows
 from japagen.tasks import Label, Task
+from tests.stubs.row_files import LEVELS, TASK, write_delimited, write_json_array, write_json_lines, write_parquet
 
-TASK = Task(name="mail", fields=["text"], label_field="label", labels=[Label("spam", "x"), Label("ham", "y")])
 ROWS = [{"text": "当選しました。今すぐ開封", "label": "spam"}, {"text": "会議は三時から、第二会議室です", "label": "ham"}]
-
-
-def write_json_lines(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8", newline="")
-    return path
-
-
-def write_json_array(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.write_text(json.dumps(rows, ensure_ascii=False, indent=1), encoding="utf-8", newline="")
-    return path
-
-
-def write_delimited(path: Path, rows: list[dict[str, Any]], delimiter: str = ",") -> Path:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), delimiter=delimiter)
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
-
-
-def write_parquet(path: Path, rows: list[dict[str, Any]]) -> Path:
-    import pandas
-
-    pandas.DataFrame(rows).to_parquet(path)
-    return path
 
 
 def read(path: Path, task: Task = TASK) -> Split:
@@ -219,9 +192,6 @@ def test_missing_files_name_the_nearest_one(tmp_path: Path, monkeypatch: pytest.
     assert f"{tmp_path} is a folder; name one file in it" in fault(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert read(Path("~/reviews_valid.csv")).source == "files: reviews_valid.csv"
-
-
-LEVELS = Task(name="stars", target="regression", metric="spearman", labels=[Label(str(n), "x", score=float(n)) for n in range(1, 6)])
 
 
 @pytest.mark.parametrize("score", ["high", None, float("nan"), float("inf"), True, 0.9, 5.1, ""])

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.launch.conftest import Slurm
-from tests.waiting import eventually
+from tests.stubs.slurm_cluster import Slurm
+from tests.stubs.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 PIDS = Path("/run/japagen-slurm")

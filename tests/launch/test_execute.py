@@ -22,8 +22,8 @@ from japagen.store.store import Store
 from japagen.sweeps.folder import DONE, FAILED, UNFINISHED, SweepFolder
 from launch.execute import execute
 from tests.conftest import ROOT, Compose
+from tests.stubs.waiting import eventually
 from tests.stubs.wandb_standin import FAKE_KEY
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 

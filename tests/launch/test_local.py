@@ -18,7 +18,7 @@ from japagen.sweeps.folder import DONE, FAILED, LLM, RUNNING, STUDENT, UNFINISHE
 from launch import local
 from launch.local import find_slots, parse_gpu_list, run_queue, visible_gpus, worker_command
 from tests.conftest import ROOT, Compose
-from tests.waiting import eventually
+from tests.stubs.waiting import eventually
 
 PLAIN = "GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-5a8a1c0e-4b52-0ab2-93d7-1f2c3d4e5f60)\n"
 PARTED = """\

@@ -1,30 +1,17 @@
 """What a sweep needs: every fault found before the start, each stream once, one group a server set-up."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from japagen.errors import ConfigError
-from japagen.experiments.experiment import Experiment
 from japagen.experiments.planning import plan_experiment
-from japagen.experiments.requests import make_selector
 from japagen.experiments.stages import is_complete
 from japagen.store.store import Store
-from japagen.synthesis.generate import Generator
-from japagen.synthesis.stream import open_rows
 from launch.execute import code_lines
 from launch.planning import check_devices, missing_llm_work, plan_experiments
 from tests.conftest import Compose
-from tests.synthesis.test_generate import StubClient
-
-
-def fill(experiment: Experiment, store: Store) -> None:
-    """Fills the experiment's stream in memory of a stub."""
-    config = experiment.config
-    rows = open_rows(store, experiment.stream)
-    generator = Generator(experiment.stream, rows, make_selector(experiment), config.llm.sampling, config.num_per_label, 50)
-    asyncio.run(generator.run(StubClient()))  # type: ignore[arg-type]
+from tests.stubs.streams import fill_stream_of
 
 
 def test_every_fault_is_listed_before_anything_starts(composed: Compose) -> None:
@@ -67,7 +54,7 @@ def test_done_work_needs_no_server(composed: Compose, tmp_path: Path) -> None:
     store = Store(tmp_path)
     experiment = plan_experiment(composed("task=jcola", "num_per_label=20"))
     assert not is_complete(experiment, "stream", store)
-    fill(experiment, store)
+    fill_stream_of(experiment, store)
     assert is_complete(experiment, "stream", store)
     more = plan_experiment(composed("task=jcola", "num_per_label=30"))
     fewer = plan_experiment(composed("task=jcola", "num_per_label=10"))

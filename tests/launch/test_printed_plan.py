@@ -13,7 +13,7 @@ from japagen.synthesis.generate import Progress
 from launch.execute import execute
 from launch.planning import plan_experiments
 from tests.conftest import Compose
-from tests.launch.test_planning import fill
+from tests.stubs.streams import fill_stream_of
 
 Outline = Callable[..., list[str]]
 
@@ -48,7 +48,7 @@ def test_it_starts_and_writes_nothing(outline: Outline, tmp_path: Path) -> None:
 
 def test_it_leaves_a_store_as_it_is(outline: Outline, composed: Compose, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
-    fill(plan_experiments([composed("task=jcola", "num_per_label=10")])[0], store)
+    fill_stream_of(plan_experiments([composed("task=jcola", "num_per_label=10")])[0], store)
     before = files(store.root)
     outline(["task=jcola", "num_per_label=10"], ["task=jcola", "num_per_label=20"])
     assert files(store.root) == before
@@ -77,7 +77,7 @@ def test_shards_and_other_servers_are_starts(outline: Outline) -> None:
 def test_what_is_there_is_not_counted(outline: Outline, composed: Compose, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     (experiment,) = plan_experiments([composed("task=jcola", "num_per_label=10")])
-    fill(experiment, store)
+    fill_stream_of(experiment, store)
     folder = store.path("result", experiment.keys["result"])
     lines = outline(["task=jcola", "num_per_label=10"])
     assert one(lines, "server starts: ") == "server starts: 0"
@@ -91,7 +91,7 @@ def test_what_is_there_is_not_counted(outline: Outline, composed: Compose, tmp_p
 def test_rates_are_known_once_the_llm_has_written(outline: Outline, composed: Compose, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     (experiment,) = plan_experiments([composed("task=jcola", "num_per_label=10")])
-    fill(experiment, store)
+    fill_stream_of(experiment, store)
     note_session(store.path("stream", experiment.keys["stream"]), Progress(20, 20, 0, 100, 3000, 50.0))
     line = one(outline(["task=jsts", "num_per_label=1200", "llm.price_per_gpu_hour=2.5"]), "llm-0: ")
     rows = 1200 * (len(composed("task=jsts").task.labels) + 1)

@@ -12,7 +12,7 @@ from japagen.store.store import Store
 from japagen.sweeps.folder import JUDGE, LLM, STUDENT, WRITER, Unit
 from launch.planning import plan_experiments, plan_units, planned
 from tests.conftest import Compose
-from tests.launch.test_planning import fill
+from tests.stubs.streams import fill_stream_of
 
 POOL = [
     *([f"task={task}", f"shots={shots}", f"seed={seed}"] for task in ("jcola", "jsts") for shots in (0, 2) for seed in (0, 1)),
@@ -55,7 +55,7 @@ def test_students_of_one_result_appear_once(composed: Compose, tmp_path: Path) -
 def test_done_work_gives_no_unit(composed: Compose, tmp_path: Path) -> None:
     store = Store(tmp_path)
     experiments = plan_experiments([composed("task=jcola", "num_per_label=10", f"seed={seed}") for seed in (0, 1)])
-    fill(experiments[0], store)
+    fill_stream_of(experiments[0], store)
     units = plan_units(experiments, store)
     assert [(unit.kind, unit.needs) for unit in units] == [(STUDENT, ())] * 2, "the texts are there"
     publish(store, "result", experiments[0])

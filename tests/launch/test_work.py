@@ -1,9 +1,8 @@
 """A unit's work: what fails stays with those that need it, and every end leaves its cause in the unit's state."""
 
 import copy
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,7 @@ from japagen.errors import ConfigError, ServerError, TrainingError
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.stages import is_complete
 from japagen.experiments.training_rows import build_dataset
-from japagen.llm.client import Completion, Reply, Request
-from japagen.llm.endpoint import Endpoint
+from japagen.llm.client import Reply, Request
 from japagen.store.files import read_json, write_json
 from japagen.store.store import Store
 from japagen.sweeps.folder import DONE, FAILED, RUNNING, UNFINISHED, State, SweepFolder, Unit
@@ -24,67 +22,13 @@ from launch.planning import pinned, plan_experiments, plan_units, planned
 from launch.work import Report, check_plan, run_unit
 from launch.worker import work as do_units
 from tests.conftest import Compose
-from tests.launch.test_planning import fill
-from tests.synthesis.test_generate import StubClient
-
-REFUSING = 0.5
-"""A request at this temperature gets nothing but refusals."""
-DEADLY = 0.25
-"""A request at this temperature ends the server for good."""
-
-
-@dataclass
-class StubServer:
-    """Stands in for `serve` and `Client`: in memory, with faults that a request's temperature chooses."""
-
-    starts: int = 0
-    open: int = 0
-    """Servers that haven't been stopped."""
-    start_fault: Exception | None = None
-    asked: list[float] = field(default_factory=list)
-    """Temperature of every request."""
-    lost: str | None = None
-
-    @contextmanager
-    def serve(self, *_: Any) -> Iterator[Endpoint]:
-        self.starts += 1
-        if self.start_fault is not None:
-            raise self.start_fault
-        self.open += 1
-        try:
-            yield Endpoint("http://127.0.0.1:1/v1", failure=lambda: self.lost)
-        finally:
-            self.open -= 1
-
-    def client(self, *_: Any) -> "_Client":
-        return _Client(self)
-
-
-class _Client(StubClient):
-    def __init__(self, server: StubServer) -> None:
-        super().__init__()
-        self._server = server
-
-    async def __aenter__(self) -> "_Client":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
-
-    async def complete(self, request: Request) -> Reply:
-        temperature = request.sampling.temperature
-        self._server.asked.append(temperature)
-        if temperature == DEADLY:
-            self._server.lost = "vLLM died 3 times"
-            raise ServerError("vLLM died 3 times")
-        if temperature == REFUSING:
-            return Reply(tuple(Completion("I cannot", "stop") for _ in range(request.n)), 10, 5)
-        return await super().complete(request)
+from tests.stubs.memory_server import DEADLY, REFUSING, MemoryClient, MemoryServer
+from tests.stubs.streams import fill_stream_of
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> StubServer:
-    stub = StubServer()
+def server(monkeypatch: pytest.MonkeyPatch) -> MemoryServer:
+    stub = MemoryServer()
     monkeypatch.setattr(work, "serve", stub.serve)
     monkeypatch.setattr(work, "Client", stub.client)
     return stub
@@ -121,7 +65,7 @@ def keys_of(sweep: Sweep, stage: str) -> list[str]:
     return [experiment.keys[stage] for experiment in sweep.experiments]
 
 
-def test_one_server_start_fills_every_stream(plan: Any, server: StubServer) -> None:
+def test_one_server_start_fills_every_stream(plan: Any, server: MemoryServer) -> None:
     sweep = plan(["task=jcola"], ["task=jsts"], ["synthesis.seed=1"])
     state = sweep.run("llm-0")
     assert (state.state, state.cause, state.faults, state.attempts) == (DONE, "", {}, 1)
@@ -133,14 +77,14 @@ def test_one_server_start_fills_every_stream(plan: Any, server: StubServer) -> N
     assert all(progress["accepted"] == progress["wanted"] for progress in state.progress.values())
 
 
-def test_what_is_there_costs_no_server(plan: Any, server: StubServer) -> None:
+def test_what_is_there_costs_no_server(plan: Any, server: MemoryServer) -> None:
     sweep = plan(["task=jcola"])
-    fill(sweep.experiments[0], sweep.store)
+    fill_stream_of(sweep.experiments[0], sweep.store)
     assert sweep.run("llm-0").state == DONE
     assert server.starts == 0
 
 
-def test_a_fault_in_one_stream_fails_only_what_needs_it(plan: Any, server: StubServer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_in_one_stream_fails_only_what_needs_it(plan: Any, server: MemoryServer, capsys: pytest.CaptureFixture[str]) -> None:
     sweep = plan([f"llm.sampling.temperature={REFUSING}"], ["task=jcola"], ["task=jsts"])
     state = sweep.run("llm-0")
     bad, *good = keys_of(sweep, "dataset")
@@ -152,7 +96,7 @@ def test_a_fault_in_one_stream_fails_only_what_needs_it(plan: Any, server: StubS
     assert [build_dataset(one, sweep.store).name for one in sweep.experiments[1:]] == good
 
 
-def test_a_student_without_texts_names_the_llm_units_cause(plan: Any, server: StubServer) -> None:
+def test_a_student_without_texts_names_the_llm_units_cause(plan: Any, server: MemoryServer) -> None:
     sweep = plan([f"llm.sampling.temperature={REFUSING}"], ["task=jcola"])
     sweep.run("llm-0")
     state = sweep.run("student-0000")
@@ -182,16 +126,16 @@ def test_a_missing_text_tells_what_became_of_the_unit(plan: Any, left: State | N
     assert "no unit of this sweep writes them" in why_missing(sweep.folder, sweep.units["llm-0"], "key")
 
 
-def test_a_server_that_does_not_start_fails_what_is_missing(plan: Any, server: StubServer) -> None:
+def test_a_server_that_does_not_start_fails_what_is_missing(plan: Any, server: MemoryServer) -> None:
     sweep = plan(["task=jcola"], ["task=jsts"])
-    fill(sweep.experiments[0], sweep.store)  # by somebody else, since the plan was made
+    fill_stream_of(sweep.experiments[0], sweep.store)  # by somebody else, since the plan was made
     server.start_fault = ServerError("vLLM ended with code 1")
     state = sweep.run("llm-0")
     assert state.state == FAILED
     assert state.faults == {sweep.experiments[1].keys["dataset"]: "vLLM ended with code 1"}
 
 
-def test_a_server_gone_for_good_fails_the_rest_of_the_group(plan: Any, server: StubServer) -> None:
+def test_a_server_gone_for_good_fails_the_rest_of_the_group(plan: Any, server: MemoryServer) -> None:
     sweep = plan(["task=jcola"], [f"llm.sampling.temperature={DEADLY}"], ["task=jsts"])
     order = {sweep.experiments[number].keys["stream"]: number for number in sweep.units["llm-0"].experiments}
     state = sweep.run("llm-0")
@@ -237,22 +181,22 @@ def test_an_interruption_leaves_the_unit_unfinished(plan: Any, monkeypatch: pyte
     assert state.ended is not None
 
 
-def test_an_interruption_while_generating_keeps_the_rows(plan: Any, server: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_while_generating_keeps_the_rows(plan: Any, server: MemoryServer, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = plan(["task=jcola"])
-    complete = _Client.complete
+    complete = MemoryClient.complete
 
-    async def stop(self: _Client, request: Request) -> Reply:
+    async def stop(self: MemoryClient, request: Request) -> Reply:
         if len(server.asked) >= 2:
             raise KeyboardInterrupt
         return await complete(self, request)
 
-    monkeypatch.setattr(_Client, "complete", stop)
+    monkeypatch.setattr(MemoryClient, "complete", stop)
     with pytest.raises(KeyboardInterrupt):
         sweep.run("llm-0")
     assert sweep.folder.state("llm-0").state == UNFINISHED
     assert server.open == 0
     assert not list((sweep.store.root / "locks").iterdir())
-    monkeypatch.setattr(_Client, "complete", complete)
+    monkeypatch.setattr(MemoryClient, "complete", complete)
     again = sweep.run("llm-0")
     assert (again.state, again.attempts) == (DONE, 2)
 
@@ -333,7 +277,7 @@ def test_a_worker_told_to_end_while_it_plans_says_so(plan: Any, monkeypatch: pyt
     assert sweep.folder.state("student-0000").state == UNFINISHED
 
 
-def test_a_worker_goes_on_after_a_unit_that_failed(plan: Any, server: StubServer) -> None:
+def test_a_worker_goes_on_after_a_unit_that_failed(plan: Any, server: MemoryServer) -> None:
     sweep = plan([f"llm.sampling.temperature={REFUSING}"], ["task=jcola", "llm.max_model_len=512"])
     assert do_units(sweep.folder, ["llm-0", "llm-1"]) == 1
     assert [sweep.folder.state(id_).state for id_ in ("llm-0", "llm-1")] == [FAILED, DONE]

@@ -17,7 +17,7 @@ from launch import signals
 from launch.local import worker_command
 from launch.planning import pinned, plan_experiments, plan_units, planned
 from tests.conftest import ROOT, Compose
-from tests.waiting import eventually
+from tests.stubs.waiting import eventually
 
 NUM_EPOCHS = 60
 CHECKPOINT_S = 60.0

@@ -22,7 +22,7 @@ from japagen.llm.build import choose_device
 from japagen.llm.command import choose_port_base, command
 from japagen.llm.server import serve
 from tests.llm.family import family
-from tests.waiting import eventually
+from tests.stubs.waiting import eventually
 
 STUB = Path(__file__).parents[1] / "stubs" / "stub_vllm.py"
 

@@ -21,7 +21,7 @@ from japagen.prompts.questions import Question
 from japagen.prompts.writing import Message
 from japagen.synthesis.answers import Answer, Asker
 from tests.llm.family import family, keepers
-from tests.waiting import eventually
+from tests.stubs.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 

@@ -19,8 +19,8 @@ from japagen.errors import ConfigError
 from japagen.reporting.filters import choose, parse_where
 from japagen.store.keys import canonical_json
 from tests.conftest import ROOT, Compose
-from tests.experiments.test_identities import stage_keys
 from tests.properties.hostile import TASKS, few, raw_texts, tried, values
+from tests.stubs.setting_keys import stage_keys
 
 
 def leaves(node: Any, prefix: str = "") -> list[str]:

@@ -26,15 +26,8 @@ from japagen.gold.formats import Row, read_rows
 from japagen.gold.livedoor import article_text, read_articles
 from japagen.prompts.personas import read_personas
 from japagen.tasks import Example, Task, check_task
-from tests.gold.test_gold_formats import (
-    LEVELS,
-    TASK,
-    write_delimited,
-    write_json_array,
-    write_json_lines,
-    write_parquet,
-)
 from tests.properties.hostile import HALF, SHIPPED, misshapen, raw_texts, spoilt, texts, tried, write
+from tests.stubs.row_files import LEVELS, TASK, write_delimited, write_json_array, write_json_lines, write_parquet
 
 PAIR = SHIPPED["jnli"]
 READERS = [TASK, LEVELS, PAIR]

@@ -13,8 +13,8 @@ from japagen.config.schema import Config
 from japagen.store import keys
 from japagen.tasks import Example
 from tests.conftest import ROOT, Compose
-from tests.experiments.test_identities import CHANGES, changed, stage_keys, with_change
 from tests.properties.hostile import TASKS, texts
+from tests.stubs.setting_keys import CHANGES, changed, stage_keys, with_change
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), texts)
 identities = st.dictionaries(

@@ -20,7 +20,7 @@ from japagen.store.rowsfile import Row, RowsFile, StreamRows
 from japagen.store.store import Store
 from japagen.synthesis.answers import Answer
 from tests.properties.hostile import misshapen, spoilt, texts, tried, write
-from tests.reporting.test_result_files import read_csv
+from tests.stubs.results import read_csv
 
 ROWS = [Row(n, "neutral", n % 2, f"犬が{n}匹走る。", "stop", 10, 5, 77 + n, {"genre": "本"}) for n in range(4)]
 ANSWERS = [Answer(f"eval/{n}", "", "stop", [-1.5, -0.25], [2, 3], 10, 2) for n in range(4)]

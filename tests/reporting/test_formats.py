@@ -20,7 +20,7 @@ from japagen.reporting.pivots import Cell, Column, pivots
 from japagen.reporting.report import Report, Run
 from japagen.sweeps.folder import Sweep
 from tests.conftest import Compose
-from tests.reporting.test_pivots import GOLD, PROMPTING, Runs, compared
+from tests.stubs.report_runs import GOLD, PROMPTING, Runs, compared
 
 HOSTILE = r"a|b <b>*x*</b> _y_ [z](u) `c` $1 & 100% #{}~^\end"
 TEXT_FORMATS = [markdown, latex, table_csv, document]

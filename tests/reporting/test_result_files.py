@@ -1,6 +1,5 @@
 """A sweep's files and its seeds: the same numbers as the results, safe cells, and statistics as numpy and `statistics` have them."""
 
-import csv
 import statistics
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from japagen.experiments.result import Outcome, Result
 from japagen.reporting.result_files import safe_cell, write_sweep_results
 from japagen.reporting.run_table import Failure
 from japagen.reporting.seeds import aggregate
-from tests.stubs.results import RESULT, printed
+from tests.stubs.results import RESULT, printed, read_csv
 
 NAME = "jnli-japagen-0-shot-big-bert-seed7"
 
@@ -27,11 +26,6 @@ def seeded(seed: int, value: float | None = 0.5, **fields: Any) -> Result:
     seeds = {"seed": seed, "shots_seed": 0, "synthesis.seed": 0} | fields.pop("seeds", {})
     keys = {"result": f"{seeds}{fields.get('settings', 's')}"}
     return replace(RESULT, **{"seeds": seeds, "metrics": {"accuracy": score}, "keys": keys, "settings": "s"} | fields)
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_both_files_have_a_row_an_experiment_in_the_given_order(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from japagen.store import locks
 from japagen.store.locks import SILENT_S, LockWatch
 from japagen.store.store import Store
+from tests.stubs.lock_owners import foreign_lock
 
 
 def _hold(root: Path, ready: Any, go_on: Any) -> None:
@@ -56,14 +57,6 @@ def test_a_killed_owner_loses_its_lock_at_once(tmp_path: Path, holder: Any) -> N
     with Store(tmp_path).lock("model", "k", said.append):
         pass
     assert said == []
-
-
-def foreign_lock(tmp_path: Path, **changes: Any) -> Path:
-    owner = {"host": "elsewhere", "pid": 1, "started": 0.0, "token": "t", "beat": 0, "slurm_job": None} | changes
-    path = tmp_path / "locks" / "model-k.lock"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(owner), encoding="utf-8")
-    return path
 
 
 def test_a_silent_owner_elsewhere_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

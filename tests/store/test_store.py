@@ -14,7 +14,7 @@ from japagen.errors import ConfigError, StoreError
 from japagen.store.files import explain_os_errors, read_json
 from japagen.store.locks import HeldError
 from japagen.store.store import Store
-from tests.store.test_locks import foreign_lock
+from tests.stubs.lock_owners import foreign_lock
 
 
 def build(folder: Path) -> dict[str, Any]:

@@ -1,7 +1,9 @@
-"""A result to make others from, and how a run prints results."""
+"""A result to make others from, how a run prints results, and the rows of a CSV file of results."""
 
+import csv
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 from rich.console import Console
 
@@ -25,3 +27,8 @@ def console_text(write: Callable[[Console], None]) -> str:
 
 def printed(*outcomes: Result | Failure) -> str:
     return console_text(lambda console: print_results(outcomes, console))
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

@@ -16,19 +16,14 @@ from japagen.store.store import Store
 from japagen.synthesis.claims import MOST_ROWS, Blocks, Claims, remove_void
 from japagen.synthesis.stream import Stream
 from tests.conftest import Compose
-from tests.synthesis.test_generate import make_stream
-from tests.waiting import eventually
+from tests.stubs.lock_owners import orphan
+from tests.stubs.streams import make_stream
+from tests.stubs.waiting import eventually
 
 
 @pytest.fixture
 def stream(composed: Compose) -> Stream:
     return make_stream(composed(), n=8)
-
-
-def die(claims: Claims) -> None:
-    """Makes the owner a process that is gone (its number has been given to another)."""
-    owner = json.loads(claims._lock.path.read_text(encoding="utf-8"))
-    claims._lock.path.write_text(json.dumps(owner | {"started": owner["started"] - 1000}), encoding="utf-8")
 
 
 @given(n=st.integers(1, 300), indices=st.lists(st.integers(0, 30_000), min_size=2, unique=True))
@@ -111,7 +106,7 @@ def test_who_was_taken_for_dead_goes_on_under_a_new_name(tmp_path: Path, stream:
             assert one.take("", 0)
             assert one.take("", 8)
             assert not other.take("", 0)
-            die(one)
+            orphan(one)
             other.forget(other.gone(other.rivals))
             assert other.take("", 0)
             assert one.gone(one.rivals) == {token}
@@ -129,10 +124,10 @@ def test_what_the_dead_claimed_is_taken_away_once_nobody_writes(tmp_path: Path, 
     with Claims(store, stream) as dead, Claims(store, stream) as other:
         assert dead.take("", 0)
         assert other.take("", 8)
-        die(dead)
+        orphan(dead)
         with pytest.raises(HeldError):
             remove_void(store, stream.key)
-        die(other)
+        orphan(other)
         assert remove_void(store, stream.key)
         assert not list(other.folder.iterdir())
         assert other.take("", 16), "who was taken for dead and lives goes on"
@@ -162,7 +157,7 @@ def test_who_was_taken_for_dead_may_find_out_as_it_claims(tmp_path: Path, stream
         token = one.token
         one.take("", 0)
         other.take("", 0)
-        die(one)
+        orphan(one)
         other.forget(other.gone(other.rivals))
         assert one.take("", 8)
         assert one.token != token
@@ -176,7 +171,7 @@ def test_of_many_who_want_what_the_dead_had_one_gets_each(tmp_path: Path, stream
         dead, *living = (stack.enter_context(Claims(Store(tmp_path), stream)) for _ in range(7))
         assert all(dead.take("", index) for index in indices)
         assert not any(claims.take("", index) for claims in living for index in indices)
-        die(dead)
+        orphan(dead)
         together = threading.Barrier(len(living))
 
         def take_over(claims: Claims) -> None:

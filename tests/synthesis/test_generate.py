@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import random
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -12,56 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from japagen.config.schema import Config
 from japagen.curation.select import Selector
 from japagen.errors import GenerationError, ServerError
 from japagen.llm.client import Completion, Reply, Request
 from japagen.prompts.verbalized import list_pattern, list_phrase
-from japagen.prompts.writing import Prompting
 from japagen.store.rowsfile import Row, StreamRows
 from japagen.synthesis.generate import Generator, rows_of
-from japagen.synthesis.stream import Stream
 from tests.conftest import Compose
-
-NOUNS = "犬猫鳥馬牛象魚花木山川海空雲星月船車家町道橋駅店人子父母兄姉"
-
-
-class StubClient:
-    """Answers in memory, from the seed alone, in any order; counts what it was asked."""
-
-    def __init__(self, order: int = 0, reject_share: float = 0.0, fail_after: int | None = None, limit: int = 7) -> None:
-        self.limit = limit
-        self.asked: list[Request] = []
-        self._order, self._reject_share, self._fail_after = random.Random(order), reject_share, fail_after
-
-    async def complete(self, request: Request) -> Reply:
-        self.asked.append(request)
-        for _ in range(self._order.randrange(6)):
-            await asyncio.sleep(0)
-        if self._fail_after is not None and len(self.asked) > self._fail_after:
-            raise ServerError("the server is gone")
-        assert request.seed is not None
-        texts = [self._text(request.seed + j) for j in range(request.n)]
-        return Reply(tuple(Completion(text, "stop") for text in texts), 10, 5 * request.n)
-
-    def _text(self, seed: int) -> str:
-        drawn = random.Random(seed)
-        if drawn.random() < self._reject_share:
-            return "I cannot"
-        return "".join(drawn.choice(NOUNS) for _ in range(4)) + "が走る。"
-
-
-def make_stream(config: Config, n: int = 4) -> Stream:
-    identity = {"llm": {"chat_template_args": {}}}
-    temperatures, verbalized = config.synthesis.temperatures, config.synthesis.verbalized
-    return Stream("key", config.task, Prompting(), {}, n, identity, temperatures=temperatures, verbalized=verbalized)
-
-
-def fill(config: Config, folder: Path, client: Any, num: int, factor: float = 5.0) -> Selector:
-    rows = StreamRows(folder)
-    selector = Selector(config.task, config.curate, num)
-    asyncio.run(Generator(make_stream(config), rows, selector, config.llm.sampling, num, factor).run(client))
-    return selector
+from tests.stubs.streams import cut, fill, make_stream
+from tests.stubs.stub_client import StubClient
 
 
 @pytest.mark.parametrize("task", ["jcola", "jnli"])
@@ -75,13 +33,6 @@ def test_judged_rows_leave_the_memory(composed: Compose, tmp_path: Path, task: s
         assert len(rows) == len(StreamRows(tmp_path))
         num_kept.append(len(list(rows)))
     assert max(num_kept) < 30 < len(rows), "what was open when its label became full, at most"
-
-
-def cut(config: Config, folder: Path, num: int) -> Selector:
-    """What a data set is cut from: a fresh judge over the stored rows."""
-    selector = Selector(config.task, config.curate, num)
-    selector.advance(StreamRows(folder))
-    return selector
 
 
 @pytest.mark.parametrize("task", ["jcola", "jnli", "jsts"])

@@ -31,11 +31,12 @@ from japagen.store.store import Store
 from japagen.synthesis import generate
 from japagen.synthesis.claims import Claims
 from japagen.synthesis.generate import Generator
-from tests.commands.conftest import Messages, StubLLM, serving, some_text
 from tests.conftest import Compose
-from tests.synthesis.test_claims import die
-from tests.synthesis.test_generate import StubClient, cut, fill, make_stream
-from tests.waiting import eventually
+from tests.stubs.lock_owners import orphan
+from tests.stubs.streams import cut, fill, make_stream
+from tests.stubs.stub_client import StubClient
+from tests.stubs.stub_llm import Messages, StubLLM, serving, some_text
+from tests.stubs.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -163,7 +164,7 @@ def test_others_wait_for_the_living_and_do_the_work_of_the_dead(composed: Compos
         places = written(folder_of(tmp_path))
         assert len(places) == len(set(places))
         stuck.cancel()
-        die(one.claims)
+        orphan(one.claims)
         await asyncio.wait_for(running, 30)
         await asyncio.gather(stuck, return_exceptions=True)
 

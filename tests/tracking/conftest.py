@@ -20,6 +20,7 @@ from japagen.experiments.result import Result
 from japagen.store.files import write_json
 from japagen.store.store import Store
 from japagen.tasks import Example
+from japagen.tracking import track
 from tests.conftest import Compose
 from tests.stubs.results import RESULT
 from tests.stubs.wandb_standin import forget_wandb
@@ -118,3 +119,17 @@ def _write_result(experiment: Experiment, store: Store) -> Result:
     )
     history = [{"step": step, "train/loss": 1 / step, "valid/loss": 2 / step} for step in (1, 2, 3)]
     return replace(RESULT, task="jcola", keys=experiment.keys, training={"history": history, "best_step": 3})
+
+
+def do_run(made: Made, said: list[str] | None = None) -> Path:
+    """What launch.work does around a student, without one; the run's folder."""
+    say = print if said is None else said.append
+    with track(made.experiment, "sweep-1", made.wandb_folder, say) as tracker:
+        assert tracker.on_metrics is not None
+        tracker.on_metrics({"train/loss": 1.0}, 1)
+        tracker.on_metrics({"valid/loss": 0.5}, 2)
+        tracker.log_result(made.result)
+        tracker.log_tables(made.experiment.task, made.result, made.store)
+        tracker.log_artifacts(made.experiment, made.store)
+    wandb.teardown()  # as at the end of a process: then all is written
+    return max((made.wandb_folder / "wandb").glob(f"*run-*-{made.experiment.keys['result']}"))

@@ -18,8 +18,7 @@ from japagen.tracking import track
 from japagen.tracking.outage import HOLDS_S, find_outage, note_path
 from japagen.tracking.service import FINISH_S, end_service, wandb_settings
 from tests.stubs.wandb_standin import FAKE_KEY, wandb_standin
-from tests.tracking.conftest import Made, MakeExperiment
-from tests.tracking.test_runs import do_run
+from tests.tracking.conftest import Made, MakeExperiment, do_run
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from japagen.store.store import Store
 from japagen.tracking import Tracker, log_found, track
 from tests.conftest import Compose
 from tests.stubs.results import RESULT
-from tests.tracking.conftest import SECRETS, Made, MakeExperiment
+from tests.tracking.conftest import SECRETS, MakeExperiment, do_run
 
 BLOCK = 32768
 
@@ -37,20 +37,6 @@ def records(run: Path) -> Iterator[Any]:
             record.ParseFromString(message)
             message = b""
             yield record
-
-
-def do_run(made: Made, said: list[str] | None = None) -> Path:
-    """What launch.work does around a student, without one; the run's folder."""
-    say = print if said is None else said.append
-    with track(made.experiment, "sweep-1", made.wandb_folder, say) as tracker:
-        assert tracker.on_metrics is not None
-        tracker.on_metrics({"train/loss": 1.0}, 1)
-        tracker.on_metrics({"valid/loss": 0.5}, 2)
-        tracker.log_result(made.result)
-        tracker.log_tables(made.experiment.task, made.result, made.store)
-        tracker.log_artifacts(made.experiment, made.store)
-    wandb.teardown()  # as at the end of a process: then all is written
-    return max((made.wandb_folder / "wandb").glob(f"*run-*-{made.experiment.keys['result']}"))
 
 
 def everything_in(folder: Path) -> str:

@@ -9,8 +9,7 @@ import pytest
 
 from japagen.tracking import sync_command
 from tests.stubs.wandb_standin import FAKE_KEY, LINES, StandIn, wandb_standin
-from tests.tracking.conftest import SECRETS, WRITTEN, Made, MakeExperiment
-from tests.tracking.test_runs import do_run
+from tests.tracking.conftest import SECRETS, WRITTEN, Made, MakeExperiment, do_run
 
 
 def sync(made: Made, server: StandIn) -> str:

@@ -12,8 +12,8 @@ from japagen.commands.artifacts.verify import main
 from japagen.errors import StoreError
 from japagen.store.store import Store
 from launch.execute import execute
-from tests.commands.conftest import StubLLM, serving
 from tests.conftest import Compose
+from tests.stubs.stub_llm import StubLLM, serving
 
 Verify = Callable[..., tuple[int, list[str]]]
 

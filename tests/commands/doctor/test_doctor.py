@@ -9,7 +9,7 @@ from japagen.commands.doctor.installation import Check, ask_head
 from japagen.commands.doctor.llm import check_llm
 from japagen.config.composition import ROOT, compose_config
 from japagen.llm.command import choose_port_base
-from tests.commands.conftest import StubLLM
+from tests.stubs.stub_llm import StubLLM
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ from japagen.prompts.verbalized import list_pattern, list_phrase
 from japagen.store.locks import Lock
 from japagen.store.rowsfile import StreamRows
 from japagen.store.store import Store
-from tests.commands.conftest import Messages, StubLLM, some_text
+from tests.stubs.stub_llm import Messages, StubLLM, some_text
 
 
 def show(stub: StubLLM, store: Path, *overrides: str, n: int = 3) -> str:

@@ -31,7 +31,7 @@ from japagen.sweeps.folder import (
     Unit,
 )
 from japagen.sweeps.overview import Queue, read_overview
-from tests.waiting import eventually
+from tests.stubs.waiting import eventually
 
 CAUSE = "the GPU's memory is too small: lower train.batch_size or model.max_length, or take a GPU that has more\nsecond line"
 PROGRESS = {"wanted": 900.0, "accepted": 300.0, "rejected": 100.0, "new_rows": 200.0, "new_tokens": 5000.0, "seconds": 10.0}

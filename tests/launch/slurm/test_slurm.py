@@ -20,11 +20,11 @@ import pytest
 from japagen.experiments.result import Result, read_result
 from japagen.store.store import Store
 from japagen.sweeps.folder import RUNNING, State, SweepFolder, sweep_folders
-from tests.commands.conftest import Messages, StubLLM, serving
 from tests.conftest import ROOT
-from tests.launch.conftest import Slurm
-from tests.launch.daemons import is_ours, lost_node, no_controller
-from tests.waiting import eventually
+from tests.stubs.slurm_cluster import Slurm
+from tests.stubs.slurm_daemons import is_ours, lost_node, no_controller
+from tests.stubs.stub_llm import Messages, StubLLM, serving
+from tests.stubs.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 GOLD = ("method=gold", "task=jcola", "gold_per_label=8")

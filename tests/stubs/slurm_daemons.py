@@ -7,8 +7,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.launch.conftest import Slurm
-from tests.waiting import eventually
+from tests.stubs.slurm_cluster import Slurm
+from tests.stubs.waiting import eventually
 
 PIDS = Path("/run/japagen-slurm")
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
