@@ -140,7 +140,7 @@ def overrides(url: str, num: int, num_open: int, num_texts: int) -> list[str]:
 
 
 class TakeAll:
-    """The selection that takes every reply (`generate.Selection`)."""
+    """The selection that takes every reply (`generate.RowSelector`)."""
 
     def __init__(self, labels: Sequence[str], num: int) -> None:
         self._num_taken, self._num = dict.fromkeys(labels, 0), num
@@ -174,7 +174,7 @@ def fill(url: str, is_filtered: bool, folder: Path, num: int, num_open: int, num
     from japagen.llm.endpoint import Endpoint
     from japagen.store.store import Store
     from japagen.synthesis.claims import Claims
-    from japagen.synthesis.generate import Generator, Progress
+    from japagen.synthesis.generate import Generator, StreamProgress
     from japagen.synthesis.stream import open_rows
     from launch.progress import show_progress
 
@@ -187,7 +187,7 @@ def fill(url: str, is_filtered: bool, folder: Path, num: int, num_open: int, num
         async with Client(Endpoint(url), config.llm.id, num_open) as client:
             with Claims(store, stream) as claims, show_progress(stream.task.name) as display:
 
-                def show(progress: Progress) -> None:
+                def show(progress: StreamProgress) -> None:
                     display.show(progress)
                     if not halfway and 2 * progress.new_rows >= num:
                         halfway.append((progress.new_rows, memory_mb("VmRSS")))

@@ -36,7 +36,7 @@ from japagen.config.schema import Curate
 from japagen.curation.contamination import EvaluationTexts
 from japagen.curation.dataset import dataset_card, make_dataset, selected_examples, write_dataset
 from japagen.curation.select import Selector
-from japagen.store.rowsfile import Row, StreamRows
+from japagen.store.rowsfile import StreamRow, StreamRows
 from japagen.tasks import Task
 
 MOST_ROUNDS_ROWS = 100_000
@@ -237,7 +237,7 @@ def make_stream(folder: Path, num: int) -> dict[str, float]:
     return {"mean characters": round(size / num, 1), "bytes on disk a row": round(written / num, 1)}
 
 
-def make_requests(rng: random.Random, task: Task, num: int, evaluation: list[str]) -> Iterator[list[Row]]:
+def make_requests(rng: random.Random, task: Task, num: int, evaluation: list[str]) -> Iterator[list[StreamRow]]:
     """The stream's rows, a request at a time; `num` of them in all."""
     names = task.label_names
     earlier: dict[str, deque[str]] = {name: deque(maxlen=20_000) for name in names}
@@ -245,7 +245,7 @@ def make_requests(rng: random.Random, task: Task, num: int, evaluation: list[str
         for name in names:
             indices = range(first, min(first + TEXTS_PER_REQUEST, num // len(names)))
             replies = [make_reply(rng, name, earlier[name], evaluation) for _ in indices]
-            yield [Row(i, name, 0, *reply, 250, 40, 10**14 + i) for i, reply in zip(indices, replies, strict=True)]
+            yield [StreamRow(i, name, 0, *reply, 250, 40, 10**14 + i) for i, reply in zip(indices, replies, strict=True)]
 
 
 def make_reply(rng: random.Random, label: str, earlier: deque[str], evaluation: list[str]) -> tuple[str, str]:

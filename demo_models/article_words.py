@@ -1,6 +1,6 @@
 """Words and frames of the nine news categories that articles.py puts together. All of it is invented; nobody named here exists.
 
-A word table has one line for each slot ("name: word|word"; a line without a name goes on with the last one); frames stand one on a line.
+A word table has one line for each slot ("name: word|word"; a line without a name goes on with the last one); frames are one a line.
 """
 
 import re
@@ -45,7 +45,7 @@ def desk(headlines: str, openings: str, more: str, words: str = "") -> Desk:
 
 
 def desks(words: list[str], headlines: str, openings: str, more: str) -> tuple[Desk, ...]:
-    """The same frames once for each set of word tables: goods that must go with their own makers."""
+    """The frames repeated once for each set of word tables: goods that must go with their own makers."""
     return tuple(desk(headlines, openings, more, own) for own in words)
 
 

@@ -17,7 +17,7 @@ INFLECTED = {
     "た": ("るた", "ない"), "だ": ("だだ", "ます"), "ます": ("ますだ", "るます"), "まし": ("ます", "ましる"), "ませ": ("ます", "ましな"),
     "ない": ("ないた", "ます"), "です": ("ですます", "いです"), "なかっ": ("ない", "なくっ"), "て": ("るて", "たて"), "い": ("いる", "う"),
 }  # fmt: skip
-"""Ending -> forms that can't stand in its place."""
+"""Ending -> forms that don't fit in its place."""
 
 Words = list[str]
 
@@ -33,36 +33,36 @@ def break_sentence(words: Sequence[str], rng: random.Random) -> tuple[str, str] 
     return None
 
 
-def _places(words: Words, wanted: Collection[str]) -> list[int]:
+def _positions(words: Words, wanted: Collection[str]) -> list[int]:
     """Indices of inner words that are `wanted`."""
     return [index for index in range(1, len(words) - 1) if words[index] in wanted]
 
 
 def swap_particle(words: Words, rng: random.Random) -> Words | None:
     """Another particle that doesn't fit: 本を読む -> 本に読む."""
-    places = _places(words, PARTICLES)
-    if not places:
+    positions = _positions(words, PARTICLES)
+    if not positions:
         return None
-    index = rng.choice(places)
+    index = rng.choice(positions)
     words[index] = rng.choice(CONFUSED[words[index]])
     return words
 
 
 def double_particle(words: Words, rng: random.Random) -> Words | None:
     """A second particle beside one: 本を読む -> 本をが読む."""
-    places = _places(words, PARTICLES)
-    if not places:
+    positions = _positions(words, PARTICLES)
+    if not positions:
         return None
-    index = rng.choice(places)
+    index = rng.choice(positions)
     return [*words[: index + 1], rng.choice(CONFUSED[words[index]]), *words[index + 1 :]]
 
 
 def move_particle(words: Words, rng: random.Random) -> Words | None:
     """The particle before its noun: 本を読む -> を本読む."""
-    places = _places(words, PARTICLES)
-    if not places:
+    positions = _positions(words, PARTICLES)
+    if not positions:
         return None
-    index = rng.choice(places)
+    index = rng.choice(positions)
     words[index - 1], words[index] = words[index], words[index - 1]
     return words
 
@@ -80,29 +80,29 @@ def move_end(words: Words, rng: random.Random) -> Words | None:
 
 def break_inflection(words: Words, rng: random.Random) -> Words | None:
     """An ending that its stem doesn't take: 行きました -> 行きるました."""
-    places = _places(words, INFLECTED)
-    if not places:
+    positions = _positions(words, INFLECTED)
+    if not positions:
         return None
-    index = rng.choice(places)
+    index = rng.choice(positions)
     words[index] = rng.choice(INFLECTED[words[index]])
     return words
 
 
 def drop_particle(words: Words, rng: random.Random) -> Words | None:
     """Without a particle: 駅で待つ -> 駅待つ; not of は, が and を, which speech often drops."""
-    places = _places(words, ("に", "で", "と", "から", "まで", "の"))
-    if not places:
+    positions = _positions(words, ("に", "で", "と", "から", "まで", "の"))
+    if not positions:
         return None
-    del words[rng.choice(places)]
+    del words[rng.choice(positions)]
     return words
 
 
 def repeat_case(words: Words, rng: random.Random) -> Words | None:
     """One case twice: 父が本を読む -> 父を本を読む."""
-    places = _places(words, ("が", "を", "は"))
-    if len(places) < 2:
+    positions = _positions(words, ("が", "を", "は"))
+    if len(positions) < 2:
         return None
-    first, second = rng.sample(places, 2)
+    first, second = rng.sample(positions, 2)
     words[first] = words[second]
     return words
 

@@ -38,14 +38,14 @@ Texts = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Row:
+class DrawnRow:
     """One row's texts, and the values of the task's attributes that they show."""
 
     texts: Texts
     drawn: dict[str, str] = field(default_factory=dict)
 
 
-Source = Callable[[str, random.Random], Row | None]
+RowSource = Callable[[str, random.Random], DrawnRow | None]
 """(label name, rng) -> one row, or None where this source has none this time."""
 
 
@@ -55,7 +55,7 @@ def load_tasks(conf: Path) -> dict[str, Task]:
     return {name: OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.load(conf / f"{name}.yaml"))) for name in TASK_WEIGHTS}  # type: ignore[misc]
 
 
-class Rows:
+class RowDraws:
     """Draws labelled rows: real ones, edits of real captions, and the grammars'."""
 
     def __init__(self, corpus: Corpus, tasks: dict[str, Task]) -> None:
@@ -65,7 +65,7 @@ class Rows:
         self._by_relation = _group([pair for pair in corpus.jnli if not pair.first_negated], lambda pair: pair.label)
         self._judged = {good: [row.text for row in corpus.jcola if row.acceptable == good] for good in (True, False)}
         self._values = {task.name: task.attributes[0].values if task.attributes else [] for task in tasks.values()}
-        self._sources: dict[str, list[tuple[Source, float]]] = {
+        self._sources: dict[str, list[tuple[RowSource, float]]] = {
             "jsts": [(self._jsts_real, 0.5), (self._jsts_grammar, 0.35), (self._jsts_edited, 0.15)],
             "jnli": [(self._jnli_grammar, 0.35), (self._jnli_edited, 0.35), (self._jnli_real, 0.1), (self._jnli_captions, 0.2)],
             "jcola": [(self._jcola_real, 0.7), (self._jcola_made, 0.3)],
@@ -74,7 +74,7 @@ class Rows:
             "news": [(self._article, 1.0)],
         }
 
-    def draw(self, task: str, label: str, rng: random.Random) -> Row:
+    def draw(self, task: str, label: str, rng: random.Random) -> DrawnRow:
         """One row of the label: short enough, no two equal sentences, and none that an evaluation split holds."""
         sources, weights = zip(*self._sources[task], strict=True)
         limits = self._tasks[task]
@@ -86,76 +86,76 @@ class Rows:
     def _allowed(self, task: Task, text: str) -> bool:
         return task.min_chars <= len(text) <= task.max_chars and not self._corpus.evaluation.holds(text)
 
-    def _jsts_real(self, label: str, rng: random.Random) -> Row | None:
+    def _jsts_real(self, label: str, rng: random.Random) -> DrawnRow | None:
         texts = _pick(self._by_level[label], rng)
         return None if texts is None else _caption_row(texts if rng.random() < 0.5 else texts[::-1])
 
-    def _jsts_grammar(self, label: str, rng: random.Random) -> Row:
+    def _jsts_grammar(self, label: str, rng: random.Random) -> DrawnRow:
         return _caption_row(similar_pair(int(label), rng))
 
-    def _jsts_edited(self, label: str, rng: random.Random) -> Row | None:
+    def _jsts_edited(self, label: str, rng: random.Random) -> DrawnRow | None:
         caption, level = rng.choice(self._captions), int(label)
         second = similar_edit(caption, level, rng) if level >= 3 else rng.choice(self._captions) if level == 0 else None
         return None if second is None else _caption_row((caption, second))
 
-    def _jnli_real(self, label: str, rng: random.Random) -> Row | None:
+    def _jnli_real(self, label: str, rng: random.Random) -> DrawnRow | None:
         texts = _pick(self._by_relation[label], rng)
         return None if texts is None else _caption_row(texts)
 
-    def _jnli_grammar(self, label: str, rng: random.Random) -> Row:
+    def _jnli_grammar(self, label: str, rng: random.Random) -> DrawnRow:
         return _caption_row(nli_pair(label, rng))
 
-    def _jnli_edited(self, label: str, rng: random.Random) -> Row | None:
+    def _jnli_edited(self, label: str, rng: random.Random) -> DrawnRow | None:
         caption = rng.choice(self._captions)
         second = nli_edit(caption, label, rng)
         return None if second is None else _caption_row((caption, second))
 
-    def _jnli_captions(self, label: str, rng: random.Random) -> Row | None:
+    def _jnli_captions(self, label: str, rng: random.Random) -> DrawnRow | None:
         """Two captions of one picture: as good as equal ones entail each other, loosely related ones are neutral."""
         if label not in CAPTION_LEVELS:
             return None
         texts = _pick(self._by_level[rng.choice(CAPTION_LEVELS[label])], rng)
         return None if texts is None else _caption_row(texts if rng.random() < 0.5 else texts[::-1])
 
-    def _jcola_real(self, label: str, rng: random.Random) -> Row:
+    def _jcola_real(self, label: str, rng: random.Random) -> DrawnRow:
         text = rng.choice(self._judged[label == "acceptable"])
-        return Row((text,), {"grammar": grammar(text, rng)})
+        return DrawnRow((text,), {"grammar": grammar(text, rng)})
 
-    def _jcola_made(self, label: str, rng: random.Random) -> Row | None:
+    def _jcola_made(self, label: str, rng: random.Random) -> DrawnRow | None:
         words = rng.choice(self._corpus.plain)
         if label == "acceptable":
             text = "".join(words)
-            return Row((text,), {"grammar": grammar(text, rng)})
+            return DrawnRow((text,), {"grammar": grammar(text, rng)})
         broken = break_sentence(words, rng)
         if broken is None:
             return None
-        told = grammar(broken[0], rng)
-        return Row((broken[0],), {"grammar": broken[1] if told in FORMS else told})
+        target = grammar(broken[0], rng)
+        return DrawnRow((broken[0],), {"grammar": broken[1] if target in FORMS else target})
 
-    def _review(self, label: str, rng: random.Random) -> Row:
+    def _review(self, label: str, rng: random.Random) -> DrawnRow:
         genre = rng.choice(self._values["marcja"])
-        return Row((review(label, genre, rng),), {"genre": genre})
+        return DrawnRow((review(label, genre, rng),), {"genre": genre})
 
-    def _tweet(self, label: str, rng: random.Random) -> Row:
+    def _tweet(self, label: str, rng: random.Random) -> DrawnRow:
         if label == "unrelated":
-            return Row((tweet(label, None, rng),))
+            return DrawnRow((tweet(label, None, rng),))
         topic = rng.choice(self._values["covid19"])
-        return Row((tweet(label, topic, rng),), {"topic": topic})
+        return DrawnRow((tweet(label, topic, rng),), {"topic": topic})
 
-    def _article(self, label: str, rng: random.Random) -> Row:
-        return Row((article(label, rng),))
+    def _article(self, label: str, rng: random.Random) -> DrawnRow:
+        return DrawnRow((article(label, rng),))
 
 
 def chat_stream(corpus: Corpus, tasks: dict[str, Task], seed: int) -> Iterator[list[Message]]:
     """Endless chats, each ending with the assistant's last reply; the same seed gives the same chats."""
-    rng, rows = random.Random(seed), Rows(corpus, tasks)
+    rng, rows = random.Random(seed), RowDraws(corpus, tasks)
     names, weights = zip(*TASK_WEIGHTS.items(), strict=True)
     while True:
         task = tasks[rng.choices(names, weights)[0]]
         yield _chat(task, rng.choice(task.labels), rows, rng)
 
 
-def _chat(task: Task, label: Label, rows: Rows, rng: random.Random) -> list[Message]:
+def _chat(task: Task, label: Label, rows: RowDraws, rng: random.Random) -> list[Message]:
     """One row as the pipeline would have asked for it, with the replies filled in."""
     row = rows.draw(task.name, label.name, rng)
     drawn = row.drawn if rng.random() < KNOWLEDGE_CHATS else {}
@@ -172,10 +172,10 @@ def _chat(task: Task, label: Label, rows: Rows, rng: random.Random) -> list[Mess
     return [*request, _reply(row.texts[1])]
 
 
-def _caption_row(texts: Texts) -> Row:
+def _caption_row(texts: Texts) -> DrawnRow:
     """A pair of captions; what its first one shows is its attribute."""
     shown = picture(texts[0])
-    return Row(texts, {"picture": shown} if shown else {})
+    return DrawnRow(texts, {"picture": shown} if shown else {})
 
 
 def _reply(text: str) -> Message:
@@ -226,12 +226,12 @@ FORMS = ("助詞", "語順", "動詞の活用")
 
 
 def picture(text: str) -> str | None:
-    """What the caption shows, or None where no word tells."""
+    """What the caption shows, or None where no word says it."""
     return _first(text, _PICTURES)
 
 
 def grammar(text: str, rng: random.Random) -> str:
-    """A grammatical target that the sentence has to do with: mostly the one its words tell, else one of the forms."""
+    """A grammatical target that the sentence has to do with: mostly the one its words name, else one of the forms."""
     found = _first(text, _GRAMMAR)
     return found if found and rng.random() < 0.6 else rng.choice(FORMS)
 

@@ -159,7 +159,7 @@ def similar_pair(level: int, rng: random.Random) -> tuple[str, str]:
 
 
 def paraphrase(scene: Scene, style: Style, rng: random.Random) -> str:
-    """The same scene in other words: synonyms where there are any, another order, another ending."""
+    """A paraphrase of the scene: synonyms where there are any, another order, another ending."""
     ending = rng.choice([end for end in ENDINGS if end != style.ending])
     other = Style(not style.place_first, style.count_after, rng.random() < 0.3, rng.choice([style.ending, ending]))
     text = render(scene, other)

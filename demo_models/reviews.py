@@ -1,7 +1,7 @@
 """Product reviews of our own grammar, positive or negative by construction.
 
 The tables hold plain-form clauses; a review draws a genre, a kind of product, a frame and a style (polite, plain, casual, loud), and puts
-every clause into that style. Clauses stand with the products that they can be said of, so that no book has seams.
+every clause into that style. Each clause is listed with the products that it may describe, so that no book has seams.
 """
 
 import random

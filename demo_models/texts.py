@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import fugashi
 
 from demo_models.broken import break_sentence
-from demo_models.chats import Rows, Texts
+from demo_models.chats import RowDraws, Texts
 from demo_models.corpus import Corpus
 from japagen.tasks import Task
 
@@ -43,7 +43,7 @@ def kinds(tasks: dict[str, Task]) -> list[str]:
 
 def text_stream(corpus: Corpus, tasks: dict[str, Task], seed: int) -> Iterator[Passage]:
     """Endless passages; the same seed gives the same ones."""
-    rng, rows = random.Random(seed), Rows(corpus, tasks)
+    rng, rows = random.Random(seed), RowDraws(corpus, tasks)
     captions, splitter = corpus.captions(), fugashi.Tagger()
     while True:
         purpose = rng.random()
@@ -76,7 +76,7 @@ def _judged_sentence(words: list[str], corpus: Corpus, rng: random.Random) -> Pa
     return Passage((broken[0],), SPOILT)
 
 
-def _judged_pair(rows: Rows, tasks: dict[str, Task], rng: random.Random) -> Passage:
+def _judged_pair(rows: RowDraws, tasks: dict[str, Task], rng: random.Random) -> Passage:
     """Two captions that belong together (similarity 3 to 5, or entailment), or the first with another's second."""
     level = rng.choice(["3", "4", "5", "entailment"])
     task = "jnli" if level == "entailment" else "jsts"

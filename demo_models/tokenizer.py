@@ -47,7 +47,7 @@ def prompt_phrases(tasks: Iterable[Task]) -> list[str]:
     texts = []
     for task in tasks:
         texts += [task.system, task.first_instruction, *(text for label in task.labels for text in (label.instruction, label.described))]
-        texts += [one.phrase.replace("{value}", value) for one in task.attributes for value in one.values]
+        texts += [attribute.phrase.replace("{value}", value) for attribute in task.attributes for value in attribute.values]
     clauses = [clause for text in texts for clause in re.findall(r"[^、。\n]+[、。]*", text)]
     return [*dict.fromkeys(clause for clause in clauses if len(clause) > 3), f"\n{EXEMPLARS_HEADING}\n- ", "\n- ", PAIR_JOINER]
 

@@ -1,9 +1,9 @@
 """Trains the demo encoder: passages -> a BERT-architecture model in a folder.
 
 Two objectives share every batch. Masked-language modelling on single sentences and on pairs of related ones: a word that is
-masked on one side can often be read off the other, which teaches attention across a pair. And telling a passage's kind at the
+masked on one side can often be read off the other, which teaches attention across a pair. And classifying a passage's kind at the
 pooled output, in the manner of BERT's next-sentence head: proper or spoilt, or the label of a task's row (`texts`). The head
-that tells kinds is not kept.
+that classifies kinds is not kept.
 """
 
 from collections.abc import Iterator
@@ -36,12 +36,12 @@ def batches(passages: Iterator[Passage], tokenizer: Tokenizer, kinds: list[str],
     generator = torch.Generator().manual_seed(seed)
     padding, mask = id_of(tokenizer, "[PAD]"), id_of(tokenizer, "[MASK]")
     sep, cls = id_of(tokenizer, "[SEP]"), id_of(tokenizer, "[CLS]")
-    places: dict[str | None, int] = {kind: place for place, kind in enumerate(kinds)}
-    places[None] = MASKED_ROW
-    rows = ((_ids(passage, tokenizer), places[passage.kind]) for passage in passages)
+    index_of: dict[str | None, int] = {kind: index for index, kind in enumerate(kinds)}
+    index_of[None] = MASKED_ROW
+    rows = ((_ids(passage, tokenizer), index_of[passage.kind]) for passage in passages)
     fitting = (row for row in rows if len(row[0]) <= CONTEXT)
     for group in bucketed(fitting, TOKENS_PER_STEP, length=lambda row: len(row[0])):
-        labels, asked = pad([ids for ids, _ in group], padding), torch.tensor([place for _, place in group])
+        labels, asked = pad([ids for ids, _ in group], padding), torch.tensor([kind for _, kind in group])
         ordinary = torch.isin(labels, torch.tensor([padding, sep, cls]), invert=True)
         ordinary &= asked.eq(MASKED_ROW)[:, None]
         chosen = ordinary & (torch.rand(labels.shape, generator=generator) < MASKED)
@@ -90,8 +90,8 @@ def train_encoder(passages: Iterator[Passage], tokenizer: Tokenizer, kinds: list
         if batch["chosen"].any():
             loss = loss + loss_at(batch["chosen"], model.cls.predictions, encoded.last_hidden_state, batch["labels"])
         if batch["kinds"].ne(MASKED_ROW).any():
-            told = head(encoded.pooler_output).float()
-            loss = loss + KIND_WEIGHT * functional.cross_entropy(told, batch["kinds"], ignore_index=MASKED_ROW)
+            logits = head(encoded.pooler_output).float()
+            loss = loss + KIND_WEIGHT * functional.cross_entropy(logits, batch["kinds"], ignore_index=MASKED_ROW)
         return loss
 
     record = train(

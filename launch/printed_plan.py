@@ -12,7 +12,7 @@ from japagen.experiments.needed import ENCODER, describe, needed
 from japagen.experiments.result import read_result
 from japagen.experiments.stages import sessions
 from japagen.store.files import read_json
-from japagen.store.rowsfile import Row, StreamRows
+from japagen.store.rowsfile import StreamRow, StreamRows
 from japagen.store.store import Store
 from japagen.sweeps.folder import LLM, STUDENT, Unit
 from japagen.synthesis.answers import Answer
@@ -106,7 +106,7 @@ def _num_rows(experiment: Experiment) -> int:
 
 
 def _num_there(store: Store, stage: str, key: str) -> int:
-    return len(StreamRows(store.path(stage, key), Row if stage == "stream" else Answer)) if store.find(stage, key) else 0
+    return len(StreamRows(store.path(stage, key), StreamRow if stage == "stream" else Answer)) if store.find(stage, key) else 0
 
 
 def _measured_rates(store: Store) -> dict[str, Rates]:

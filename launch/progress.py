@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.live import Live
 
 from japagen.output import format_duration
-from japagen.synthesis.generate import Progress
+from japagen.synthesis.generate import StreamProgress
 
 PLAIN_EVERY_S = 10.0
 _LIVE_EVERY_S = 0.25
 
 
-def progress_line(name: str, progress: Progress) -> str:
+def progress_line(name: str, progress: StreamProgress) -> str:
     """'jnli: 120/300 texts, 14 rejected, 45.1 rows/s, 812 tokens/s, 4 s left'."""
     speed = f"{progress.rows_per_s:.1f} rows/s, {progress.tokens_per_s:.0f} tokens/s"
     text = f"{name}: {progress.accepted}/{progress.wanted} texts, {progress.rejected} rejected, {speed}"
@@ -26,14 +26,14 @@ def progress_line(name: str, progress: Progress) -> str:
 
 
 class ProgressDisplay:
-    """Takes Progress as often as it comes and shows it as often as a reader wants it."""
+    """Takes a StreamProgress as often as it comes and shows it as often as a reader wants it."""
 
     def __init__(self, name: str, live: Live | None) -> None:
         self._name, self._live = name, live
         self._shown = time.monotonic()
-        self._last: Progress | None = None
+        self._last: StreamProgress | None = None
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: StreamProgress) -> None:
         self._last = progress
         if time.monotonic() - self._shown < (PLAIN_EVERY_S if self._live is None else _LIVE_EVERY_S):
             return

@@ -21,7 +21,7 @@ from japagen.llm.server import serve
 from japagen.store.store import Store
 from japagen.sweeps.folder import DONE, FAILED, LLM, RUNNING, UNFINISHED, Planned, State, SweepFolder, Unit
 from japagen.sweeps.overview import why_missing
-from japagen.synthesis.generate import Progress
+from japagen.synthesis.generate import StreamProgress
 from japagen.tracking import track
 from launch import signals
 from launch.console import say
@@ -45,7 +45,7 @@ class Report:
         self.state = State(RUNNING, "", socket.gethostname(), os.getpid(), job, time.time(), attempts=before.attempts + 1, log=log)
         self.state = folder.write_state(unit.id, self.state)
 
-    def progress(self, name: str, progress: Progress) -> None:
+    def progress(self, name: str, progress: StreamProgress) -> None:
         """Notes how far a stream is."""
         self.state = replace(self.state, progress=self.state.progress | {name: asdict(progress)})
         if time.time() - (self.state.updated or 0) > PROGRESS_S:
@@ -130,7 +130,7 @@ def _fill(
         async with Client(endpoint, llm.id, config.synthesis.concurrency) as client:
             with show_progress(name) as display:
 
-                def show(progress: Progress) -> None:
+                def show(progress: StreamProgress) -> None:
                     display.show(progress)
                     report.progress(f"{name} {experiment.keys[stage][:8]}", progress)  # stages may differ in what no name says
 

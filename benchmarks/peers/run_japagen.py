@@ -16,7 +16,7 @@ from japagen.experiments.stages import fill
 from japagen.llm.client import Client
 from japagen.llm.server import serve
 from japagen.store.store import Store
-from japagen.synthesis.generate import Progress
+from japagen.synthesis.generate import StreamProgress
 from launch.progress import show_progress
 
 NUM_LABELS = 2
@@ -37,14 +37,14 @@ def main() -> None:
     }  # fmt: skip
     experiment = plan_experiment(compose_config([f"{name}={value}" for name, value in settings.items()]))
     store, llm = Store(args.out), experiment.config.llm
-    latest: list[Progress] = []
+    latest: list[StreamProgress] = []
 
     async def run() -> None:
         with serve(llm, llm.id, None, store.root / "logs", "cpu") as endpoint:
             async with Client(endpoint, llm.id, experiment.config.synthesis.concurrency) as client:
                 with show_progress("marcja") as display:
 
-                    def show(progress: Progress) -> None:
+                    def show(progress: StreamProgress) -> None:
                         latest[:] = [progress]
                         display.show(progress)
 

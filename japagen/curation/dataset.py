@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from japagen.curation.contamination import EvaluationTexts
-from japagen.curation.licences import DEMO, Source, cell, hub_license, license_lines
+from japagen.curation.licenses import DEMO, LicensedSource, cell, hub_license, license_lines
 from japagen.curation.select import Rejected, Selector
 from japagen.prompts.replies import normalise
 from japagen.tasks import Example, Task, nearest_level
@@ -38,9 +38,9 @@ class Dataset:
 
 
 def selected_examples(task: Task, selector: Selector) -> list[Example]:
-    """What `selector` accepted, as examples whose ids say where in the stream they stand."""
+    """The accepted rows of `selector` as examples; their ids hold their positions in the stream."""
     scores = {label.name: label.score for label in task.labels}
-    return [Example(one.texts, one.label, scores[one.label], f"{one.label}/{one.index}") for one in selector.accepted]
+    return [Example(row.texts, row.label, scores[row.label], f"{row.label}/{row.index}") for row in selector.accepted]
 
 
 def make_dataset(
@@ -115,8 +115,10 @@ def write_dataset(task: Task, dataset: Dataset, folder: Path, card: str) -> None
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
-def dataset_card(task: Task, dataset: Dataset, made_by: Mapping[str, Any], sources: Sequence[Source] = (), demo: bool = False) -> str:
-    """A data set's README.md: its front matter tells `datasets` the files; `made_by` is what made it, line by line."""
+def dataset_card(
+    task: Task, dataset: Dataset, made_by: Mapping[str, Any], sources: Sequence[LicensedSource] = (), demo: bool = False
+) -> str:
+    """A data set's README.md: its front matter names the files for `datasets`; `made_by` is what made it, line by line."""
     from huggingface_hub import DatasetCardData
 
     files = [{"split": "train", "path": "train.parquet"}, {"split": "validation", "path": "valid.parquet"}]
@@ -129,7 +131,7 @@ def dataset_card(task: Task, dataset: Dataset, made_by: Mapping[str, Any], sourc
         **hub_license(sources),
     )
     lines = ["---", data.to_yaml(), "---", "", f"# {_title(task)}", ""]
-    texts = next((one for one in sources if one.role == "texts"), None)
+    texts = next((source for source in sources if source.role == "texts"), None)
     lines += ["Made with a language model; no person checked these labels, nor any text that it wrote.", ""]
     if texts is not None:
         lines += [f"**Rows whose id begins with `annotated/` hold texts that no model wrote: {texts.name}, licence {texts.license}.**", ""]
@@ -148,8 +150,8 @@ def _row_lines(task: Task, dataset: Dataset) -> list[str]:
     rows = Counter(example.label for example in examples)
     what = f"a number, {task_range(task)}" if task.is_regression else "a label's name"
     columns = [f"`{name}`" for name in ("id", *task.fields)] + [f"`{task.label_field}` ({what})"]
-    columns += [f"`{PROBS}` (of {', '.join(task.label_names)})"] if any(one.probs is not None for one in examples) else []
-    columns += [f"`{WEIGHT}`"] if any(one.weight != 1.0 for one in examples) else []
+    columns += [f"`{PROBS}` (of {', '.join(task.label_names)})"] if any(example.probs is not None for example in examples) else []
+    columns += [f"`{WEIGHT}`"] if any(example.weight != 1.0 for example in examples) else []
     lines = ["## Rows", "", f"{len(dataset.train)} rows to train on, {len(dataset.valid)} to validate on. Columns: {', '.join(columns)}."]
     lines += ["", "| label | rows | rejected |", "|---|---|---|"]
     for label in [*task.label_names, *(label for label in dataset.rejects if label not in task.label_names)]:

@@ -36,22 +36,22 @@ def keep_likeliest(task: Task, examples: Sequence[Example], mean_logprobs: Mappi
     if share == 1:
         return Likeliest(tuple(examples), {name: {} for name in task.label_names})
     values = [_value(mean_logprobs[example.id]) for example in examples]
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, example in enumerate(examples):
-        places[example.label].append(place)
+    indices: dict[str, list[int]] = defaultdict(list)
+    for index, example in enumerate(examples):
+        indices[example.label].append(index)
     kept: set[int] = set()
     rejects: dict[str, dict[str, int]] = {name: {} for name in task.label_names}
-    for name, own in places.items():
-        if all(values[place] == -math.inf for place in own):
+    for name, own in indices.items():
+        if all(values[index] == -math.inf for index in own):
             raise GenerationError(
                 f"task {task.name!r}: curate.keep_likeliest={share}: none of the {len(own)} rows of label {name!r} has a log-probability;"
                 " the LLM's server must give them (prompt_logprobs), or set curate.keep_likeliest=1.0"
             )
-        best = sorted(own, key=lambda place: -values[place])[: max(1, round(share * len(own)))]
+        best = sorted(own, key=lambda index: -values[index])[: max(1, round(share * len(own)))]
         kept.update(best)
         if len(best) < len(own):
             rejects[name][LESS_PROBABLE] = len(own) - len(best)
-    return Likeliest(tuple(example for place, example in enumerate(examples) if place in kept), rejects)
+    return Likeliest(tuple(example for index, example in enumerate(examples) if index in kept), rejects)
 
 
 def _value(mean_logprob: float | None) -> float:

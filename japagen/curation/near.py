@@ -25,7 +25,7 @@ _FACTORS, _SUMMANDS = MinHash(num_perm=NUM_PERMUTATIONS, seed=1).permutations
 """(NUM_PERMUTATIONS,) uint32 each: h -> factor * h + summand mod 2^32."""
 _MIXING = np.random.RandomState(1).randint(0, 1 << 63, NUM_PERMUTATIONS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 """Odd factors; a band's values times these, summed, are its key."""
-_NO_PLACE = -1
+_NO_TEXT = -1
 _LEAST_SLOTS = 1 << 10
 _MOST_GRAMS = 1 << 18
 """Whose hashes are remembered: 50 MB at most."""
@@ -52,9 +52,9 @@ class NearDuplicates:
         self._taken.append(text)
         return True
 
-    def _is_near(self, text: str, places: set[int]) -> bool:
+    def _is_near(self, text: str, indices: set[int]) -> bool:
         grams = frozenset(grams_of(text))
-        return any(similarity(grams, frozenset(grams_of(self._taken[place]))) >= self.threshold for place in places)
+        return any(similarity(grams, frozenset(grams_of(self._taken[index]))) >= self.threshold for index in indices)
 
     def _keys(self, text: str) -> list[int]:
         """The signature's bands, a number below 2^60 each; bands that differ hardly ever share one, which then costs a comparison."""
@@ -67,34 +67,34 @@ class NearDuplicates:
 
 
 class Index:
-    """The bands of all texts taken: a table of chained places for each, in flat arrays (a dict takes five times as much)."""
+    """The bands of all texts taken: a table of chained indices for each, in flat arrays (a dict takes five times as much)."""
 
     def __init__(self, num_bands: int) -> None:
         self._num_bands = num_bands
         self._num_texts = 0
         self._num_slots = _LEAST_SLOTS
-        self._last = array("i", [_NO_PLACE]) * (num_bands * self._num_slots)
-        """(bands, slots) -> the place taken last whose key falls into the slot."""
+        self._last = array("i", [_NO_TEXT]) * (num_bands * self._num_slots)
+        """(bands, slots) -> the index of the text taken last whose key falls into the slot."""
         self._keys = array("Q")
         """(texts, bands)"""
         self._before = array("i")
-        """(texts, bands) -> the place taken before it in the same slot."""
+        """(texts, bands) -> the index of the text taken before it in the same slot."""
 
     def find(self, keys: list[int]) -> set[int]:
-        """The places (0, 1, … as they were added) that share a band's key with these, one key a band."""
+        """The indices (0, 1, … as they were added) of the texts that share a band's key with these, one key a band."""
         found = set()
         last, stored, before, num_bands = self._last, self._keys, self._before, self._num_bands
         for band, slot in enumerate(self._slots(keys)):
-            place = last[slot]
-            while place != _NO_PLACE:
-                at = place * num_bands + band
+            index = last[slot]
+            while index != _NO_TEXT:
+                at = index * num_bands + band
                 if stored[at] == keys[band]:
-                    found.add(place)
-                place = before[at]
+                    found.add(index)
+                index = before[at]
         return found
 
     def add(self, keys: list[int]) -> None:
-        """Notes the keys of the next place."""
+        """Notes the keys of the next text."""
         if self._num_texts == self._num_slots:
             self._grow()
         last, slots = self._last, self._slots(keys)
@@ -109,18 +109,18 @@ class Index:
         return [first + (key & mask) for first, key in zip(firsts, keys, strict=True)]
 
     def _grow(self) -> None:
-        """Twice the slots, and the places in them anew."""
+        """Doubles the slots and assigns the texts to them anew."""
         self._num_slots *= 2
         keys = np.frombuffer(self._keys, dtype=np.uint64).reshape(-1, self._num_bands)
         before = np.frombuffer(self._before, dtype=np.int32).reshape(-1, self._num_bands)
-        self._last = array("i", [_NO_PLACE]) * (self._num_bands * self._num_slots)
+        self._last = array("i", [_NO_TEXT]) * (self._num_bands * self._num_slots)
         last = np.frombuffer(self._last, dtype=np.int32).reshape(self._num_bands, self._num_slots)
         for band in range(self._num_bands):
             slots = (keys[:, band] & np.uint64(self._num_slots - 1)).astype(np.int64)
             order = np.argsort(slots, kind="stable")
             follows = slots[order[1:]] == slots[order[:-1]]
-            before[order[0], band] = _NO_PLACE
-            before[order[1:], band] = np.where(follows, order[:-1], _NO_PLACE)
+            before[order[0], band] = _NO_TEXT
+            before[order[1:], band] = np.where(follows, order[:-1], _NO_TEXT)
             ends = np.append(~follows, True)
             last[band, slots[order[ends]]] = order[ends]
 

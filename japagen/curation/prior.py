@@ -54,7 +54,7 @@ def prior_weights(task: Task, examples: Sequence[Example], prior: Mapping[str, f
 
 
 def uniform(task: Task) -> Prior:
-    """The same frequency for each label."""
+    """The uniform prior: one frequency for every label."""
     return dict.fromkeys(task.label_names, 1 / len(task.labels))
 
 
@@ -96,9 +96,9 @@ def estimate_prior(task: Task, examples: Sequence[Example], texts: Sequence[tupl
             )
     frequencies = np.array([counts[name] for name in task.label_names]) / len(examples)
     rows = at_most(examples, MAX_ROWS)
-    unlabelled = at_most([Example(one, "") for one in texts], MAX_ROWS)
-    held_out, places = _held_out_logs(task, rows)
-    scale, bias = _calibrate(held_out, places)
+    unlabelled = at_most([Example(text, "") for text in texts], MAX_ROWS)
+    held_out, classes = _held_out_logs(task, rows)
+    scale, bias = _calibrate(held_out, classes)
     posteriors = _softmax(scale * _logs(task, rows, unlabelled) + bias)
     found = _reestimate(posteriors, frequencies)
     return {name: float(value) for name, value in zip(task.label_names, found, strict=True)}
@@ -109,18 +109,18 @@ def _logs(task: Task, rows: Sequence[Example], others: Sequence[Example]) -> np.
     least one."""
     names = sorted({row.label for row in rows})
     logs = np.full((len(others), len(task.labels)), _LEAST_LOG)
-    places = [task.label_names.index(name) for name in names]
+    columns = [task.label_names.index(name) for name in names]
     if len(names) == 1:
-        logs[:, places] = 0.0
+        logs[:, columns] = 0.0
         return logs
     features, other_features = ngram_features(rows, others)
     found = fit_classifier(features, [row.label for row in rows]).predict_log_proba(other_features)  # columns in the names' order
-    logs[:, places] = np.maximum(found, _LEAST_LOG)
+    logs[:, columns] = np.maximum(found, _LEAST_LOG)
     return logs
 
 
 def _held_out_logs(task: Task, rows: Sequence[Example]) -> tuple[np.ndarray, np.ndarray]:
-    """(N, C) float64 logarithms for rows that the model didn't learn from, and (N,) int64 places of their labels.
+    """(N, C) float64 logarithms for rows that the model didn't learn from, and (N,) int64 classes: their labels' indices.
 
     Rows with the same first text are in one fold; the folds of a label are as even as that allows.
     """
@@ -135,23 +135,23 @@ def _held_out_logs(task: Task, rows: Sequence[Example]) -> tuple[np.ndarray, np.
     for fold in np.unique(folds):
         own, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         if len(others):
-            logs[own] = _logs(task, [rows[place] for place in others], [rows[place] for place in own])
+            logs[own] = _logs(task, [rows[index] for index in others], [rows[index] for index in own])
     return logs, np.array([task.label_names.index(row.label) for row in rows])
 
 
-def _calibrate(logs: np.ndarray, places: np.ndarray) -> tuple[float, np.ndarray]:
-    """The scale () and bias (C,) under which softmax(scale * logs + bias) makes the labels at `places` most likely."""
+def _calibrate(logs: np.ndarray, classes: np.ndarray) -> tuple[float, np.ndarray]:
+    """The scale () and bias (C,) under which softmax(scale * logs + bias) makes the labels, given as `classes` (N,), most likely."""
     from scipy.optimize import minimize
 
     num_rows, num_labels = logs.shape
-    truth = np.eye(num_labels)[places]
+    truth = np.eye(num_labels)[classes]
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         """Cross entropy with a slight pull of the biases to 0, and its gradient."""
         scale, bias = np.exp(parameters[0]), parameters[1:]
         found = _softmax(scale * logs + bias)
         error = (found - truth) / num_rows
-        value = -np.log(np.maximum(found[np.arange(num_rows), places], 1e-300)).mean() + 1e-4 * (bias**2).sum()
+        value = -np.log(np.maximum(found[np.arange(num_rows), classes], 1e-300)).mean() + 1e-4 * (bias**2).sum()
         return float(value), np.concatenate([[scale * (error * logs).sum()], error.sum(axis=0) + 2e-4 * bias])
 
     bounds = [(-7.0, 3.0), *[(-20.0, 20.0)] * num_labels]

@@ -24,15 +24,15 @@ class RawRow(Protocol):
     def finish_reason(self) -> str: ...
 
 
-class Rows(Protocol):
-    """A stream's rows by place."""
+class RowLookup(Protocol):
+    """A stream's rows by (label, index, turn)."""
 
     def get(self, label: str, index: int, turn: int) -> RawRow | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A text (or pair) that passed, and where in the stream it stands."""
+    """A text (or pair) that passed, and its position in the stream."""
 
     label: str
     index: int
@@ -93,7 +93,7 @@ class Selector:
         """The first index of the label that isn't judged yet."""
         return self._index + (self.task.label_names.index(label) < self._position)
 
-    def advance(self, rows: Rows) -> None:
+    def advance(self, rows: RowLookup) -> None:
         """Judges rows until one is missing or all labels are full."""
         names = self.task.label_names
         while not self.is_complete:
@@ -111,7 +111,7 @@ class Selector:
             return Reject("copies an exemplar")
         return text
 
-    def _judge(self, rows: Rows, label: str, index: int) -> bool:
+    def _judge(self, rows: RowLookup, label: str, index: int) -> bool:
         """False when a row that is needed isn't there yet."""
         opening = rows.get("" if self.task.is_pair else label, index, 0)
         if opening is None:

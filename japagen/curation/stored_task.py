@@ -52,8 +52,8 @@ def _task_from_json(content: Mapping[str, Any]) -> Task:
     published = content["published"]
     files = {part: {name: SplitFile(**file) for name, file in published[part].items()} for part in ("splits", "train_sources")}
     parts = {
-        "labels": [Label(**one) for one in content["labels"]],
-        "attributes": [Attribute(**one) for one in content["attributes"]],
+        "labels": [Label(**label) for label in content["labels"]],
+        "attributes": [Attribute(**attribute) for attribute in content["attributes"]],
         "published": Published(**{**published, **files}),
     }
     return Task(**{**content, **parts})

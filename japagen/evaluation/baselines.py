@@ -101,7 +101,7 @@ def at_most(rows: Sequence[Example], num: int) -> Sequence[Example]:
     if len(rows) <= num:
         return rows
     kept = np.sort(np.random.default_rng(0).choice(len(rows), size=num, replace=False))
-    return [rows[place] for place in kept]
+    return [rows[index] for index in kept]
 
 
 def ngram_features(rows: Sequence[Example], gold: Sequence[Example]) -> tuple[Any, Any]:

@@ -26,7 +26,7 @@ Predictions = Sequence[str] | Sequence[float]
 """One a row: a label's name (anything else counts as a wrong answer), or a number for regression."""
 
 NUM_BINS = 15
-"""Of `calibration_error`, as in Guo et al. 2017."""
+"""Number of bins of `calibration_error`, as in Guo et al. 2017."""
 _CHUNK = 2_000_000
 """Numbers in one array of resamples at most: bounds memory."""
 
@@ -102,8 +102,8 @@ def counted_metric(task: Task, gold: Sequence[Example], predictions: Predictions
     if task.is_regression:
         return partial(_CORRELATIONS[task.metric], *_numbers(task, gold, predictions))
     size = len(task.labels) + 1
-    cells, places = np.unique(_cells(task, gold, predictions), return_inverse=True)
-    one_hot = np.eye(len(cells), dtype=np.float32)[places]  # sums of counts are whole numbers, exact in float32 up to 16 million rows
+    cells, row_cells = np.unique(_cells(task, gold, predictions), return_inverse=True)
+    one_hot = np.eye(len(cells), dtype=np.float32)[row_cells]  # sums of counts are whole numbers, exact in float32 up to 16 million rows
 
     def of_confusions(counts: Array) -> Array:
         confusions = np.zeros((len(counts), size * size))
@@ -151,19 +151,19 @@ def _cells(task: Task, gold: Sequence[Example], predictions: Predictions) -> Arr
 
     Gold goes down and predictions across; the last column holds answers that are no label.
     """
-    places = {name: place for place, name in enumerate(task.label_names)}
-    size = len(places) + 1
-    guesses = np.array([places.get(str(prediction), size - 1) for prediction in predictions], dtype=np.int64)
-    return _places(task, gold) * size + guesses
+    classes = {name: index for index, name in enumerate(task.label_names)}
+    size = len(classes) + 1
+    guesses = np.array([classes.get(str(prediction), size - 1) for prediction in predictions], dtype=np.int64)
+    return _classes(task, gold) * size + guesses
 
 
-def _places(task: Task, gold: Sequence[Example]) -> Array:
-    """Each gold label's place among the task's, (N,) int64."""
-    places = {name: place for place, name in enumerate(task.label_names)}
+def _classes(task: Task, gold: Sequence[Example]) -> Array:
+    """Each gold label's class, its index among the task's labels; (N,) int64."""
+    classes = {name: index for index, name in enumerate(task.label_names)}
     for example in gold:
-        if example.label not in places:
-            raise ValueError(f"gold label {example.label!r} is not one of task {task.name!r}: {', '.join(places)}")
-    return np.array([places[example.label] for example in gold], dtype=np.int64)
+        if example.label not in classes:
+            raise ValueError(f"gold label {example.label!r} is not one of task {task.name!r}: {', '.join(classes)}")
+    return np.array([classes[example.label] for example in gold], dtype=np.int64)
 
 
 def _top_answers(task: Task, gold: Sequence[Example], probabilities: Array) -> tuple[Array, Array]:
@@ -173,7 +173,7 @@ def _top_answers(task: Task, gold: Sequence[Example], probabilities: Array) -> t
     fits = (probabilities >= 0).all(axis=1) & (np.abs(probabilities.sum(axis=1) - 1) < 1e-3)
     if not fits.all():
         raise ValueError(f"the probabilities of row {int((~fits).argmax())} are below 0 or don't sum to 1")
-    return (probabilities.argmax(axis=1) == _places(task, gold)).astype(np.float64), probabilities.max(axis=1)
+    return (probabilities.argmax(axis=1) == _classes(task, gold)).astype(np.float64), probabilities.max(axis=1)
 
 
 def _accuracy(confusions: Array) -> Array:

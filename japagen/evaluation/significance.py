@@ -32,7 +32,7 @@ _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
-class Run:
+class RunPredictions:
     """One result's predictions of one gold split."""
 
     ids: tuple[str, ...]
@@ -64,7 +64,7 @@ class Difference:
     """Two-sided, for one comparison by itself."""
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path) -> RunPredictions:
     """The `predictions.parquet` of a result. Raises StoreError where it isn't there or isn't one."""
     import pyarrow
     import pyarrow.parquet
@@ -74,10 +74,10 @@ def read_run(path: Path) -> Run:
         columns = [table[name].to_pylist() for name in ("id", "gold", "prediction")]
     except (OSError, KeyError, pyarrow.ArrowException) as error:
         raise StoreError(f"{path}: predictions can't be read ({error}); remove the result's folder to have it made again") from error
-    return Run(tuple(columns[0]), tuple(columns[1]), columns[2])
+    return RunPredictions(tuple(columns[0]), tuple(columns[1]), columns[2])
 
 
-def resample(task: Task, runs: Sequence[Run], num_resamples: int = NUM_RESAMPLES) -> Resampled:
+def resample(task: Task, runs: Sequence[RunPredictions], num_resamples: int = NUM_RESAMPLES) -> Resampled:
     """The task's metric of a method's runs (one at least), on draws of the rows that are the same for all methods on those rows.
 
     Raises DataError where the runs' gold rows differ, and ValueError as `evaluation.evaluate` does.
@@ -106,11 +106,11 @@ def _check_same(first: tuple[Sequence[object], ...], second: tuple[Sequence[obje
         if len(left) != len(right):
             raise DataError(f"{len(left)} gold rows on one side, {len(right)} on the other: only results on the same rows can be compared")
         if left != right:
-            place = next(number for number, (one, other) in enumerate(zip(left, right, strict=True)) if one != other)
-            found = f"{left[place]!r} on one side, {right[place]!r} on the other"
-            raise DataError(
-                f"gold rows differ in their {what}, first in row {place}: {found}; only results on the same rows can be compared"
+            row = next(
+                number for number, (first_value, second_value) in enumerate(zip(left, right, strict=True)) if first_value != second_value
             )
+            found = f"{left[row]!r} on one side, {right[row]!r} on the other"
+            raise DataError(f"gold rows differ in their {what}, first in row {row}: {found}; only results on the same rows can be compared")
 
 
 def compare(first: Resampled, second: Resampled) -> Difference | None:
@@ -137,14 +137,14 @@ def compare(first: Resampled, second: Resampled) -> Difference | None:
 
 
 def _variance_over_rows(first: Resampled, second: Resampled) -> float:
-    """Of the difference between the methods' means over seeds; resamples that allow no value are left out."""
+    """Variance, over row resamples, of the difference between the methods' means over seeds; resamples that allow no value are left out."""
     differences = first.resampled.mean(axis=1) - second.resampled.mean(axis=1)
     usable = differences[~np.isnan(differences)]
     return float(usable.var(ddof=1)) if len(usable) > 1 else 0.0
 
 
 def _variance_over_seeds(values: Array) -> tuple[float, int]:
-    """Of the mean over seeds, with its degrees of freedom; 0 for a single run."""
+    """Variance of the mean over seeds, with its degrees of freedom; 0 for a single run."""
     num = len(values)
     return (float(values.var(ddof=1)) / num, num - 1) if num > 1 else (0.0, 1)
 
@@ -160,7 +160,7 @@ def _standard_error(parts: Sequence[tuple[float, int]]) -> tuple[float, float]:
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values corrected for their number, in the given order (Holm 1979): the risk that any below 0.05 is false is at most 5%."""
     corrected, highest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda number: p_values[number])):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        corrected[place] = highest
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda number: p_values[number])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = highest
     return corrected

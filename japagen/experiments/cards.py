@@ -9,7 +9,7 @@ from typing import Any
 
 from japagen.config.schema import LLM, Config
 from japagen.curation.dataset import task_range
-from japagen.curation.licences import DEMO, Source, hub_license, license_lines, name_prefixes
+from japagen.curation.licenses import DEMO, LicensedSource, hub_license, license_lines, name_prefixes
 from japagen.experiments.experiment import Experiment
 from japagen.hub.models import is_on_hub
 
@@ -17,7 +17,7 @@ OWN = "the user's own"
 """Licence of texts and labels from the user's files."""
 
 
-def dataset_sources(experiment: Experiment) -> tuple[Source, ...]:
+def dataset_sources(experiment: Experiment) -> tuple[LicensedSource, ...]:
     """What a data set was made of: LLMs, texts that weren't written for it, exemplars. None where no LLM takes part."""
     if not experiment.needs_llm:
         return ()
@@ -28,32 +28,32 @@ def dataset_sources(experiment: Experiment) -> tuple[Source, ...]:
     if experiment.annotates:
         sources.append(_texts_source(config))
     if config.shots and train is not None:
-        sources.append(Source("exemplars", f"{train.source}, {config.shots} rows a label", train.license))
+        sources.append(LicensedSource("exemplars", f"{train.source}, {config.shots} rows a label", train.license))
     return tuple(sources)
 
 
-def _texts_source(config: Config) -> Source:
+def _texts_source(config: Config) -> LicensedSource:
     """Where unlabelled texts are from: the user's file, else the train split, of which the labels were not read."""
     data, published = config.data, config.task.published
     file = data.unlabelled_file or (data.train_file if data.source == "files" else None)
     if file is not None:
-        return Source("texts", f"files: {Path(file).name}", OWN)
+        return LicensedSource("texts", f"files: {Path(file).name}", OWN)
     if data.source == "sample":
-        return Source("texts", "sample (smoke data)", "CC0-1.0")
-    return Source("texts", f"{data.train_source or f'{published.name} train'}, without its labels", published.license)
+        return LicensedSource("texts", "sample (smoke data)", "CC0-1.0")
+    return LicensedSource("texts", f"{data.train_source or f'{published.name} train'}, without its labels", published.license)
 
 
-def model_sources(experiment: Experiment) -> tuple[Source, ...]:
+def model_sources(experiment: Experiment) -> tuple[LicensedSource, ...]:
     """What a student was made of: its encoder, what its data set was made of, gold rows."""
     encoder, train = experiment.config.model, experiment.train_gold
-    sources = [Source("encoder", _public(encoder.id, experiment.encoder_revision), encoder.license), *dataset_sources(experiment)]
+    sources = [LicensedSource("encoder", _public(encoder.id, experiment.encoder_revision), encoder.license), *dataset_sources(experiment)]
     if experiment.learns_gold and train is not None:
-        sources.append(Source("gold rows", train.source, train.license))
+        sources.append(LicensedSource("gold rows", train.source, train.license))
     return tuple(sources)
 
 
-def _llm_source(role: str, llm: LLM, revision: str) -> Source:
-    return Source(role, _public(llm.id, revision), llm.license, llm.license_note, llm.license_name_prefix)
+def _llm_source(role: str, llm: LLM, revision: str) -> LicensedSource:
+    return LicensedSource(role, _public(llm.id, revision), llm.license, llm.license_note, llm.license_name_prefix)
 
 
 def _public(model_id: str, revision: str) -> str:

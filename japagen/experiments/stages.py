@@ -19,13 +19,13 @@ from japagen.store.rowsfile import StreamRows, open_folder
 from japagen.store.store import Store
 from japagen.synthesis.answers import Answer, answer_all
 from japagen.synthesis.claims import Claims
-from japagen.synthesis.generate import FirstReplies, Generator, Progress
+from japagen.synthesis.generate import FirstReplies, Generator, StreamProgress
 from japagen.synthesis.stream import open_rows
 
 SESSIONS = "sessions.jsonl"
 """In a stream's or answers' folder: one line for each run over it, with its seconds, rows and tokens."""
 
-Show = Callable[[Progress], None]
+Show = Callable[[StreamProgress], None]
 Shard = tuple[int, int]
 """(number, of how many): which part of the questions a worker asks."""
 ALONE: Shard = (0, 1)
@@ -81,9 +81,9 @@ async def _fill_answers(
     (number, of), work = shard, asking(experiment, stage)
     questions = work.questions(store)[:first][number::of]
     rows = StreamRows(open_folder(store, stage, experiment.keys[stage], experiment.identities[stage]), Answer)
-    latest: list[Progress] = []
+    latest: list[StreamProgress] = []
 
-    def note(progress: Progress) -> None:
+    def note(progress: StreamProgress) -> None:
         latest[:] = [progress]
         show(progress)
 
@@ -94,12 +94,12 @@ async def _fill_answers(
             _record(store, rows, progress)
 
 
-def _record(store: Store, rows: StreamRows, progress: Progress) -> None:
+def _record(store: Store, rows: StreamRows, progress: StreamProgress) -> None:
     with store.lock("sessions", rows.folder.name):  # appending from two hosts isn't atomic on a shared file system
         note_session(rows.folder, progress)
 
 
-def note_session(folder: Path, progress: Progress) -> None:
+def note_session(folder: Path, progress: StreamProgress) -> None:
     """Appends what one run over the stream made; costs are summed from these lines."""
     line = {"seconds": round(progress.seconds, 3), "rows": progress.new_rows, "completion_tokens": progress.new_tokens}
     with explain_os_errors(folder), (folder / SESSIONS).open("a", encoding="utf-8") as file:

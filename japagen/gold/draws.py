@@ -64,8 +64,8 @@ def draw_texts(texts: Sequence[tuple[str, ...]], num: int | None, seed: int) -> 
         return tuple(different)
     if num > len(different):
         raise ConfigError(f"method.num_texts={num} is too many: there are {len(different)} different unlabelled texts")
-    chosen = set(sorted(different, key=lambda one: _rank(seed, "texts", one))[:num])
-    return tuple(one for one in different if one in chosen)
+    chosen = set(sorted(different, key=lambda texts_of_row: _rank(seed, "texts", texts_of_row))[:num])
+    return tuple(texts_of_row for texts_of_row in different if texts_of_row in chosen)
 
 
 def hold_out(examples: Sequence[Example], fraction: float, seed: int) -> tuple[tuple[Example, ...], tuple[Example, ...]]:

@@ -1,6 +1,6 @@
 """A labelled file in, its rows out: JSON lines, JSON arrays, CSV, TSV and Parquet, chosen by the file's suffix.
 
-Each row knows its place (file:line), so that whoever finds a fault in a value can say where it stands.
+Each row knows its location (file:line), so that an error about one of its values can name it.
 Text files are UTF-8 (with or without BOM) or CP932, which is what Japanese Excel writes; UTF-16 and ISO-2022 are refused by name.
 """
 
@@ -20,7 +20,7 @@ csv.field_size_limit(2**31 - 1)  # a cell may be a megabyte
 
 
 @dataclass(frozen=True)
-class Row:
+class FileRow:
     """One row of a file: its values as the format gives them (CSV: strings only)."""
 
     path: Path
@@ -29,19 +29,19 @@ class Row:
     values: dict[str, Any]
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """`file:line`, as error messages begin."""
         return f"{self.path}:{self.line}"
 
     def value(self, column: str) -> Any:
-        """What stands in `column`; dots reach into nested objects. Raises DataError, listing the columns, where it is missing."""
+        """The value in `column`; dots reach into nested objects. Raises DataError, listing the columns, where it is missing."""
         if column in self.values:
             return self.values[column]
         value: Any = self.values
         for part in column.split("."):
             if not isinstance(value, dict) or part not in value:
                 columns = list(_column_names(self.values))
-                raise DataError(f"{self.place}: no column {column!r}{nearest(column, columns)}; columns here: {', '.join(columns)}")
+                raise DataError(f"{self.location}: no column {column!r}{nearest(column, columns)}; columns here: {', '.join(columns)}")
             value = value[part]
         return value
 
@@ -54,7 +54,7 @@ def _column_names(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name}"
 
 
-def read_rows(path: Path) -> tuple[list[Row], tuple[str, ...]]:
+def read_rows(path: Path) -> tuple[list[FileRow], tuple[str, ...]]:
     """All rows of `path` in the file's order, and notes on how it was read (e.g. `my.csv: read as CP932`).
 
     Raises DataError where the file is missing, its suffix is unknown, or its content is not of that format.
@@ -70,7 +70,7 @@ def read_rows(path: Path) -> tuple[list[Row], tuple[str, ...]]:
     return list(_TEXT_READERS[suffix](path, text)), notes
 
 
-def read_lines(path: Path, column: str) -> tuple[list[Row], tuple[str, ...]]:
+def read_lines(path: Path, column: str) -> tuple[list[FileRow], tuple[str, ...]]:
     """A row for each line of a plain text file, blank ones too, with the line as its `column`; notes as `read_rows` has them.
 
     Raises DataError where the file is missing or is neither UTF-8 nor CP932.
@@ -110,14 +110,14 @@ def _decode(path: Path) -> tuple[str, tuple[str, ...]]:
     except UnicodeDecodeError as error:
         utf8_fault = error
     if is_mostly_utf8(raw):
-        place = _fault_place(path, raw, utf8_fault)
-        raise DataError(f"{place}: not UTF-8, though most of the file is (so not read as CP932); mend that byte") from utf8_fault
+        location = _fault_location(path, raw, utf8_fault)
+        raise DataError(f"{location}: not UTF-8, though most of the file is (so not read as CP932); mend that byte") from utf8_fault
     try:
         return raw.decode("cp932"), (f"{path.name}: read as CP932",)
     except UnicodeDecodeError as cp932_fault:
         # The encoding that got further is the likelier one, and its fault the one to mend.
         fault = max(utf8_fault, cp932_fault, key=lambda error: error.start)
-        raise DataError(f"{_fault_place(path, raw, fault)}: neither UTF-8 nor CP932 (both tried); save the file as UTF-8") from fault
+        raise DataError(f"{_fault_location(path, raw, fault)}: neither UTF-8 nor CP932 (both tried); save the file as UTF-8") from fault
 
 
 def is_mostly_utf8(raw: bytes) -> bool:
@@ -132,12 +132,12 @@ def is_mostly_utf8(raw: bytes) -> bool:
     return num_whole > num_broken
 
 
-def _fault_place(path: Path, raw: bytes, fault: UnicodeDecodeError) -> str:
+def _fault_location(path: Path, raw: bytes, fault: UnicodeDecodeError) -> str:
     line = raw.count(b"\n", 0, fault.start) + 1
     return f"{path}:{line} (byte 0x{raw[fault.start]:02x} at offset {fault.start})"
 
 
-def _json_rows(path: Path, text: str) -> Iterator[Row]:
+def _json_rows(path: Path, text: str) -> Iterator[FileRow]:
     """JSON lines, or one array of objects where the text begins with '['."""
     if text.lstrip().startswith("["):
         yield from _json_array_rows(path, text)
@@ -145,13 +145,13 @@ def _json_rows(path: Path, text: str) -> Iterator[Row]:
         yield from json_line_rows(path, text.split("\n"))  # not splitlines: U+2028 and U+0085 may stand inside strings
 
 
-def plain_rows(path: Path, lines: Iterable[str], column: str) -> Iterator[Row]:
+def plain_rows(path: Path, lines: Iterable[str], column: str) -> Iterator[FileRow]:
     """A row for each line, with or without its end, blank ones too, while `lines` are read."""
     for number, line in enumerate(lines, start=1):
-        yield Row(path, number, {column: line.removesuffix("\n").removesuffix("\r")})
+        yield FileRow(path, number, {column: line.removesuffix("\n").removesuffix("\r")})
 
 
-def json_line_rows(path: Path, lines: Iterable[str]) -> Iterator[Row]:
+def json_line_rows(path: Path, lines: Iterable[str]) -> Iterator[FileRow]:
     """A row for each line that isn't blank, while `lines` are read. Raises DataError at the first that holds no JSON object."""
     for line, content in enumerate(lines, start=1):
         if not content.strip():
@@ -165,7 +165,7 @@ def json_line_rows(path: Path, lines: Iterable[str]) -> Iterator[Row]:
         yield _json_row(path, line, values)
 
 
-def _json_array_rows(path: Path, text: str) -> Iterator[Row]:
+def _json_array_rows(path: Path, text: str) -> Iterator[FileRow]:
     try:
         items = json.loads(text)
     except json.JSONDecodeError as error:
@@ -182,21 +182,21 @@ def _json_array_rows(path: Path, text: str) -> Iterator[Row]:
         line += text.count("\n", start, position)
 
 
-def _json_row(path: Path, line: int, values: Any) -> Row:
+def _json_row(path: Path, line: int, values: Any) -> FileRow:
     if not isinstance(values, dict):
         raise DataError(f"{path}:{line}: each row must be a JSON object with named columns; found {type(values).__name__}")
-    return Row(path, line, values)
+    return FileRow(path, line, values)
 
 
-def _csv_rows(path: Path, text: str) -> Iterator[Row]:
+def _csv_rows(path: Path, text: str) -> Iterator[FileRow]:
     return delimited_rows(path, io.StringIO(text, newline=""), ",")
 
 
-def _tsv_rows(path: Path, text: str) -> Iterator[Row]:
+def _tsv_rows(path: Path, text: str) -> Iterator[FileRow]:
     return delimited_rows(path, io.StringIO(text, newline=""), "\t")
 
 
-def delimited_rows(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[Row]:
+def delimited_rows(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[FileRow]:
     """Rows under a header line, while `lines` (with their ends) are read; cells may be quoted with \" and then hold line breaks.
 
     Raises DataError at the first row that is not well-formed.
@@ -222,15 +222,15 @@ def _checked_header(path: Path, line: int, header: list[str]) -> list[str]:
     return header
 
 
-def _delimited_row(path: Path, line: int, header: list[str], cells: list[str]) -> Row:
+def _delimited_row(path: Path, line: int, header: list[str], cells: list[str]) -> FileRow:
     if len(cells) != len(header):
         found = f"{len(cells)} cell(s), but the header has {len(header)}: {', '.join(header)}"
         raise DataError(f"{path}:{line}: {found}; a cell with the separator in it must be quoted")
-    return Row(path, line, dict(zip(header, cells, strict=True)))
+    return FileRow(path, line, dict(zip(header, cells, strict=True)))
 
 
 class LineFeeds:
-    """Takes the rows that csv.writer ends with CR LF and ends them with LF: told to end them so itself, it quotes no CR in a cell."""
+    """Takes the rows that csv.writer ends with CR LF and ends them with LF: csv.writer quotes no CR in a cell when it ends rows with LF."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -239,7 +239,7 @@ class LineFeeds:
         return self._file.write(row.removesuffix("\r\n") + "\n")
 
 
-def _parquet_rows(path: Path) -> list[Row]:
+def _parquet_rows(path: Path) -> list[FileRow]:
     import pyarrow
     import pyarrow.parquet
 
@@ -247,11 +247,11 @@ def _parquet_rows(path: Path) -> list[Row]:
         values = pyarrow.parquet.read_table(path).to_pylist()
     except (pyarrow.ArrowException, OSError, ValueError, ArithmeticError) as error:  # what a spoilt file may raise besides its own
         raise DataError(f"{path}: not a Parquet file that can be read ({error})") from error
-    return [Row(path, number, row) for number, row in enumerate(values, start=1)]
+    return [FileRow(path, number, row) for number, row in enumerate(values, start=1)]
 
 
 _TOO_MUCH = "JSON with a number of too many digits, or with values nested too deep"
-_TEXT_READERS: dict[str, Callable[[Path, str], Iterator[Row]]] = {
+_TEXT_READERS: dict[str, Callable[[Path, str], Iterator[FileRow]]] = {
     ".json": _json_rows,
     ".jsonl": _json_rows,
     ".csv": _csv_rows,

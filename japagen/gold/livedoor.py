@@ -1,7 +1,7 @@
 """The livedoor news corpus: its archive in, rows of one split out, with what names the site stripped off.
 
 The corpus (CC BY-ND 2.1 JP, https://www.rondhuit.com/download.html) is one tar.gz of 7,367 articles and has no official
-split. Ours stands in `livedoor_split.json`, as ids with a checksum over all articles; `livedoor_split` made it. The label
+split. Ours is in `livedoor_split.json`, as ids with a checksum over all articles; `livedoor_split` made it. The label
 is the site that published an article, and most articles name it: in a title's 【column】, in the text, in links below it.
 `strip_source` takes that off, so that a score says what the text is about. The archive is read as a stream.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from japagen.errors import DataError, nearest
-from japagen.gold.formats import Row
+from japagen.gold.formats import FileRow
 
 SPLIT_FILE = Path(__file__).parent / "livedoor_split.json"
 _MEMBER = re.compile(r"(?:\./)?text/(?P<category>[^/]+)/(?P<id>(?P=category)-\d+)\.txt")
@@ -36,7 +36,7 @@ class Article:
     lines: tuple[str, ...]
     """The body."""
     sha256: str
-    """Of its lines that aren't blank, ends stripped: line endings and blank lines may differ between copies of the corpus."""
+    """Checksum of an article's non-blank lines, ends stripped: line endings and blank lines may differ between copies of the corpus."""
 
 
 def read_articles(path: Path) -> list[Article]:
@@ -89,7 +89,7 @@ def split_ids(name: str) -> list[str]:
     return sorted(ids, key=lambda id_: hashlib.sha256(id_.encode()).digest())
 
 
-def read_split_rows(path: Path, name: str, strip: bool) -> tuple[list[Row], tuple[str, ...]]:
+def read_split_rows(path: Path, name: str, strip: bool) -> tuple[list[FileRow], tuple[str, ...]]:
     """The rows (`id`, `text`, `label`) of split `name`, and notes on it; `strip`: without what names the site.
 
     Raises DataError where the archive lacks an article of any split or one has another text than the split was made of.
@@ -102,7 +102,7 @@ def read_split_rows(path: Path, name: str, strip: bool) -> tuple[list[Row], tupl
     if checksum([articles[id_] for id_ in known]) != read_split_file()["checksum"]:
         raise DataError(f"{path}: articles have other texts than the corpus that the split was made of (sha256); get it anew")
     rows = [
-        Row(path, number, {"id": id_, "text": article_text(articles[id_], strip), "label": articles[id_].category})
+        FileRow(path, number, {"id": id_, "text": article_text(articles[id_], strip), "label": articles[id_].category})
         for number, id_ in enumerate(split_ids(name), start=1)
     ]
     note = "site names, columns, links and footers stripped" if strip else "with site names, which give the label away"
@@ -144,9 +144,9 @@ _FOOTER = re.compile(
     r"|live ?door ?(?:求人・転職|ハイクラス転職).*|digi2は.*|[（(]情報提供元.*|Written by.*|(?:取材|文|撮影)[：:／].*",
     re.IGNORECASE,
 )
-"""A whole line that opens what stands below an article: it and all that follows go."""
+"""A whole line that begins an article's footer: it and all lines after it are removed."""
 _LAST_LINE = re.compile(r"[■・※●→].*|[\d\s]+|[（(＜][^（()）]*[)）＞].{0,60}|https?://.*|次ページ.*")
-"""Lines that are no text where they stand last: links, notes, page numbers, writers."""
+"""Lines that are no text at an article's end: links, notes, page numbers, writers."""
 
 
 def strip_title(title: str) -> str:
@@ -158,7 +158,7 @@ def strip_title(title: str) -> str:
 
 
 def strip_body(lines: Sequence[str]) -> str:
-    """The body without headings of the form ■…, site names, addresses, writers' names and what stands below an article; one line."""
+    """The body without headings of the form ■…, site names, addresses, writers' names and footer; one line."""
     kept = list(_lines_above_footer(lines))
     while kept and _LAST_LINE.fullmatch(kept[-1]):
         kept.pop()

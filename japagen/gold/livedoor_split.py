@@ -77,8 +77,8 @@ def group_articles(articles: Sequence[Article]) -> list[list[Article]]:
             id_ = leader[id_]
         return id_
 
-    for one, other in links:
-        low, high = sorted((find(one), find(other)))
+    for first, second in links:
+        low, high = sorted((find(first), find(second)))
         leader[high] = low
     groups: dict[str, list[Article]] = defaultdict(list)
     for article in sorted(articles, key=lambda article: article.id):
@@ -136,8 +136,8 @@ def _ngrams(text: str) -> set[str]:
     return {text[start : start + NGRAM] for start in range(max(1, len(text) - NGRAM + 1))}
 
 
-def _jaccard(one: set[str], other: set[str]) -> float:
-    return len(one & other) / len(one | other)
+def _jaccard(first: set[str], second: set[str]) -> float:
+    return len(first & second) / len(first | second)
 
 
 def assign_groups(groups: Sequence[Sequence[Article]], seed: int) -> dict[str, str]:

@@ -71,5 +71,5 @@ def _row_keys(rows: Iterable[Texts]) -> set[Texts]:
 
 
 def _row_key(texts: Texts) -> Texts:
-    """The same for rows with the same texts."""
+    """A hashable form of a row's texts; equal for rows with the same texts."""
     return tuple(sorted(map(normalise, texts)))

@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 def find_file(published: Published, file: SplitFile, data: Data, hint: str = "") -> Path:
     """The local path of `file`, whose sha256 agrees with the configuration's ('' is not checked).
 
-    `hint`: what else could be done; ends the message where the file can't be had. Raises DataError; UnreachableError where neither
+    `hint`: what else could be done; ends the message where the file cannot be obtained. Raises DataError; UnreachableError where neither
     the mirror nor the network has the file.
     """
     mirror, setting = _mirror(data)

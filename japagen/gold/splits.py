@@ -17,7 +17,7 @@ from typing import Any
 from japagen.config.schema import Data
 from japagen.errors import DataError, check_choice, nearest
 from japagen.gold import livedoor
-from japagen.gold.formats import Row, read_rows
+from japagen.gold.formats import FileRow, read_rows
 from japagen.gold.published import find_file
 from japagen.store.files import expand_home
 from japagen.tasks import Example, SplitFile, Task, nearest_level
@@ -51,7 +51,7 @@ class Split:
 def read_train(task: Task, data: Data) -> Split | None:
     """The train split, or the stand-in that `data.train_source` names; None: the task has no train rows in this source.
 
-    Raises DataError for a file that can't be had or read.
+    Raises DataError for a missing or unreadable file.
     """
     _check_published(task, data)
     if data.source == "sample":
@@ -66,7 +66,7 @@ def read_train(task: Task, data: Data) -> Split | None:
 def read_eval(task: Task, data: Data, split: str | None = None) -> Split | None:
     """The split that is scored (None: `data.split`); None: the task has no evaluation rows in this source.
 
-    Raises DataError for a file that can't be had or read, and for the train split: it is never scored.
+    Raises DataError for a missing or unreadable file, and for the train split: it is never scored.
     """
     _check_published(task, data)
     name = data.split if split is None else split
@@ -91,7 +91,7 @@ def read_unlabelled(task: Task, file: str) -> tuple[tuple[str, ...], ...]:
 def read_also_scored(task: Task, data: Data) -> dict[str, Split]:
     """Split name -> split, for those that are scored beside valid (`task.published.also_scored`); none beside another split.
 
-    Raises DataError for a file that can't be had or read.
+    Raises DataError for a missing or unreadable file.
     """
     if data.source != "published" or data.split != "valid":
         return {}
@@ -160,7 +160,7 @@ def _source(source: str, file: SplitFile, data: Data) -> str:
 
 
 def _stand_ins(task: Task) -> str:
-    """What to add to a message that the train split can't be had: the stand-ins, by setting and size."""
+    """The end of a message about a missing train split: the stand-ins, by setting and size."""
     named = [f"data.train_source={name} ({file.rows} rows)" for name, file in task.published.train_sources.items()]
     return f"; or take a stand-in for the train split: {', '.join(named)}" if named else ""
 
@@ -215,7 +215,7 @@ def _read_split(
     return replace(empty, examples=examples, checksum=rows_checksum(examples), notes=notes)
 
 
-def _labelled(task: Task, rows: list[Row], path: Path) -> tuple[list[Row], tuple[str, ...]]:
+def _labelled(task: Task, rows: list[FileRow], path: Path) -> tuple[list[FileRow], tuple[str, ...]]:
     """The rows that have a label, and a note where some have none; all rows where none has one, so that the first is refused."""
     labelled = [row for row in rows if _as_text(row.value(task.label_field)) or "" in task.label_map]
     num = len(rows) - len(labelled)
@@ -233,7 +233,7 @@ def rows_checksum(examples: tuple[Example, ...]) -> str:
     return digest.hexdigest()
 
 
-def _example(task: Task, row: Row, columns: dict[str, str]) -> Example:
+def _example(task: Task, row: FileRow, columns: dict[str, str]) -> Example:
     texts = tuple(_text(row, columns.get(field, field), task.gold_chars) for field in task.fields)
     label_column = columns.get(task.label_field, task.label_field)
     if task.is_regression:
@@ -242,30 +242,30 @@ def _example(task: Task, row: Row, columns: dict[str, str]) -> Example:
     return Example(texts, _label(task, row, label_column), None, _id(row))
 
 
-def _text(row: Row, column: str, max_chars: int | None) -> str:
+def _text(row: FileRow, column: str, max_chars: int | None) -> str:
     """The text in `column`; where it is longer than `max_chars` characters, so many of it, white space at its ends left out."""
     text = row.value(column)
     if not isinstance(text, str) and text is not None:
-        raise DataError(f"{row.place}: column {column!r} must hold text; found {type(text).__name__} {text!r:.40}")
+        raise DataError(f"{row.location}: column {column!r} must hold text; found {type(text).__name__} {text!r:.40}")
     if text is None or not text.strip():
-        raise DataError(f"{row.place}: column {column!r} is empty; each row needs a text there: fill it in, or remove the row")
+        raise DataError(f"{row.location}: column {column!r} is empty; each row needs a text there: fill it in, or remove the row")
     _check_whole(row, column, text)
     if max_chars is None or len(text) <= max_chars:
         return text
     return text.strip()[:max_chars].rstrip()
 
 
-def _check_whole(row: Row, column: str, text: str) -> None:
+def _check_whole(row: FileRow, column: str, text: str) -> None:
     """DataError for half a character (a lone surrogate), which JSON can write and nothing after this can."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
         half = f"\\u{ord(text[error.start]):x}"
-        raise DataError(f"{row.place}: column {column!r} holds half a character ({half}); take it out, or write both halves") from error
+        raise DataError(f"{row.location}: column {column!r} holds half a character ({half}); take it out, or write both halves") from error
 
 
-def _label(task: Task, row: Row, column: str) -> str:
-    """The label's name for the row's value, by `label_map` or as it stands; 1.0 is taken for 1 (pandas writes it so)."""
+def _label(task: Task, row: FileRow, column: str) -> str:
+    """The label's name for the row's value, by `label_map` or unchanged; 1.0 is taken for 1 (pandas writes it so)."""
     found = _as_text(row.value(column))
     integral = re.fullmatch(r"([+-]?\d+)\.0+", found)
     for value in [found, integral[1]] if integral else [found]:
@@ -275,12 +275,12 @@ def _label(task: Task, row: Row, column: str) -> str:
             return value
     allowed = [*task.label_names, *task.label_map]
     raise DataError(
-        f"{row.place}: label {found!r} (column {column!r}) is not known{nearest(found, allowed)}; allowed: {', '.join(allowed)}"
+        f"{row.location}: label {found!r} (column {column!r}) is not known{nearest(found, allowed)}; allowed: {', '.join(allowed)}"
         " (task.labels, task.label_map)"
     )
 
 
-def _score(task: Task, row: Row, column: str) -> float:
+def _score(task: Task, row: FileRow, column: str) -> float:
     """The row's true score. Raises DataError unless it is a finite number between the lowest and the highest level."""
     found, low, high = row.value(column), min(task.label_scores()), max(task.label_scores())
     try:
@@ -289,12 +289,12 @@ def _score(task: Task, row: Row, column: str) -> float:
         score = math.nan
     if not low <= score <= high:
         raise DataError(
-            f"{row.place}: regression needs labels that are numbers; found {found!r} (column {column!r}); allowed: {low} to {high}"
+            f"{row.location}: regression needs labels that are numbers; found {found!r} (column {column!r}); allowed: {low} to {high}"
         )
     return score
 
 
-def _id(row: Row) -> str:
+def _id(row: FileRow) -> str:
     for column in ID_COLUMNS:
         found = _as_text(row.values.get(column))
         if found:

@@ -25,7 +25,7 @@ SHOWN = 3
 
 
 def loaded_files(names: Iterable[str]) -> list[str]:
-    """Of a repository's files those that are loaded: all at its root but other formats of the weights, documents and pictures.
+    """The files of a repository that are loaded: all at its root but other formats of the weights, documents and pictures.
 
     Weights are the safetensors, or the .bin files where there are none: in folders (`original/`, `onnx/`) and in other formats
     they are there for other programs.
@@ -44,7 +44,7 @@ class Cached:
     missing: str
     """In words; empty: all that is loaded is there."""
     num_bytes: int | None
-    """Of what is loaded, where that is known."""
+    """Bytes of the files that are loaded, where that is known."""
 
 
 def look_up(model_id: str, revision: str | None, cache: Path) -> Cached:

@@ -38,7 +38,7 @@ LONGEST_RETRY_AFTER_S = 60.0
 MAX_MALFORMED = 5
 """Malformed answers until a row fails for good."""
 MAX_INTERNAL_ERRORS = 10
-"""The same for answers 500, of which only those count between which the server served other rows."""
+"""Answers 500 until a row fails for good; an answer counts only if the server served other rows since the previous one."""
 NUM_HOPELESS_ROWS = 20
 """Rows that fail for good in a row, alike and with no success before: then it isn't the rows."""
 WRITE, SCORE, NEXT, TOKENS, COUNT = "write", "score", "next", "tokens", "count"
@@ -71,8 +71,8 @@ class Request:
     structured_outputs: dict[str, Any] | None = None
     """vLLM's {choice | regex | json | grammar}; others aren't sent it, so check the text too."""
     kind: str = WRITE
-    """write: texts. All others are vLLM's only. score: the log-probabilities of the chat as it stands, its last turn included.
-    next: how likely each of `token_ids` is to follow each of `prompts`. tokens: the chat's token ids, as it stands. count: how many
+    """write: texts. All others are vLLM's only. score: the log-probabilities of the chat as it is, its last turn included.
+    next: how likely each of `token_ids` is to follow each of `prompts`. tokens: the token ids of the chat as it is. count: how many
     tokens the chat has with the opening of the reply's turn."""
     prompts: tuple[tuple[int, ...], ...] = ()
     """kind=next: token ids."""
@@ -304,7 +304,7 @@ class Client:
                 return Reply((), 0, 0, token_ids=tuple(answer["tokens"]))
             if request.kind == NEXT:
                 return Reply((), int(answer["usage"]["prompt_tokens"]), 0, next_logprobs=_read_next(answer, request))
-            tokens = [next(iter(place.items())) for place in answer["prompt_logprobs"] if place]
+            tokens = [next(iter(entry.items())) for entry in answer["prompt_logprobs"] if entry]
             scored = tuple((int(token), _finite(found["logprob"])) for token, found in tokens)
             return Reply((), int(answer["usage"]["prompt_tokens"]), 0, scored_tokens=scored)
         except (KeyError, TypeError):
@@ -363,10 +363,10 @@ def _read_reply(content: bytes, n: int) -> Reply | _Fault:
 def _read_next(answer: dict[str, Any], request: Request) -> tuple[dict[int, float], ...]:
     """Log-probabilities of `request.token_ids` after each prompt, from keys such as 'token_id:42'; KeyError where one is missing."""
     choices = sorted(answer["choices"], key=lambda choice: int(choice["index"]))
-    places = [choice["logprobs"]["top_logprobs"][0] for choice in choices]
-    if len(places) != len(request.prompts):
-        raise ValueError(len(places))
-    return tuple({token: _finite(place[f"token_id:{token}"]) for token in request.token_ids} for place in places)
+    top_logprobs = [choice["logprobs"]["top_logprobs"][0] for choice in choices]
+    if len(top_logprobs) != len(request.prompts):
+        raise ValueError(len(top_logprobs))
+    return tuple({token: _finite(tops[f"token_id:{token}"]) for token in request.token_ids} for tops in top_logprobs)
 
 
 def _finite(value: Any) -> float:

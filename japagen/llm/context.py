@@ -1,4 +1,4 @@
-"""Whether prompts and replies fit the LLM's context, told from its tokenizer before a server starts."""
+"""Whether prompts and replies fit the LLM's context, checked with its tokenizer before a server starts."""
 
 from collections.abc import Sequence
 from functools import lru_cache

@@ -43,5 +43,5 @@ class Endpoint:
 
     @property
     def is_local(self) -> bool:
-        """Whether it stands on this machine's loopback, which no proxy of the environment may see."""
+        """Whether the server is on this machine's loopback; the environment's proxies must not see its requests."""
         return urlsplit(self.base_url).hostname in ("127.0.0.1", "localhost", "::1")

@@ -20,7 +20,7 @@ GAIN = 1.05
 MIN_WINDOW_REQUESTS = 32
 MIN_WINDOW_S = 0.5
 FILLED = 0.75
-"""Of the width, on average over a window's replies. Several replies that come at once leave it unfilled until the caller sees them."""
+"""Least share of the width that a full window uses, averaged over its replies: replies that arrive together leave slots empty briefly."""
 FIRST_REST = 8
 """Windows until a width is questioned for the first time."""
 
@@ -41,16 +41,16 @@ class Pace:
         self._begin_window(self.limit)
 
     async def __aenter__(self) -> None:
-        """Waits for a place, in order of arrival."""
+        """Waits for a slot, in order of arrival."""
         if self.num_open < self.limit and not self._waiting:
             self.num_open += 1
             return
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        slot: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(slot)
         try:
-            await place
+            await slot
         except asyncio.CancelledError:
-            if place.done() and not place.cancelled():  # it was handed to us as we were cancelled
+            if slot.done() and not slot.cancelled():  # it was handed to us as we were cancelled
                 self._leave()
             raise
 
@@ -63,13 +63,13 @@ class Pace:
 
     def _admit(self) -> None:
         while self._waiting and self.num_open < self.limit:
-            place = self._waiting.popleft()
-            if not place.done():
+            slot = self._waiting.popleft()
+            if not slot.done():
                 self.num_open += 1
-                place.set_result(None)
+                slot.set_result(None)
 
     def completed(self, num_completions: int) -> None:
-        """Counts a request that gave `num_completions`; called while it still holds its place."""
+        """Counts a request that gave `num_completions`; called while it still holds its slot."""
         if not self._adapts:
             return
         if self._to_skip > 0:

@@ -1,9 +1,9 @@
 """The life of a vLLM server: started, awaited, watched, restarted after a crash, ended. Or one that runs already.
 
-`serve` is all that others need. vLLM is a process, never an import; between us and it stands the keeper
-(`japagen.llm.keeper`), which ends it when we do, however we end. A thread watches it: after a crash it starts again on the
-same port with the same key, so that the client's retries reach it; after `llm.server.max_restarts` of these it is given
-up, and `Endpoint.failure` tells the client so. Silence is no hang while it starts: only a dead process counts, and the time that
+`serve` is all that others need. vLLM is a process, never an import; its parent is the keeper
+(`japagen.llm.keeper`), which ends it when this process ends, however that happens. A thread watches it: after a crash it starts again on
+the same port with the same key, so that the client's retries reach it; after `llm.server.max_restarts` of these it is given
+up, and `Endpoint.failure` reports it to the client. Silence is no hang while it starts: only a dead process counts, and the time that
 `llm.server.start_timeout_s` allows. Later a closed port or an engine that reports itself dead (/health 503) count too, and a server
 that has requests of ours and neither answers one nor writes a token for minutes: it hangs.
 """
@@ -219,8 +219,8 @@ class _Server:
             looked_at, before, done = now, done, self._done()
             num_alike = num_alike + 1 if done is not None and done == before else 0
             if num_alike == HANG_LOOKS:
-                said = "no token was written" if done and done[1] is not None else "nothing was answered"
-                return f"it hangs: {said} for {HANG_LOOKS * LOOK_EVERY_S:.0f} s"
+                symptom = "no token was written" if done and done[1] is not None else "nothing was answered"
+                return f"it hangs: {symptom} for {HANG_LOOKS * LOOK_EVERY_S:.0f} s"
         return None
 
     def _done(self) -> tuple[int, list[bytes] | None] | None:

@@ -31,7 +31,7 @@ def read_end(path: Path, start: int = 0) -> str:
 def last_lines(text: str, count: int = NUM_LINES) -> list[str]:
     """The last `count` lines that say something.
 
-    Left out are blank lines, tracebacks' frames (the engine's error, which is the cause, stands above the API server's
+    Left out are blank lines, tracebacks' frames (the engine's error, which is the cause, comes before the API server's
     long traceback), routes, bars that were drawn over, and what only repeats the line before.
     """
     lines: list[str] = []

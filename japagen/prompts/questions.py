@@ -1,7 +1,7 @@
 """Questions: (task, text) -> what an LLM is asked so that it labels the text, and its reply -> a label.
 
-Pure functions, as `japagen.prompts.writing` are. A question tells the task and each label's meaning, shows exemplars as turns of the chat,
-and asks for a label's word in the task's language (regression: a number). There are three wordings of it; which one serves best is
+Pure functions, as `japagen.prompts.writing` are. A question describes the task and each label's meaning, shows exemplars as chat turns,
+and asks for a label's word in the task's language (regression: a number). There are three templates of it; which one serves best is
 nobody's to choose, so results are given over all of them.
 
 `label_question` scores each label's whole word as the reply. `channel_question` turns it round: each label's request of the
@@ -36,7 +36,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class _Wording:
+class _Template:
     """How one template asks; `{task}` and `{labels}` are the task described and its labels with their meanings."""
 
     system: str
@@ -44,18 +44,18 @@ class _Wording:
     """`{text}` is the text, or both of a pair with their headings."""
 
 
-WORDINGS = (
-    _Wording(
+TEMPLATES = (
+    _Template(
         "あなたは日本語の文章を正確に分類します。\n課題の説明: {task}\nラベルの一覧:\n{labels}\n"
         "答えには、一覧にある{kind}を一つだけ書いてください。",
         "{text}\n{kind}:",
     ),
-    _Wording(
+    _Template(
         "これから示す文章について、次の中からもっともよく当てはまるものを一つ選んでください。\n{labels}\n参考: {task}\n"
         "{kind}だけを答え、理由は書かないでください。",
         "{text}\nもっともよく当てはまる{kind}はどれですか。",
     ),
-    _Wording(
+    _Template(
         "# 背景\n{task}\n\n# 選択肢\n{labels}\n\n# 指示\n与えられた文章を読み、選択肢の{kind}のうち正しいものを一つ出力してください。"
         "ほかには何も出力しないでください。",
         "# 文章\n{text}\n\n# 答え",
@@ -65,7 +65,7 @@ WORDINGS = (
 CONTENT_FREE = ("該当なし", "なし", "…")
 """Texts that say nothing, for contextual calibration."""
 VERSION = 1
-"""Enters keys; raised when a wording changes."""
+"""Enters keys; raised when a template changes."""
 
 
 def answer_word(task: Task, label: Label) -> str:
@@ -76,10 +76,10 @@ def answer_word(task: Task, label: Label) -> str:
 
 
 def label_question(
-    task: Task, prompting: Prompting, texts: tuple[str, ...], wording: int, exemplars: Sequence[Example] = (), id: str = ""
+    task: Task, prompting: Prompting, texts: tuple[str, ...], template: int, exemplars: Sequence[Example] = (), id: str = ""
 ) -> Question:
     """Scores each label's word as the answer to the question."""
-    asked = question_messages(task, prompting, texts, wording, exemplars)
+    asked = question_messages(task, prompting, texts, template, exemplars)
     return Question(id, tuple((*asked, _turn(answer_word(task, label))) for label in task.labels))
 
 
@@ -93,24 +93,24 @@ def channel_question(
 
 def likelihood_question(task: Task, prompting: Prompting, example: Example) -> Question:
     """Scores a text as the reply to its own label's request; its id is the example's."""
-    label = next(one for one in task.labels if one.name == example.label)
+    label = next(label for label in task.labels if label.name == example.label)
     return Question(example.id, (request_and_reply(task, prompting, label, example.texts, ()),), shares_prompt=False)
 
 
 def written_question(
-    task: Task, prompting: Prompting, texts: tuple[str, ...], wording: int, exemplars: Sequence[Example] = (), forced: bool = False,
+    task: Task, prompting: Prompting, texts: tuple[str, ...], template: int, exemplars: Sequence[Example] = (), forced: bool = False,
     id: str = "",
 ) -> Question:  # fmt: skip
     """Has the LLM write its answer; `forced`: one of the labels' words."""
     structure = {"choice": [answer_word(task, label) for label in task.labels]} if forced else None
-    return Question(id, (tuple(question_messages(task, prompting, texts, wording, exemplars)),), is_scored=False, structure=structure)
+    return Question(id, (tuple(question_messages(task, prompting, texts, template, exemplars)),), is_scored=False, structure=structure)
 
 
 def question_messages(
-    task: Task, prompting: Prompting, texts: tuple[str, ...], wording: int, exemplars: Sequence[Example]
+    task: Task, prompting: Prompting, texts: tuple[str, ...], template: int, exemplars: Sequence[Example]
 ) -> list[Message]:
     """The chat up to the answer: the task, exemplars with their answers as turns, the text."""
-    chosen, kind = WORDINGS[wording], "類似度の数" if task.is_regression else "ラベル"
+    chosen, kind = TEMPLATES[template], "類似度の数" if task.is_regression else "ラベル"
     system = chosen.system.format(task=_about(task, prompting), labels=_label_list(task, prompting), kind=kind)
     turns: list[Message] = []
     for shown in (*exemplars, None):
@@ -136,9 +136,9 @@ def balanced_order(task: Task, exemplars: Mapping[str, Sequence[Example]], seed:
     rng = random.Random(f"exemplars {seed}")
     drawn = {name: rng.sample(list(examples), len(examples)) for name, examples in exemplars.items()}
     ordered: list[Example] = []
-    for place in range(max(map(len, drawn.values()), default=0)):
-        names = [name for name in task.label_names if place < len(drawn.get(name, ()))]
-        ordered += [drawn[name][place] for name in rng.sample(names, len(names))]
+    for round_ in range(max(map(len, drawn.values()), default=0)):
+        names = [name for name in task.label_names if round_ < len(drawn.get(name, ()))]
+        ordered += [drawn[name][round_] for name in rng.sample(names, len(names))]
     return ordered
 
 
@@ -175,11 +175,11 @@ def attribute_questions(task: Task, system_role: bool) -> list[Question]:
     """prompt=kadg_auto: asks the LLM to name what the task's texts may vary in."""
     about = _about(task, Prompting()) + "\n" + _label_list(task, Prompting())
     found = []
-    for place, request in enumerate(ATTRIBUTE_REQUESTS):
+    for number, request in enumerate(ATTRIBUTE_REQUESTS):
         asked = f"{request}{_ATTRIBUTE_FORM}"
         turns = [{"role": "system", "content": about}, {"role": "user", "content": asked}]
         chat = turns if system_role else [{"role": "user", "content": f"{about}\n\n{asked}"}]
-        found.append(Question(f"attributes/{place}", (tuple(chat),), is_scored=False, structure={"json": _ATTRIBUTE_SCHEMA}))
+        found.append(Question(f"attributes/{number}", (tuple(chat),), is_scored=False, structure={"json": _ATTRIBUTE_SCHEMA}))
     return found
 
 
@@ -196,12 +196,12 @@ def read_attributes(task: Task, reply: str) -> list[Attribute]:
         return []
     words = {word for label in task.labels for word in (label.word, label.name) if word}
     found = {}
-    for one in named if isinstance(named, list) else []:
-        if not isinstance(one, dict) or not isinstance(one.get("name"), str) or not isinstance(one.get("values"), list):
+    for entry in named if isinstance(named, list) else []:
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not isinstance(entry.get("values"), list):
             return []
-        values = [" ".join(value.split()) for value in one["values"] if isinstance(value, str)]
+        values = [" ".join(value.split()) for value in entry["values"] if isinstance(value, str)]
         values = [value for value in dict.fromkeys(values) if value and value not in words and not set(value) & set("{}")]
-        name = " ".join(one["name"].split())
+        name = " ".join(entry["name"].split())
         if name and name not in (PERSONA, WORDING, PROBABILITY) and not set(name) & set("{}") and len(values) >= 2:
             found[name] = Attribute(name, values, f"{name}は「{{value}}」です。")
     return list(found.values())
@@ -227,7 +227,8 @@ def _about(task: Task, prompting: Prompting) -> str:
     if prompting.knowledge:
         named = {attribute.name: attribute for label in ("", *task.label_names) for attribute in attributes_of(task.attributes, label)}
         lines += [
-            "文章ごとに、次のどれかが当てはまります: " + one.phrase.replace("{value}", "」「".join(one.values)) for one in named.values()
+            "文章ごとに、次のどれかが当てはまります: " + attribute.phrase.replace("{value}", "」「".join(attribute.values))
+            for attribute in named.values()
         ]
     return "\n".join(lines)
 

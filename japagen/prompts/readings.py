@@ -20,7 +20,7 @@ _LAST_CHANNEL = "<|message|>"
 """What precedes the text of each channel of a gpt-oss reply; the last channel is the answer."""
 _SPECIAL_TOKEN = re.compile(r"<\|[^<>|]{1,40}\|>|</?s>|<(?:end|start)_of_turn>|<(?:eos|bos|pad)>")
 _ANNOUNCEMENT = re.compile(r"(?:答え|回答|解答|結論|判定|ラベル|類似度|スコア|点数|\banswer|\blabel|\bscore)[^\S\n]*(?:は|[:：=])", re.I)
-"""What stands before the answer proper, as in 「理由は…。答え：3」."""
+"""What comes before the answer proper, as in 「理由は…。答え：3」."""
 _BRACKETS = " \t\n\u3000「」『』“”‘’\"'`*_#【】[]()（）〈〉<>・:："
 _STOPS = "。．.、,，!！"
 
@@ -110,14 +110,14 @@ def _numbers(text: str, high: float) -> set[float] | None:
     if spelt := _KANJI_NUMBER.fullmatch(_undecorated(text)):
         return {float(max(0, _KANJI_DIGITS.find(spelt[1])))}
     text = _REFERENCE.sub(" ", text)
-    maxima = [float(one) for one in _MAXIMUM.findall(text)]
+    maxima = [float(number) for number in _MAXIMUM.findall(text)]
     text = _MAXIMUM.sub(" ", text)
     maxima += [float(of) for _, of in _FRACTION.findall(text)] + [float(of) for of, _ in _FRACTION_SPELT.findall(text)]
     text = _FRACTION_SPELT.sub(r" \2 ", _FRACTION.sub(r" \1 ", text))
     if _NO_VALUE.search(text) or any(maximum != high for maximum in maxima):
         return None
-    affirmed = [one for one in _NUMBER.finditer(text) if not _NEGATED_AFTER.match(text, one.end())]
-    return {float(one[0]) for one in affirmed}
+    affirmed = [number for number in _NUMBER.finditer(text) if not _NEGATED_AFTER.match(text, number.end())]
+    return {float(number[0]) for number in affirmed}
 
 
 class _Lexicon:
@@ -141,9 +141,9 @@ class _Lexicon:
     def whole(self, line: str) -> str | None:
         """The label that the line is, decoration aside."""
         text = self._fold(normalise(line))
-        for one in (text, _undecorated(text)):
-            if one in self._whole:
-                return self._whole[one]
+        for form in (text, _undecorated(text)):
+            if form in self._whole:
+                return self._whole[form]
         number = _as_number(_undecorated(text))
         return None if number is None else self._numeric_whole.get(number)
 
@@ -154,10 +154,10 @@ class _Lexicon:
         masked = self._pattern.sub("\0", text)
         found, shift = set(), 0
         for mention in mentions:
-            place = mention.start() - shift
+            start = mention.start() - shift
             shift += len(mention[0]) - 1
-            before = masked[max(0, place - _REACH_BEFORE) : place]
-            if not _NEGATED_AFTER.match(masked, place + 1) and not _NEGATED_BEFORE.search(before):
+            before = masked[max(0, start - _REACH_BEFORE) : start]
+            if not _NEGATED_AFTER.match(masked, start + 1) and not _NEGATED_BEFORE.search(before):
                 found.add(self._whole[mention[0]])
         if not self._numeric:
             return found

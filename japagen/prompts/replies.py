@@ -45,7 +45,7 @@ REASONS = {
 }
 """Every reason for which a row is dropped, and what it means."""
 QUOTES_GOLD = ("contamination", "copies an exemplar", "first sentence")
-"""Those whose rejected text is, or may be, a gold text: it is shown to nobody."""
+"""Reasons whose rejected text is, or may be, a gold text, and is therefore never shown."""
 
 VERSION = 1
 """Enters the keys of data sets; raised when a rule of this module changes."""

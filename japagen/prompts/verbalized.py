@@ -56,7 +56,7 @@ def list_pattern(num: int) -> str:
 def read_list(reply: str, finish_reason: str, num: int) -> list[Listed]:
     """`num` texts: those that the reply lists in JSON or in numbered lines, then empty ones for what is missing.
 
-    Of a reply that was cut off (finish_reason=length) the whole texts count. One that holds no list stands, raw, in its first text.
+    Of a reply that was cut off (finish_reason=length) the whole texts count. A reply without a list becomes, raw, the first text.
     """
     missing = Listed("", finish_reason if finish_reason in ("length", "error") else UNLISTED)
     found = _read_objects(reply) or _read_lines(reply, finish_reason == "length")
@@ -66,7 +66,7 @@ def read_list(reply: str, finish_reason: str, num: int) -> list[Listed]:
 
 
 def _read_objects(reply: str) -> list[Listed]:
-    """Every whole JSON object with a `text`, whatever stands around it, in the reply's first _MOST_CHARS characters."""
+    """Every whole JSON object with a `text`, whatever is around it, in the reply's first _MOST_CHARS characters."""
     reply = reply[:_MOST_CHARS]
     found, decoder, opening = [], json.JSONDecoder(), _OBJECT.search(reply)
     while opening:
@@ -84,7 +84,7 @@ def _read_objects(reply: str) -> list[Listed]:
 
 
 def _read_lines(reply: str, is_cut: bool) -> list[Listed]:
-    """Texts that stand under the numbers 1, 2, …, each up to the next number."""
+    """Texts numbered 1, 2, …, each up to the next number."""
     texts: list[list[str]] = []
     for line in reply.splitlines():
         numbered = _NUMBERED.match(line)
@@ -95,14 +95,14 @@ def _read_lines(reply: str, is_cut: bool) -> list[Listed]:
     found = []
     for lines in texts[:-1] if is_cut else texts:
         text = "\n".join(lines).strip()
-        said = _TRAILING.search(text)
-        found.append(Listed(text[: said.start()].rstrip(), attributes=_probability(said[1])) if said else Listed(text))
+        trailing = _TRAILING.search(text)
+        found.append(Listed(text[: trailing.start()].rstrip(), attributes=_probability(trailing[1])) if trailing else Listed(text))
     return found
 
 
-def _probability(said: Any) -> dict[str, str]:
+def _probability(raw: Any) -> dict[str, str]:
     try:
-        value = float(said)
+        value = float(raw)
     except (TypeError, ValueError, OverflowError):
         return {}
     return {PROBABILITY: f"{value:g}"} if math.isfinite(value) else {}

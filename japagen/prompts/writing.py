@@ -76,13 +76,13 @@ def wordings(label: Label, prompting: Prompting) -> list[str]:
 
 
 def attributes_of(attributes: Sequence[Attribute], label: str) -> list[Attribute]:
-    """Those that are drawn for a request of `label` ('' for turn 0 of a pair)."""
+    """The attributes that are drawn for a request of `label` ('' for turn 0 of a pair)."""
     return [attribute for attribute in attributes if not attribute.labels or label in attribute.labels]
 
 
 def phrases_of(attributes: Sequence[Attribute], drawn: Mapping[str, str]) -> list[str]:
     """What a request says of the values (attribute name -> value) drawn for it."""
-    return [one.phrase.replace("{value}", drawn[one.name]) for one in attributes if one.name in drawn]
+    return [attribute.phrase.replace("{value}", drawn[attribute.name]) for attribute in attributes if attribute.name in drawn]
 
 
 def _with_exemplars(instruction: str, exemplars: Sequence[str]) -> str:

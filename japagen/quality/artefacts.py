@@ -53,10 +53,10 @@ def sharing(rows: Sequence[Example]) -> list[int]:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    places: dict[str, int] = {}
-    edges = [[places.setdefault(normalise(text), len(places)) for text in (row.texts[0], row.texts[-1])] for row in rows]
+    nodes: dict[str, int] = {}
+    edges = [[nodes.setdefault(normalise(text), len(nodes)) for text in (row.texts[0], row.texts[-1])] for row in rows]
     starts, ends = zip(*edges, strict=True) if edges else ((), ())
-    graph = coo_array((np.ones(len(edges)), (starts, ends)), shape=(len(places), len(places)))
+    graph = coo_array((np.ones(len(edges)), (starts, ends)), shape=(len(nodes), len(nodes)))
     component = connected_components(graph, directed=False)[1]
     return [int(component[start]) for start in starts]
 
@@ -65,10 +65,10 @@ def _held_out(task: Task, rows: Sequence[Example], folds: Sequence[int]) -> Pred
     """Each row's prediction by the model fitted to the other folds."""
     predictions: dict[int, Any] = {}
     for fold in sorted(set(folds)):
-        places = [place for place, other in enumerate(folds) if other == fold]
+        indices = [index for index, other in enumerate(folds) if other == fold]
         others = [row for row, other in zip(rows, folds, strict=True) if other != fold]
-        predictions |= zip(places, tfidf(task, others, [rows[place] for place in places]), strict=True)
-    return [predictions[place] for place in range(len(rows))]
+        predictions |= zip(indices, tfidf(task, others, [rows[index] for index in indices]), strict=True)
+    return [predictions[index] for index in range(len(rows))]
 
 
 def _constant(task: Task, rows: Sequence[Example]) -> Predictions:

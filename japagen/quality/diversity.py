@@ -115,8 +115,8 @@ def self_bleu(texts: Sequence[Tokens], order: int = 4) -> float | None:
     tops = [_two_highest(of_size) for of_size in counts]
     lengths = Counter(len(tokens) for tokens in texts)
     bleus = []
-    for place, tokens in enumerate(texts):
-        logs = [math.log(_precision(of_size[place], place, top)) for of_size, top in zip(counts, tops, strict=True)]
+    for index, tokens in enumerate(texts):
+        logs = [math.log(_precision(of_size[index], index, top)) for of_size, top in zip(counts, tops, strict=True)]
         bleus.append(_brevity(len(tokens), lengths) * math.exp(sum(logs) / order))
     return sum(bleus) / len(bleus)
 
@@ -126,24 +126,24 @@ def _ngrams(tokens: Tokens, size: int) -> Iterator[tuple[str, ...]]:
 
 
 Top = tuple[int, int, int]
-"""Highest count of an n-gram in a text, that text's place, and the highest count in any other text."""
+"""Highest count of an n-gram in a text, that text's index, and the highest count in any other text."""
 
 
 def _two_highest(counts: Sequence[Counter[tuple[str, ...]]]) -> dict[tuple[str, ...], Top]:
     tops: dict[tuple[str, ...], Top] = {}
-    for place, of_text in enumerate(counts):
+    for index, of_text in enumerate(counts):
         for gram, count in of_text.items():
             highest, owner, second = tops.get(gram, (0, -1, 0))
-            tops[gram] = (count, place, highest) if count > highest else (highest, owner, max(second, count))
+            tops[gram] = (count, index, highest) if count > highest else (highest, owner, max(second, count))
     return tops
 
 
-def _precision(counts: Counter[tuple[str, ...]], place: int, tops: dict[tuple[str, ...], Top]) -> float:
+def _precision(counts: Counter[tuple[str, ...]], index: int, tops: dict[tuple[str, ...], Top]) -> float:
     """Clipped precision of one text's n-grams against all other texts."""
     matches = 0
     for gram, count in counts.items():
         highest, owner, second = tops[gram]
-        matches += min(count, second if owner == place else highest)
+        matches += min(count, second if owner == index else highest)
     return (matches or _EPSILON) / max(1, counts.total())
 
 

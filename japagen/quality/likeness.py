@@ -37,12 +37,12 @@ def balance(task: Task, rows: Sequence[Example], gold: Sequence[Example] | None)
 
 def label_weights(task: Task, rows: Sequence[Example]) -> np.ndarray:
     """(C,) float64 that sums to 1: what each label counts in the loss, in the task's order; zeros for no rows."""
-    weights, places = np.zeros(len(task.labels)), {name: place for place, name in enumerate(task.label_names)}
+    weights, classes = np.zeros(len(task.labels)), {name: index for index, name in enumerate(task.label_names)}
     for row in rows:
         if row.probs is not None:
             weights += row.weight * np.asarray(row.probs)
         else:
-            weights[places[row.label]] += row.weight
+            weights[classes[row.label]] += row.weight
     return weights / max(weights.sum(), 1e-12)
 
 
@@ -68,7 +68,7 @@ def lengths(task: Task, rows: Sequence[Example], gold: Sequence[Example] | None)
 def neighbours(rows: Sequence[Example], gold: Sequence[Example]) -> dict[str, Any]:
     """Cosine of each sampled row to its closest gold row, by TF-IDF of character 2-grams and 3-grams (a pair's texts joined).
 
-    `gold_to_gold`: the same for gold rows and their closest other one, which tells what is usual within the task; None for a single row.
+    `gold_to_gold`: the same for gold rows and their closest other one, which is usual within the task; None for a single row.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -76,11 +76,11 @@ def neighbours(rows: Sequence[Example], gold: Sequence[Example]) -> dict[str, An
     vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(2, 3), lowercase=False, sublinear_tf=True, dtype=np.float32)
     features = vectorizer.fit_transform([_joined(row) for row in (*sample, *references)])
     own, others = features[: len(sample)], features[len(sample) :]
-    cosines, places = _closest(own, others, others_are_own=False)
+    cosines, closest = _closest(own, others, others_are_own=False)
     order = np.argsort(-cosines, kind="stable")[:NUM_CLOSEST]
     found = _nearness(cosines) | {"seed": SEED, "gold_rows": len(references)}
     found["closest"] = [
-        {"id": sample[place].id, "gold_id": references[places[place]].id, "cosine": float(cosines[place])} for place in order
+        {"id": sample[index].id, "gold_id": references[closest[index]].id, "cosine": float(cosines[index])} for index in order
     ]
     found["gold_to_gold"] = None
     if len(references) > 1:
@@ -93,16 +93,16 @@ def _joined(row: Example) -> str:
 
 
 def _closest(features: Any, others: Any, others_are_own: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Highest cosine of each row and the place of the row it is to; `others_are_own`: row i is `others`' row i, which doesn't count."""
-    cosines, places = [], []
+    """Highest cosine of each row and the index of the row it is to; `others_are_own`: row i is `others`' row i, which doesn't count."""
+    cosines, closest = [], []
     for start in range(0, features.shape[0], _CHUNK):
         similarity = (features[start : start + _CHUNK] @ others.T).toarray()
         if others_are_own:
             own = np.arange(similarity.shape[0])
             similarity[own, own + start] = -1.0
-        places.append(similarity.argmax(axis=1))
+        closest.append(similarity.argmax(axis=1))
         cosines.append(similarity.max(axis=1).clip(0, 1))
-    return np.concatenate(cosines), np.concatenate(places)
+    return np.concatenate(cosines), np.concatenate(closest)
 
 
 def _nearness(cosines: np.ndarray) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A data set's quality report: quality.json, a stage of its own that is made when somebody asks, and read by nothing in training.
 
 Its key is made of what it compares: the data set, the gold rows that score its students (checksum), and the gold-trained student whose
-labels are held against the data set's. So it is made anew when one of these is new. No text of a gold row stands in it.
+labels are held against the data set's. So it is made anew when one of these is new. It holds no text of a gold row.
 """
 
 import json

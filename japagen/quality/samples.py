@@ -1,4 +1,4 @@
-"""Seeded samples and their summaries: every number of a quality report stands beside the number of rows it is of."""
+"""Seeded samples and their summaries: every number of a quality report comes with its number of rows."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -6,16 +6,16 @@ from typing import Any, TypeVar
 import numpy as np
 
 SEED = 0
-"""Of every sample in a quality report."""
+"""Seed of every sample in a quality report."""
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
-Row = TypeVar("Row")
+Item = TypeVar("Item")
 
 
-def draw(rows: Sequence[Row], num: int) -> list[Row]:
+def draw(rows: Sequence[Item], num: int) -> list[Item]:
     """`num` of the rows (all where there are fewer) in a shuffled order, the same for the same rows."""
     order = np.random.default_rng(SEED).permutation(len(rows))
-    return [rows[place] for place in order[:num]]
+    return [rows[index] for index in order[:num]]
 
 
 def summarise(values: Sequence[float]) -> dict[str, Any] | None:
@@ -33,5 +33,5 @@ def ks_distance(values: Sequence[float], others: Sequence[float]) -> float | Non
         return None
     ordered, other = np.sort(values), np.sort(others)
     grid = np.concatenate([ordered, other])
-    shares = [np.searchsorted(one, grid, side="right") / len(one) for one in (ordered, other)]
+    shares = [np.searchsorted(sample, grid, side="right") / len(sample) for sample in (ordered, other)]
     return float(np.abs(shares[0] - shares[1]).max())

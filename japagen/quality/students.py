@@ -26,7 +26,7 @@ def find_gold_student(store: Store, task: Task, source: str) -> Result | None:
         result = read_result(meta.parent)
         if result.method == "gold" and (result.task, result.data) == (task.name, source) and _fits(store, result.keys["model"], task):
             found.append(result)
-    return max(found, key=lambda one: (one.num_train, one.training.get("best_score") or 0.0, one.keys["model"]), default=None)
+    return max(found, key=lambda result: (result.num_train, result.training.get("best_score") or 0.0, result.keys["model"]), default=None)
 
 
 def _fits(store: Store, model: str, task: Task) -> bool:
@@ -49,7 +49,7 @@ def agreement(task: Task, rows: Sequence[Example], student: Result, folder: Path
     predictions = decide(task, outputs)
     by_label: dict[str, Any] = {}
     for name in task.label_names:
-        own = [one for one, row in zip(predictions, sample, strict=True) if row.label == name]
+        own = [prediction for prediction, row in zip(predictions, sample, strict=True) if row.label == name]
         by_label[name] = {"n": len(own)} | (_values(own) if task.is_regression else _answers(name, own))
     return {
         "student": {

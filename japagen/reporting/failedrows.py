@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from japagen.experiments.experiment import Experiment
-from japagen.store.rowsfile import Row, StreamRows, has_failed_rows
+from japagen.store.rowsfile import StreamRow, StreamRows, has_failed_rows
 from japagen.store.store import Store
 from japagen.synthesis.answers import Answer
 
@@ -49,7 +49,7 @@ def read_failed(store: Store, stage: str, key: str) -> FailedRows:
     folder = store.path(stage, key)
     if not has_failed_rows(folder):
         return FailedRows(stage, key, (), 0)
-    rows = StreamRows(folder, Row if stage == "stream" else Answer)
+    rows = StreamRows(folder, StreamRow if stage == "stream" else Answer)
     failed = (FailedRow(_place(row), _one_line(row.error) or NO_WORDS) for row in rows if row.finish_reason == "error")
     return FailedRows(stage, key, tuple(sorted(failed, key=lambda row: _numbers_filled(row.place))), len(rows))
 
@@ -91,7 +91,7 @@ def _causes(rows: Iterable[FailedRow]) -> list[str]:
     return lines + ["…"] * (len(alike) > MOST_CAUSES)
 
 
-def _place(row: Row | Answer) -> str:
+def _place(row: StreamRow | Answer) -> str:
     if isinstance(row, Answer):
         return f"text {row.id}" if row.id.isdigit() else row.id
     return f"{row.label}/{row.index}" if row.label else f"first sentence {row.index}"

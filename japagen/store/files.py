@@ -26,7 +26,7 @@ def expand_home(path: str | Path) -> Path:
 
 @contextmanager
 def explain_os_errors(path: Path, elsewhere: str = "choose another store (store=… or JAPAGEN_STORE)") -> Iterator[None]:
-    """Turns the file system's refusals (full disk, read-only, no permission) into StoreError; `elsewhere`: how another place is named."""
+    """Turns the file system's refusals (full disk, read-only, no permission) into StoreError; `elsewhere`: how to choose another folder."""
     causes = {
         errno.ENOSPC: "the disk is full: free some space",
         errno.EDQUOT: "the quota is used up: free some space",
@@ -149,9 +149,9 @@ def check_encoding(path: Path, raw: bytes, line: int = 1) -> None:
     if (found := _SWITCH.search(raw)) is None:
         return
     name = next(name for name, switch in _ISO_2022.items() if switch.search(raw))
-    place = f"{path}:{line + raw[: found.start()].count(_LINE_FEED)}"
+    location = f"{path}:{line + raw[: found.start()].count(_LINE_FEED)}"
     shown = found[0].decode().replace("\x1b", "ESC ")
     raise DataError(
-        f"{place}: {name} (as mail software writes it; escape sequence {shown}), and text must be UTF-8 or CP932; convert it: iconv -f"
+        f"{location}: {name} (as mail software writes it; escape sequence {shown}), and text must be UTF-8 or CP932; convert it: iconv -f"
         f" {name} -t UTF-8 FILE > NEW"
     )

@@ -2,7 +2,7 @@
 
 A key is the sha256 of the canonical JSON of a stage's identity and version. An input made by another stage enters by that
 stage's key, so every key is known before anything runs. Running settings (paths, devices, servers, concurrency, loggers)
-stand in no identity. Raise a version by hand when the code gives a stage another meaning.
+enter no identity. Raise a version by hand when the code gives a stage another meaning.
 """
 
 import hashlib
@@ -55,4 +55,4 @@ def examples_checksum(examples: Sequence[Example]) -> str:
 
 def texts_checksum(texts: Sequence[tuple[str, ...]]) -> str:
     """sha256 over texts in their order."""
-    return hashlib.sha256(canonical_json([list(one) for one in texts]).encode()).hexdigest()
+    return hashlib.sha256(canonical_json([list(text) for text in texts]).encode()).hexdigest()

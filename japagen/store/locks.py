@@ -37,7 +37,7 @@ class HeldError(StoreError):
 
 @dataclass(frozen=True)
 class Held:
-    """A file in the store's locks/, as one look at it tells."""
+    """A file in the store's locks/, as read once."""
 
     path: Path
     owner: str
@@ -60,14 +60,14 @@ class Lock:
 
     def acquire(self, say: Callable[[str], None]) -> None:
         """Returns once the lock is ours."""
-        watch, said = LockWatch(self.path), False
+        watch, is_announced = LockWatch(self.path), False
         while not self._create():
             if watch.is_free():
                 self.is_taken_over |= watch.content != ""
                 continue
-            if not said:
+            if not is_announced:
                 say(f"waiting: {_describe_owner(watch.content)} holds {self.path.name}")
-                said = True
+                is_announced = True
             time.sleep(0.3)
         self._thread = threading.Thread(target=self._keep_beating, daemon=True)
         self._thread.start()
@@ -160,7 +160,7 @@ class LockWatch:
         return _describe_owner(self.content)
 
     def is_lost(self) -> bool | None:
-        """Whether its owner is gone as far as one look tells, which leaves the file as it is; None where there is no file."""
+        """Whether its owner is gone, judged by one read that leaves the file as it is; None where there is no file."""
         try:
             age_s = time.time() - self.path.stat().st_mtime
         except FileNotFoundError:

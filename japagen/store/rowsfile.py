@@ -1,7 +1,7 @@
 """Rows of a stream, or of answers, on disk and in memory.
 
-They are appended raw to `rows-*.jsonl`, one file per writer; readers ignore a torn last line, and of a place written twice the first row in
-file order counts. Who writes which rows, `japagen.synthesis.claims` says.
+They are appended raw to `rows-*.jsonl`, one file per writer; readers ignore a torn last line, and where a position was written twice the
+first row in file order counts. `japagen.synthesis.claims` decides who writes which rows.
 """
 
 import errno
@@ -23,7 +23,7 @@ from japagen.store.store import Store, artifact_meta
 SYNC_S = 5.0
 """Appended rows reach the disk at least this often (a killed process loses none; a power cut at most these)."""
 
-Place = tuple[str, int, int]
+Position = tuple[str, int, int]
 """(label, index, turn); the label is '' for turn 0 of a pair."""
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -34,8 +34,8 @@ _FEW_VALUES = ("label", "finish_reason")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One reply, raw. A request's token counts stand on the first of its rows."""
+class StreamRow:
+    """One reply, raw. A request's token counts are on the first of its rows."""
 
     index: int
     label: str
@@ -49,97 +49,97 @@ class Row:
     error: str = ""
 
     @property
-    def place(self) -> Place:
+    def position(self) -> Position:
         return self.label, self.index, self.turn
 
 
 class StreamRows:
     """The rows of one stream, in memory and on disk."""
 
-    def __init__(self, folder: Path, row_type: Any = Row) -> None:
-        """`row_type`: dataclass with a hashable `place` and a `finish_reason`; other stages keep their rows in this form too."""
+    def __init__(self, folder: Path, row_type: Any = StreamRow) -> None:
+        """`row_type`: dataclass with a hashable `position` and a `finish_reason`; other stages keep their rows in this form too."""
         self.folder, self._row_type = folder, row_type
         self._names = tuple(field.name for field in fields(row_type))
         self._values = attrgetter(*self._names)
         self._rows: dict[Any, Any] = {}
         self._forgotten: dict[tuple[str, int], bytearray] = {}
-        """(label, turn) -> for each index whether its row stands on the disk and no longer in memory."""
+        """(label, turn) -> for each index whether its row is on disk and no longer in memory."""
         self._num_forgotten = 0
-        self._held: list[Row] = []
+        self._held: list[StreamRow] = []
         self._file: int | None = None
         self._synced, self._is_synced = time.monotonic(), True
         self._own: set[str] = set()
         """Names of the files that we write."""
         self._others: dict[str, RowsFile] = {}
         self.is_disputed = False
-        """Whether a row came that we had otherwise, or have forgotten: another file's may be the first in file order, as only a fresh
-        reading tells."""
+        """Whether a row came that is in memory with other content, or was evicted: another file's row may be first in file order,
+        which only a fresh reading decides."""
         for path in sorted(folder.glob("rows-*.jsonl")):
             for row in self._read_on(path):
-                self._rows.setdefault(row.place, row)
+                self._rows.setdefault(row.position, row)
 
-    def refresh(self) -> list[Row]:
+    def refresh(self) -> list[StreamRow]:
         """Takes in what other writers have appended since the last look; ours reach the disk, so that others see them."""
         self._sync()
         fresh = []
         for path in sorted(self.folder.glob("rows-*.jsonl")):
             for row in self._read_on(path) if path.name not in self._own else ():
-                if not self.has(row.place):
-                    self._rows[row.place] = row
+                if not self.has(row.position):
+                    self._rows[row.position] = row
                     fresh.append(row)
                 else:
-                    self.is_disputed |= self._rows.get(row.place) != row
+                    self.is_disputed |= self._rows.get(row.position) != row
         return fresh
 
-    def _read_on(self, path: Path) -> Iterator[Row]:
+    def _read_on(self, path: Path) -> Iterator[StreamRow]:
         return self._others.setdefault(path.name, RowsFile(path, self._row_type)).read_on()
 
     def __len__(self) -> int:
         """All rows, the forgotten ones too."""
         return len(self._rows) + self._num_forgotten
 
-    def __iter__(self) -> Iterator[Row]:
-        """Those in memory."""
+    def __iter__(self) -> Iterator[StreamRow]:
+        """Iterates over the rows in memory."""
         return iter(self._rows.values())
 
-    def has(self, place: Any) -> bool:
-        """Whether the row stands, be it forgotten."""
-        if place in self._rows:
+    def has(self, position: Any) -> bool:
+        """True if the row was written, even if evicted from memory."""
+        if position in self._rows:
             return True
         if not self._forgotten:
             return False
-        label, index, turn = place
+        label, index, turn = position
         marks = self._forgotten.get((label, turn), b"")
         return index < len(marks) and marks[index] == 1
 
-    def forget(self, place: Place) -> None:
-        """Drops a stream's row from memory, all but that it stands: nobody will read it again, and long streams would fill the memory."""
-        if self._rows.pop(place, None) is None:
+    def forget(self, position: Position) -> None:
+        """Evicts a stream's row from memory, but `has` still knows it: it is not read again, and long streams would fill the memory."""
+        if self._rows.pop(position, None) is None:
             return
-        label, index, turn = place
+        label, index, turn = position
         marks = self._forgotten.setdefault((label, turn), bytearray())
         if index >= len(marks):
             marks.extend(bytes(index + 1 - len(marks)))
         marks[index] = 1
         self._num_forgotten += 1
 
-    def get(self, label: str, index: int, turn: int) -> Row | None:
+    def get(self, label: str, index: int, turn: int) -> StreamRow | None:
         return self._rows.get((label, index, turn))
 
-    def find(self, place: Any) -> Any:
-        """The row at `place`, or None."""
-        return self._rows.get(place)
+    def find(self, position: Any) -> Any:
+        """The row at `position`, or None."""
+        return self._rows.get(position)
 
     def append(self, rows: Iterable[Any]) -> None:
-        """Takes rows of whole requests into memory and, in one write, onto the disk; rows that stand already are left.
+        """Takes rows of whole requests into memory and, in one write, onto the disk; rows that exist already are skipped.
 
         Rows of failed requests wait in memory for the next reply that succeeds: a server that answers nothing but errors
         leaves none behind, and the same command asks it again.
         """
         fresh: dict[Any, Any] = {}
         for row in rows:
-            if not self.has(place := row.place):
-                fresh.setdefault(place, row)
+            if not self.has(position := row.position):
+                fresh.setdefault(position, row)
         self._held += fresh.values()
         if any(row.finish_reason != "error" for row in fresh.values()):
             self.write_held()
@@ -151,7 +151,7 @@ class StreamRows:
             self._write(self._held)
             self._held = []
 
-    def _write(self, rows: Sequence[Row]) -> None:
+    def _write(self, rows: Sequence[StreamRow]) -> None:
         lines = "".join(_encode(dict(zip(self._names, self._values(row), strict=True))) + "\n" for row in rows).encode()
         with explain_os_errors(self.folder):
             written = os.write(self._open(), lines)
@@ -188,14 +188,14 @@ class RowsFile:
     """A writer's file, as far as it has been read."""
 
     path: Path
-    row_type: Any = Row
+    row_type: Any = StreamRow
     num_bytes: int = 0
     num_lines: int = 0
 
-    def read_on(self) -> Iterator[Row]:
+    def read_on(self) -> Iterator[StreamRow]:
         """Its rows from here on; a torn last line isn't consumed until it is whole, any other broken line is a StoreError.
 
-        Torn is also a line with a hole in it: a shared file system may show a file's end before what stands ahead of it.
+        Torn is also a line with a hole in it: a shared file system may show a file's end before the bytes ahead of it.
         """
         with self.path.open("rb") as file:
             file.seek(self.num_bytes)
@@ -216,13 +216,13 @@ class RowsFile:
                     ) from error
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+def read_rows(path: Path) -> Iterator[StreamRow]:
     """All whole rows of a file."""
     return RowsFile(path).read_on()
 
 
 def has_failed_rows(folder: Path) -> bool:
-    """Whether a row of a stream, or of answers, may have failed for good; told without parsing any."""
+    """Whether a row of a stream, or of answers, may have failed for good; found without parsing any."""
     for path in sorted(folder.glob("rows-*.jsonl")):
         with path.open("rb") as file:
             if any(_FAILED in line for line in file):

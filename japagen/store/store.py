@@ -37,7 +37,7 @@ class Store:
         self.root = expand_home(root).absolute()
 
     def path(self, stage: str, key: str) -> Path:
-        """Where the stage's artifact stands, or will."""
+        """The folder of the stage's artifact, whether it exists or not."""
         return self.root / STAGES[stage].folder / key
 
     def find(self, stage: str, key: str) -> Path | None:

@@ -87,7 +87,7 @@ class State:
     """Starts so far: more than one after a requeue, or after the same command again."""
     log: str = ""
     progress: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Stream's name -> the fields of `synthesis.generate.Progress`."""
+    """Stream's name -> the fields of `synthesis.generate.StreamProgress`."""
     faults: dict[str, str] = field(default_factory=dict)
     """LLM units: data set key -> why it couldn't be filled."""
 

@@ -1,7 +1,7 @@
 """Answers: what an LLM says of texts that exist already, kept like a stream's rows.
 
 In: questions (`japagen.prompts.questions`) and a client. Out: one row a question, appended raw to `rows-*.jsonl` in the store. A question's
-id is its text's place, so answers are extended, never remade: a resumed run asks for what is missing. A request that failed for good
+id names its text's position, so answers are extended, never remade: a resumed run asks for what is missing. A request that failed for good
 is a row too.
 """
 
@@ -18,7 +18,7 @@ from japagen.llm.client import COUNT, MAX_NEXT_TOKENS, NEXT, SCORE, TOKENS, Clie
 from japagen.prompts.questions import Question
 from japagen.prompts.writing import Message
 from japagen.store.rowsfile import StreamRows
-from japagen.synthesis.generate import Progress
+from japagen.synthesis.generate import StreamProgress
 
 GREEDY = Sampling(temperature=0.0)
 
@@ -35,18 +35,18 @@ class Answer:
     logprobs: list[float] = field(default_factory=list)
     """Scored answers: log-probability of each candidate's tokens, in the labels' order."""
     num_tokens: list[int] = field(default_factory=list)
-    """Of each candidate, with what closes its turn."""
+    """Number of tokens of each candidate, including the tokens that close its turn."""
     prompt_tokens: int = 0
-    """Of all chats; what labels share of a chat counts once."""
+    """Prompt tokens of all chats; a prefix that the labels' chats share counts once."""
     completion_tokens: int = 0
     error: str = ""
 
     @property
-    def place(self) -> str:
+    def position(self) -> str:
         return self.id
 
     def probabilities(self, baseline: Sequence[float] = ()) -> tuple[float, ...] | None:
-        """Of the candidates, summing to 1; None without an answer. `baseline`: log-probabilities that are taken off first."""
+        """The candidates' probabilities, summing to 1; None without an answer. `baseline`: log-probabilities subtracted first."""
         if not self.logprobs:
             return None
         scores = [value - other for value, other in zip(self.logprobs, baseline or [0.0] * len(self.logprobs), strict=True)]
@@ -55,11 +55,11 @@ class Answer:
 
     @property
     def mean_logprob(self) -> float | None:
-        """Of the first candidate's tokens; None without an answer."""
+        """Mean log-probability of the first candidate's tokens; None without an answer."""
         return self.logprobs[0] / self.num_tokens[0] if self.logprobs and self.num_tokens[0] else None
 
 
-Show = Callable[[Progress], None]
+Show = Callable[[StreamProgress], None]
 
 
 async def answer_all(
@@ -73,8 +73,8 @@ async def answer_all(
     waiting = iter(missing)
     num_new = 0
 
-    def progress() -> Progress:
-        return Progress(len(questions), num_known + num_new, 0, num_new, num_tokens, time.monotonic() - started)
+    def progress() -> StreamProgress:
+        return StreamProgress(len(questions), num_known + num_new, 0, num_new, num_tokens, time.monotonic() - started)
 
     try:
         while True:
@@ -118,7 +118,7 @@ class Asker:
         )  # fmt: skip
 
     async def _score_labels(self, question: Question) -> Answer:
-        """Of chats that differ in their end only: the LLM reads what they share once, then says how likely each next token is.
+        """The answer for chats that differ at their end only: the server reads the shared prefix once, then scores each next token.
 
         A chat's log-probability sums over its tokens from the first on that not all chats have.
         """
@@ -130,8 +130,8 @@ class Asker:
         shared, ends = chats[0][:start], [chat[start:] for chat in chats]
         wanted: dict[tuple[int, ...], set[int]] = {}
         for end in ends:
-            for place, token in enumerate(end):
-                wanted.setdefault(end[:place], set()).add(token)
+            for position, token in enumerate(end):
+                wanted.setdefault(end[:position], set()).add(token)
         requests = [
             Request([], 0, None, GREEDY, kind=NEXT, prompts=tuple(shared + path for path in paths), token_ids=tokens)
             for paths, tokens in _packed(wanted)
@@ -145,19 +145,19 @@ class Asker:
             for prompt, nexts in zip(request.prompts, reply.next_logprobs, strict=True)
             for token, logprob in nexts.items()
         }
-        logprobs = [sum(found[end[:place], token] for place, token in enumerate(end)) for end in ends]
+        logprobs = [sum(found[end[:position], token] for position, token in enumerate(end)) for end in ends]
         return Answer(question.id, logprobs=logprobs, num_tokens=[len(end) for end in ends], prompt_tokens=start + sum(map(len, ends)))
 
     async def _score_texts(self, question: Question) -> Answer:
-        """Of chats that differ before their end: each is read whole, and its last turn counts."""
+        """The answer for chats that differ before their end: the server reads each chat whole, and the last turn is scored."""
         replies = await self._ask_all([self._measure(SCORE, chat) for chat in question.chats])
         counted = await asyncio.gather(*(self._length(chat[:-1]) for chat in question.chats))
         if fault := _fault([*replies, *counted]):
             return Answer(question.id, finish_reason="error", error=fault)
         starts = [max(0, reply.prompt_tokens - 1) for reply in counted]  # the first token of all has no log-probability
-        said = [reply.scored_tokens[start:] for reply, start in zip(replies, starts, strict=True)]
-        logprobs = [sum(logprob for _, logprob in tokens) for tokens in said]
-        counts = [len(tokens) for tokens in said]
+        scored = [reply.scored_tokens[start:] for reply, start in zip(replies, starts, strict=True)]
+        logprobs = [sum(logprob for _, logprob in tokens) for tokens in scored]
+        counts = [len(tokens) for tokens in scored]
         return Answer(question.id, logprobs=logprobs, num_tokens=counts, prompt_tokens=sum(reply.prompt_tokens for reply in replies))
 
     async def _ask_all(self, requests: Sequence[Request]) -> list[Reply]:
@@ -198,4 +198,4 @@ def _packed(wanted: Mapping[tuple[int, ...], set[int]]) -> Iterator[tuple[list[t
 def _common_prefix(sequences: Sequence[Sequence[int]]) -> int:
     """How many items all sequences begin with alike."""
     shortest = min(map(len, sequences))
-    return next((place for place in range(shortest) if any(a[place] != b[place] for a, b in pairwise(sequences))), shortest)
+    return next((position for position in range(shortest) if any(a[position] != b[position] for a, b in pairwise(sequences))), shortest)

@@ -105,7 +105,7 @@ class Claims:
     def take(self, label: str, index: int) -> bool:
         """Whether the row's block is ours, or becomes so now: nobody has it, or nobody who works.
 
-        A block that somebody else has stays refused, at no cost, until `forget` is told that its owner is gone.
+        A block that somebody else has stays refused, at no cost, until `forget` is called with its owner, who is gone.
         """
         block = self._block(label, index)
         if block in self._own:

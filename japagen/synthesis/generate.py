@@ -1,6 +1,6 @@
 """Fills a stream until every label has its texts: asks, appends, judges, and asks for what is still missing.
 
-No barrier stands anywhere: as many requests are open as the client wants, a pair's second turn goes out as soon as its
+There is no barrier: as many requests are open as the client wants, a pair's second turn goes out as soon as its
 first sentence is there, and how far a label must go is estimated anew from its acceptance after every reply. What is asked
 for never depends on the order in which replies come; that only decides what is asked for first.
 
@@ -22,7 +22,7 @@ from japagen.errors import GenerationError
 from japagen.llm.client import Client, Reply, Request
 from japagen.prompts.replies import Reject
 from japagen.prompts.verbalized import Listed, list_pattern, read_list
-from japagen.store.rowsfile import Row, StreamRows
+from japagen.store.rowsfile import StreamRow, StreamRows
 from japagen.synthesis.claims import Claims
 from japagen.synthesis.stream import Ask, Stream
 
@@ -33,15 +33,15 @@ LEAST_ACCEPTANCE = 0.02
 REFRESH_S = 1.0
 """How often rows of other writers are taken in, and others looked at that hold what we could ask for."""
 SHOW_S = 0.1
-"""How often progress is told."""
+"""How often progress is shown."""
 
 
-class Selection(Protocol):
+class RowSelector(Protocol):
     """Which rows become texts; `japagen.curation.select.Selector` judges them."""
 
     def advance(self, rows: StreamRows) -> None: ...
     def is_full(self, label: str) -> bool: ...
-    def first_sentence(self, row: Row) -> str | Reject: ...
+    def first_sentence(self, row: StreamRow) -> str | Reject: ...
     def num_judged(self, label: str) -> int: ...
     def num_accepted(self, label: str) -> int: ...
     def next_index(self, label: str) -> int: ...
@@ -51,7 +51,7 @@ class Selection(Protocol):
 class FirstReplies:
     """The selection that ends a stream's filling at `num` judged replies per label, accepted or not."""
 
-    def __init__(self, selection: Selection, num: int) -> None:
+    def __init__(self, selection: RowSelector, num: int) -> None:
         self._selection, self._num = selection, num
 
     def advance(self, rows: StreamRows) -> None:
@@ -60,14 +60,14 @@ class FirstReplies:
     def is_full(self, label: str) -> bool:
         return self._selection.is_full(label) or self.num_judged(label) >= self._num
 
-    def first_sentence(self, row: Row) -> str | Reject:
+    def first_sentence(self, row: StreamRow) -> str | Reject:
         return self._selection.first_sentence(row)
 
     def num_judged(self, label: str) -> int:
         return self._selection.num_judged(label)
 
     def num_accepted(self, label: str) -> int:
-        """Those judged: a reply is a reply, so no more are asked for in the place of rejected ones."""
+        """The number of judged replies: rejected ones count too, so no more are asked for in their place."""
         return self._selection.num_judged(label)
 
     def next_index(self, label: str) -> int:
@@ -78,7 +78,7 @@ class FirstReplies:
 
 
 @dataclass(frozen=True)
-class Progress:
+class StreamProgress:
     """How far a stream is, for whoever shows it."""
 
     wanted: int
@@ -101,8 +101,8 @@ class Generator:
     """One run over one stream."""
 
     def __init__(
-        self, stream: Stream, rows: StreamRows, selection: Selection, sampling: Sampling, num_per_label: int, max_rows_factor: float,
-        show: Callable[[Progress], None] = lambda progress: None, claims: Claims | None = None,
+        self, stream: Stream, rows: StreamRows, selection: RowSelector, sampling: Sampling, num_per_label: int, max_rows_factor: float,
+        show: Callable[[StreamProgress], None] = lambda progress: None, claims: Claims | None = None,
     ) -> None:  # fmt: skip
         self.stream, self.rows, self.selection, self.sampling = stream, rows, selection, sampling
         self.claims = claims
@@ -160,13 +160,13 @@ class Generator:
             self.rows.close()
             self.show(self.progress())
 
-    def progress(self) -> Progress:
+    def progress(self) -> StreamProgress:
         """Counts so far; `new` is what this run made."""
         accepted = sum(self.selection.num_accepted(label) for label in self.labels)
         judged = sum(self.selection.num_judged(label) for label in self.labels)
         seconds = time.monotonic() - self._started
         wanted = self.num_per_label * len(self.labels)
-        return Progress(wanted, accepted, judged - accepted, self.counts["rows"], self.counts["tokens"], seconds)
+        return StreamProgress(wanted, accepted, judged - accepted, self.counts["rows"], self.counts["tokens"], seconds)
 
     async def _answer(self, client: Client, ask: Ask) -> None:
         request = request_of(ask, self.sampling, self.stream.identity["llm"]["chat_template_args"])
@@ -223,8 +223,8 @@ class Generator:
                 heapq.heappush(heap, index)
             self._put_off.clear()
 
-    def _take_firsts(self, rows: Iterable[Row]) -> None:
-        """A first sentence that stands makes its index ready for every label's second turn."""
+    def _take_firsts(self, rows: Iterable[StreamRow]) -> None:
+        """An accepted first sentence makes its index ready for every label's second turn."""
         if not self.stream.task.is_pair:
             return
         for row in rows:
@@ -291,7 +291,7 @@ class Generator:
         return self._next_opening("", max(self._target(label) for label in self.labels))
 
     def _next_second(self, label: str, target: int) -> Ask | None:
-        """The next request of turn 1 below `target` whose first sentence stands."""
+        """The next request of turn 1 below `target` whose first sentence is accepted."""
         ready = self._ready[label]
         while ready and ready[0] < target:
             index = heapq.heappop(ready)
@@ -338,16 +338,16 @@ def request_of(ask: Ask, sampling: Sampling, chat_template_args: dict[str, Any])
     return Request(list(ask.messages), 1, ask.seed, sampling, chat_template_args, {"regex": list_pattern(ask.num_rows)})
 
 
-def rows_of(ask: Ask, reply: Reply) -> list[Row]:
+def rows_of(ask: Ask, reply: Reply) -> list[StreamRow]:
     """The rows that a reply becomes; a request that failed for good is rows too, so that prefixes complete."""
     if ask.verbalized:
         texts = read_list(reply.completions[0].text, reply.completions[0].finish_reason, ask.num_rows)
     else:
         texts = [Listed(completion.text, completion.finish_reason) for completion in reply.completions]
     rows = []
-    for j, ((label, index, turn), one) in enumerate(zip(ask.places, texts, strict=True)):
+    for j, ((label, index, turn), listed) in enumerate(zip(ask.positions, texts, strict=True)):
         tokens = (reply.prompt_tokens, reply.completion_tokens) if j == 0 else (0, 0)
         seed = ask.seed if ask.verbalized else ask.seed + j
-        attributes = ask.attributes | one.attributes if one.attributes else ask.attributes
-        rows.append(Row(index, label, turn, one.text, one.finish_reason, *tokens, seed, attributes, reply.error))
+        attributes = ask.attributes | listed.attributes if listed.attributes else ask.attributes
+        rows.append(StreamRow(index, label, turn, listed.text, listed.finish_reason, *tokens, seed, attributes, reply.error))
     return rows

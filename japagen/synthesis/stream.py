@@ -22,7 +22,7 @@ from japagen.prompts.writing import (
     phrases_of,
     wordings,
 )
-from japagen.store.rowsfile import Place, StreamRows, open_folder
+from japagen.store.rowsfile import Position, StreamRows, open_folder
 from japagen.store.store import Store
 from japagen.tasks import WORDING, Attribute, Example, Label, Task
 
@@ -45,7 +45,7 @@ class Ask:
     """Whether one reply lists all its texts."""
 
     @property
-    def places(self) -> list[Place]:
+    def positions(self) -> list[Position]:
         return [(self.label, self.index + j, self.turn) for j in range(self.num_rows)]
 
 
@@ -87,7 +87,7 @@ class Stream:
         prompts = []
         for label in self.task.labels:
             opening = "" if self.task.is_pair else label.name
-            drawn = {one.name: max(one.values, key=len) for one in attributes_of(self.attributes, opening)}
+            drawn = {attribute.name: max(attribute.values, key=len) for attribute in attributes_of(self.attributes, opening)}
             if self.variants:
                 asked = wordings(label, self.prompting)
                 drawn[WORDING] = str(1 + asked.index(max(asked, key=len)))
@@ -108,20 +108,20 @@ class Stream:
             return first_messages(self.task, self.prompting, self._shown_firsts(index), phrases)
         chosen = self._label(label)
         shown = self._shown(chosen, index)
-        return messages(self.task, self.prompting, chosen, shown, phrases=phrases, wording=_position(drawn))
+        return messages(self.task, self.prompting, chosen, shown, phrases=phrases, wording=_variant(drawn))
 
     def _second(self, label: str, index: int, first: str, drawn: Mapping[str, str]) -> list[Message]:
         """Turn 1 after a turn 0 that asked for this one sentence, also where a list was asked for."""
         chosen, phrases = self._label(label), phrases_of(self.attributes, drawn)
         firsts = self._shown_firsts(index - index % self.texts_per_request)
-        return messages(self.task, self.prompting, chosen, self._shown(chosen, index), first, firsts, phrases, _position(drawn))
+        return messages(self.task, self.prompting, chosen, self._shown(chosen, index), first, firsts, phrases, _variant(drawn))
 
     def _label(self, name: str) -> Label:
         return self._labels[name]
 
     @cached_property
     def _labels(self) -> dict[str, Label]:
-        return {one.name: one for one in self.task.labels}
+        return {label.name: label for label in self.task.labels}
 
     def _drawn(self, label: str, request: int) -> dict[str, str]:
         """Attribute -> the value that a request shows."""
@@ -137,7 +137,7 @@ class Stream:
         return {WORDING: str(1 + self._in_turn(label, WORDING, len(wordings(self._label(label), self.prompting)), request))}
 
     def _in_turn(self, label: str, name: str, num: int, request: int) -> int:
-        """Of every `num` requests, each of `num` positions once, in a seeded order."""
+        """The position drawn for a request: every `num` requests get each of `num` positions once, in a seeded order."""
         round_, position = divmod(request, num)
         return _order(f"{self.key}/{label}/{name}/{round_}", num)[position]
 
@@ -152,7 +152,7 @@ class Stream:
         return list(dict.fromkeys(example.texts[0] for example in self._shuffled(pooled, "", index)))
 
     def _shuffled(self, examples: Sequence[Example], label: str, index: int) -> list[Example]:
-        """The same exemplars for every request, in an order of its own."""
+        """The exemplars in an order drawn for this request."""
         shuffled = list(examples)
         if len(shuffled) > 1:  # a generator takes longer to make than all else of a request
             random.Random(f"{self.key}/{label}/{index}").shuffle(shuffled)
@@ -177,7 +177,7 @@ def _order(seed: str, num: int) -> list[int]:
     return order
 
 
-def _position(drawn: Mapping[str, str]) -> int:
+def _variant(drawn: Mapping[str, str]) -> int:
     return int(drawn.get(WORDING, 1)) - 1
 
 

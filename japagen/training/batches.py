@@ -19,7 +19,7 @@ _STEPS_PER_STRETCH = 500
 
 
 def length_grouped(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Batches of row numbers, each row in exactly one; the last one made may be smaller, and stands anywhere."""
+    """Batches of row numbers, each row in exactly one; the last one made may be smaller, at any position."""
     rng = np.random.default_rng([seed, epoch])
     shuffled = rng.permutation(len(lengths))
     widths = np.asarray(lengths)
@@ -29,7 +29,7 @@ def length_grouped(lengths: Sequence[int], batch_size: int, seed: int, epoch: in
         part = shuffled[start : start + chunk]
         part = part[np.argsort(widths[part], kind="stable")]
         batches += [part[first : first + batch_size].tolist() for first in range(0, len(part), batch_size)]
-    return [batches[place] for place in rng.permutation(len(batches))]
+    return [batches[index] for index in rng.permutation(len(batches))]
 
 
 def by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:

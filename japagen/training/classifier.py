@@ -26,7 +26,7 @@ from japagen.training.outputs import to_outputs
 
 Batch = dict[str, Any]
 """`inputs`: the model's, each (B, T) int64; `targets`: (B,) int64 classes or float32 scores, or (B, C) float32 soft labels;
-`weights`: (B,) float32, or None where all rows count the same; `places`: (B,) int64 row numbers."""
+`weights`: (B,) float32, or None where all rows count the same; `indices`: (B,) int64 row numbers."""
 
 
 @dataclass
@@ -85,42 +85,42 @@ class Classifier(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         if self.ensemble is not None:
-            rows: Rows = self.trainer.datamodule  # type: ignore[attr-defined]
+            rows: TrainingData = self.trainer.datamodule  # type: ignore[attr-defined]
             if self.global_step and self.global_step % rows.schedule.steps_per_epoch == 0:
                 self.ensemble.update(self._predict_training_rows(rows))
         torch.manual_seed(int(np.random.SeedSequence([self.seed, self.global_step]).generate_state(1)[0]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         logits, settings = self(batch), self.train_settings
-        weights = batch["weights"] if self.ensemble is None else self.ensemble.weights[batch["places"]]
+        weights = batch["weights"] if self.ensemble is None else self.ensemble.weights[batch["indices"]]
         loss = self.loss(logits, batch["targets"], weights, settings.label_smoothing, settings.robust_q)
         if self.ensemble is not None:
-            loss = loss + (weights * self.ensemble.penalties(logits, batch["places"])).mean()
+            loss = loss + (weights * self.ensemble.penalties(logits, batch["indices"])).mean()
         return loss
 
     @torch.no_grad()
-    def _predict_training_rows(self, rows: "Rows") -> torch.Tensor:
+    def _predict_training_rows(self, rows: "TrainingData") -> torch.Tensor:
         """(N, C) float32 probabilities, without dropout, in the training's precision."""
         found: list[tuple[torch.Tensor, torch.Tensor]] = []
         self.model.eval()
         with self.trainer.precision_plugin.forward_context():
             for batch in rows.all_train_dataloader():
                 inputs = {name: ids.to(self.device) for name, ids in batch["inputs"].items()}
-                found.append((self({"inputs": inputs}).softmax(dim=1), batch["places"].to(self.device)))
+                found.append((self({"inputs": inputs}).softmax(dim=1), batch["indices"].to(self.device)))
         self.model.train()
-        predicted, places = (torch.cat(part) for part in zip(*found, strict=True))
-        return predicted[places.argsort()]
+        predicted, indices = (torch.cat(part) for part in zip(*found, strict=True))
+        return predicted[indices.argsort()]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The loss is plain cross entropy (or the squared error), weighted, whatever training's options; scores are unweighted."""
         logits = self(batch)
-        self._seen.append((logits, batch["places"], self.loss(logits, batch["targets"], batch["weights"]) * len(logits)))
+        self._seen.append((logits, batch["indices"], self.loss(logits, batch["targets"], batch["weights"]) * len(logits)))
 
     def on_validation_epoch_end(self) -> None:
-        logits, places = (torch.cat([seen[part] for seen in self._seen]) for part in (0, 1))
-        loss = torch.stack([seen[2] for seen in self._seen]).sum() / len(places)
+        logits, indices = (torch.cat([seen[part] for seen in self._seen]) for part in (0, 1))
+        loss = torch.stack([seen[2] for seen in self._seen]).sum() / len(indices)
         self._seen.clear()
-        outputs = to_outputs(self.task, logits[places.argsort()].cpu().numpy())
+        outputs = to_outputs(self.task, logits[indices.argsort()].cpu().numpy())
         scores = score(self.task, self.valid, decide(self.task, outputs)) if np.isfinite(outputs).all() else {}
         self.validation = Validation(float(loss), scores)
 
@@ -148,7 +148,7 @@ class Part:
     """See `to_weights`."""
 
 
-class Rows(pl.LightningDataModule):
+class TrainingData(pl.LightningDataModule):
     """Training rows in the schedule's order, validation rows by length."""
 
     def __init__(self, train: Part, valid: Part, schedule: Schedule, padding: Padding) -> None:
@@ -168,12 +168,12 @@ class Rows(pl.LightningDataModule):
         return self._loader(self.valid, by_length(self.valid.encoded.lengths, 2 * self.schedule.batch_size))
 
     def _loader(self, part: Part, batches: list[list[int]]) -> DataLoader:
-        def collate(places: list[int]) -> Batch:
+        def collate(indices: list[int]) -> Batch:
             return {
-                "inputs": self.padding([part.encoded.rows[place] for place in places]),
-                "targets": torch.from_numpy(part.targets[places]),
-                "weights": None if part.weights is None else torch.from_numpy(part.weights[places]),
-                "places": torch.tensor(places),
+                "inputs": self.padding([part.encoded.rows[index] for index in indices]),
+                "targets": torch.from_numpy(part.targets[indices]),
+                "weights": None if part.weights is None else torch.from_numpy(part.weights[indices]),
+                "indices": torch.tensor(indices),
             }
 
         return DataLoader(

@@ -18,7 +18,7 @@ _MOST_KEPT = 300_000
 _SPLITTER = "word_splitter"
 """Key in tokenizer_config.json: what splits the texts into words, as `model.word_splitter` names it."""
 
-Row = dict[str, np.ndarray]
+EncodedRow = dict[str, np.ndarray]
 """One tokenised text or pair: `input_ids` (T,) int32 and, where the tokenizer makes them, `token_type_ids` (T,) int32."""
 
 
@@ -26,7 +26,7 @@ Row = dict[str, np.ndarray]
 class Encoded:
     """Tokenised rows, in the order of the texts."""
 
-    rows: list[Row]
+    rows: list[EncodedRow]
     truncated: int
     """Rows that were longer and have been cut."""
 
@@ -47,7 +47,7 @@ def encode_once(source: str, tokenizer: PreTrainedTokenizerBase, texts: Sequence
     key = (source, max_length, tuple(texts))
     encoded = _kept.pop(key, None) or encode(tokenizer, texts, max_length)
     _kept[key] = encoded
-    while len(_kept) > 1 and sum(len(one.rows) for one in _kept.values()) > _MOST_KEPT:
+    while len(_kept) > 1 and sum(len(encoded.rows) for encoded in _kept.values()) > _MOST_KEPT:
         del _kept[next(iter(_kept))]
     return encoded
 
@@ -60,9 +60,9 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]],
     if texts and tokenizer.init_kwargs.get(_SPLITTER):
         texts = split_words(texts)
     rows = [row for start in range(0, len(texts), _CHUNK) for row in _tokenise(tokenizer, texts[start : start + _CHUNK])]
-    long = [place for place, row in enumerate(rows) if len(row["input_ids"]) > max_length]
-    for place, row in zip(long, _tokenise(tokenizer, [texts[place] for place in long], max_length), strict=True):
-        rows[place] = row
+    long = [index for index, row in enumerate(rows) if len(row["input_ids"]) > max_length]
+    for index, row in zip(long, _tokenise(tokenizer, [texts[index] for index in long], max_length), strict=True):
+        rows[index] = row
     return Encoded(rows, len(long))
 
 
@@ -71,13 +71,13 @@ def needs_words(tokenizer: PreTrainedTokenizerBase, splitter: str) -> None:
     tokenizer.init_kwargs[_SPLITTER] = splitter
 
 
-def _tokenise(tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]], max_length: int | None = None) -> list[Row]:
+def _tokenise(tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]], max_length: int | None = None) -> list[EncodedRow]:
     if not texts:
         return []
     columns = [list(column) for column in zip(*texts, strict=True)]
     found = tokenizer(*columns, truncation=max_length is not None, max_length=max_length, return_attention_mask=False, verbose=False)
     names = [name for name in ("input_ids", "token_type_ids") if name in found]
-    return [{name: np.asarray(found[name][place], dtype=np.int32) for name in names} for place in range(len(texts))]
+    return [{name: np.asarray(found[name][index], dtype=np.int32) for name in names} for index in range(len(texts))]
 
 
 @dataclass(frozen=True)
@@ -87,15 +87,15 @@ class Padding:
     input_ids: int
     token_type_ids: int
 
-    def __call__(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
+    def __call__(self, rows: Sequence[EncodedRow]) -> dict[str, torch.Tensor]:
         """The model's inputs, each (B, T) int64, T the longest row's length; `attention_mask` is 0 on padding."""
         width = max(len(row["input_ids"]) for row in rows)
         inputs = {name: np.full((len(rows), width), getattr(self, name), dtype=np.int64) for name in rows[0]}
         mask = np.zeros((len(rows), width), dtype=np.int64)
-        for place, row in enumerate(rows):
-            mask[place, : len(row["input_ids"])] = 1
+        for index, row in enumerate(rows):
+            mask[index, : len(row["input_ids"])] = 1
             for name, ids in row.items():
-                inputs[name][place, : len(ids)] = ids
+                inputs[name][index, : len(ids)] = ids
         return {name: torch.from_numpy(padded) for name, padded in (inputs | {"attention_mask": mask}).items()}
 
 

@@ -20,7 +20,7 @@ from torch.nn import functional
 _PENALTY, _RAMP = 10.0, 10
 """The pull's full weight, and after how many predictions of all rows it is reached: SuperGen's reg_weight, temp_ensemble_rampup."""
 _FEWEST = 16
-"""Of a label with fewer rows above the threshold the likelier half counts too, as in SuperGen: no label is lost."""
+"""Least number of rows of a label above the threshold: with fewer, its likelier half counts too, as in SuperGen, so no label is lost."""
 
 
 class Ensemble(nn.Module):
@@ -69,9 +69,9 @@ class Ensemble(nn.Module):
         self.weights.copy_(weights / weights.mean())
         self.penalty.fill_(_PENALTY * math.exp(-5 * (1 - min(num / _RAMP, 1)) ** 2))
 
-    def penalties(self, logits: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    def penalties(self, logits: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
         """(B,) float32: Kullback-Leibler divergence of the student (logits: (B, C)) from these rows' means, times the pull's weight."""
-        return self.penalty * functional.kl_div(functional.log_softmax(logits, dim=1), self.mean[places], reduction="none").sum(dim=1)
+        return self.penalty * functional.kl_div(functional.log_softmax(logits, dim=1), self.mean[indices], reduction="none").sum(dim=1)
 
     def _counting(self) -> torch.Tensor:
         """(N,) bool."""

@@ -1,4 +1,4 @@
-"""How many tokens an encoder takes, told from its files before anything starts. Nothing here needs torch."""
+"""How many tokens an encoder takes, read from its files before anything starts. Nothing here needs torch."""
 
 import json
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ _NO_LIMIT = 1_000_000
 
 
 def check_stated_length(encoder: Encoder, revision: str) -> None:
-    """`check_length` with what the encoder's files state; what they don't say, or can't be had now, is seen when training loads it."""
+    """`check_length` with what the encoder's files state; what is not stated, or not here yet, is checked when training loads it."""
     check_length(encoder, [_stated(encoder, revision, file, setting) for file, setting in _STATED.items()])
 
 

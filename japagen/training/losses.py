@@ -21,7 +21,7 @@ _TOLERANCE = 1e-3
 def to_targets(task: Task, examples: Sequence[Example]) -> np.ndarray:
     """What the loss compares with.
 
-    Classification: (N,) int64 places in the task's labels; as soon as one row has `probs`, (N, C) float32 distributions, one-hot
+    Classification: (N,) int64 indices of the task's labels; as soon as one row has `probs`, (N, C) float32 distributions, one-hot
     for rows without. Regression: (N,) float32 scores, the levels' range scaled to 0..1.
     Raises TrainingError for `probs` that aren't a distribution over the task's labels.
     """
@@ -29,13 +29,13 @@ def to_targets(task: Task, examples: Sequence[Example]) -> np.ndarray:
         levels = task.label_scores()
         scores = np.array([gold_value(task, example) for example in examples], dtype=np.float32)
         return (scores - min(levels)) / (max(levels) - min(levels))
-    places = np.array([task.label_names.index(example.label) for example in examples], dtype=np.int64)
+    classes = np.array([task.label_names.index(example.label) for example in examples], dtype=np.int64)
     if all(example.probs is None for example in examples):
-        return places
-    targets = np.eye(len(task.labels), dtype=np.float32)[places]
-    for place, example in enumerate(examples):
+        return classes
+    targets = np.eye(len(task.labels), dtype=np.float32)[classes]
+    for index, example in enumerate(examples):
         if example.probs is not None:
-            targets[place] = _distribution(task, example)
+            targets[index] = _distribution(task, example)
     return targets
 
 
@@ -59,8 +59,8 @@ def to_weights(task: Task, examples: Sequence[Example]) -> np.ndarray | None:
     Raises TrainingError for weights that are negative or not finite, or all 0.
     """
     weights = np.array([example.weight for example in examples], dtype=np.float64)
-    for place in np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))[:1]:
-        raise TrainingError(f"task {task.name!r}: row {examples[place].id!r} has weight {weights[place]}; allowed: finite numbers from 0")
+    for index in np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))[:1]:
+        raise TrainingError(f"task {task.name!r}: row {examples[index].id!r} has weight {weights[index]}; allowed: finite numbers from 0")
     if len(weights) and not weights.any():
         raise TrainingError(f"task {task.name!r}: all {len(weights)} rows have weight 0; at least one must count")
     if not len(weights) or (weights == weights[0]).all():

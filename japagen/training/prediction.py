@@ -25,7 +25,7 @@ class Student:
         self.device = device
         """cpu or cuda."""
         self.is_regression = config.problem_type == "regression"
-        self.labels: list[str] = [config.id2label[place] for place in range(config.num_labels)]
+        self.labels: list[str] = [config.id2label[index] for index in range(config.num_labels)]
         """Their names in the order of the outputs."""
         self.max_length = max_length
         """Tokens a text is cut to."""
@@ -44,13 +44,13 @@ class Student:
             self.num_truncated += encoded.truncated
             padding, batches = padding_of(self._tokenizer), by_length(encoded.lengths, batch_size)
             try:
-                found = [self._logits(padding([encoded.rows[place] for place in places])) for places in batches]
+                found = [self._logits(padding([encoded.rows[index] for index in indices])) for indices in batches]
             except torch.OutOfMemoryError as error:
-                said = str(error).split(". ")[0]
-                raise TrainingError(f"the GPU's memory is too small: {said}; free some of it, or take the CPU (device=cpu)") from error
+                reason = str(error).split(". ")[0]
+                raise TrainingError(f"the GPU's memory is too small: {reason}; free some of it, or take the CPU (device=cpu)") from error
         logits = np.zeros((len(texts), self._model.config.num_labels), dtype=np.float32)
-        for places, part in zip(batches, found, strict=True):
-            logits[places] = part.cpu().numpy()
+        for indices, part in zip(batches, found, strict=True):
+            logits[indices] = part.cpu().numpy()
         return self._outputs(logits)
 
     def _logits(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -65,10 +65,10 @@ class Student:
 
 
 def load_student(folder: Path, device: str = "auto", max_length: int | None = None, trust_remote_code: bool = False) -> Student:
-    """What `train_student` wrote, or any Hugging Face classifier with one label a text.
+    """Loads a student that `train_student` wrote, or any Hugging Face classifier with one label a text.
 
     max_length: tokens a text is cut to; none: as in training. Raises TrainingError where the folder can't be loaded, holds no
-    trained classifier of that kind, or the device can't be had.
+    trained classifier of that kind, or the device is not available.
     """
     device = choose_device(device)
     with quiet():
@@ -99,7 +99,7 @@ def predict(
 
 
 def _digest(folder: Path) -> str:
-    """Of all in a student's folder that may shape its tokens: what seeds differ in is left out."""
+    """Checksum of the files in a student's folder that may shape its tokens; files that differ between seeds are left out."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
         if path.suffix not in (".safetensors", ".md") and path.name != "meta.json":

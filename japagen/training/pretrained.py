@@ -1,6 +1,6 @@
 """The encoder as it is published -> a model with a fresh head, and its tokenizer; the device both run on.
 
-Everything that can be missing here (a tokenizer's own packages, a GPU build of torch, a folder) is told with its cure.
+Everything that can be missing here (a tokenizer's own packages, a GPU build of torch, a folder) is reported with its cure.
 """
 
 import logging
@@ -23,7 +23,7 @@ from japagen.training.limits import check_length
 
 
 def choose_device(device: str) -> str:
-    """'cpu' or 'cuda' for auto, cpu or cuda; TrainingError where cuda is asked for and can't be had."""
+    """'cpu' or 'cuda' for auto, cpu or cuda; TrainingError where cuda is asked for and not available."""
     if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
         return "cpu"
     if torch.cuda.is_available():
@@ -101,20 +101,20 @@ def _head(task: Task) -> dict[str, Any]:
     return texts | {
         "num_labels": len(names),
         "id2label": names,
-        "label2id": {name: place for place, name in names.items()},
+        "label2id": {name: index for index, name in names.items()},
         "problem_type": "single_label_classification",
     }
 
 
 def _failure(encoder: Encoder, part: str, error: Exception) -> str:
-    said = " ".join(str(error).split())[:500] or type(error).__name__
-    if "trust_remote_code" in said:
+    reason = " ".join(str(error).split())[:500] or type(error).__name__
+    if "trust_remote_code" in reason:
         cure = "if you trust the code in that repository, set model.trust_remote_code=true"
     elif isinstance(error, ImportError):
         cure = "install the package named (fugashi needs unidic-lite beside it) into this environment, or choose another encoder"
     else:
         cure = "check model.id and model.revision; without internet on this machine, bring it into the cache (HF_HOME) where there is"
-    return f"model={encoder.name!r}: the {part} of {encoder.id!r} can't be loaded: {said}; {cure}"
+    return f"model={encoder.name!r}: the {part} of {encoder.id!r} can't be loaded: {reason}; {cure}"
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""What happens beside the gradient steps: metrics told, the best weights kept, early stop, and checkpoints that survive a kill.
+"""The work beside the gradient steps: metrics are reported, the best weights kept, training stopped early, checkpoints written.
 
-`work` holds two kinds of file, each written beside its place and renamed: `<run>.ckpt`, Lightning's state at the end of the
-last stretch, and `<run>-best-<step>.pt`, the best weights so far. The weights that a checkpoint speaks of are deleted only
-once a newer checkpoint lies there, so a kill at any moment leaves a pair that fits. `<run>` is the run's fingerprint: files of
+`work` holds two kinds of file, each written under a temporary name and renamed: `<run>.ckpt`, Lightning's state at the end of the
+last stretch, and `<run>-best-<step>.pt`, the best weights so far. The weights that a checkpoint refers to are deleted only
+once a newer checkpoint is written, so a kill at any moment leaves a matching pair. `<run>` is the run's fingerprint: files of
 another run are not even looked at. Nothing in them needs pickle beyond torch's own `weights_only` types.
 """
 
@@ -86,7 +86,7 @@ class Progress(pl.Callback):
         self._since = time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        self.samples += len(batch["places"])
+        self.samples += len(batch["indices"])
         self._losses.append(outputs["loss"].detach())
         if trainer.global_step % _STEPS_PER_REPORT == 0:
             self._tell(self._training(trainer, pl_module, self._losses[-_STEPS_PER_REPORT:]), trainer.global_step)

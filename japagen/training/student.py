@@ -24,7 +24,7 @@ from japagen.config.schema import Encoder, Train
 from japagen.errors import TrainingError
 from japagen.tasks import Example, Task, example_to_json
 from japagen.training.batches import Schedule, fixed, validated
-from japagen.training.classifier import Classifier, Part, Rows
+from japagen.training.classifier import Classifier, Part, TrainingData
 from japagen.training.encoding import Encoded, encode_once, padding_of
 from japagen.training.ensemble import Ensemble
 from japagen.training.losses import to_targets, to_weights
@@ -72,12 +72,12 @@ def train_student(
     """Trains `encoder` on `rows` and writes the student's folder into `out`.
 
     With `valid`: `train.epochs` epochs, the best weights kept, early stop. Without: exactly `train.fixed_steps` optimiser
-    steps. `work` keeps checkpoints: a run that died there goes on where its last validation was, and ends as if nothing had
-    happened (bitwise so on the CPU); the caller deletes it. A trained regression's outputs are on the task's own scale.
-    Rows may have soft labels (`Example.probs`) and weights; `losses` and `ensemble` say what becomes of them.
+    steps. `work` keeps checkpoints: an interrupted run resumes at its last validation, and ends with the same weights
+    (bitwise on the CPU); the caller deletes it. A trained regression's outputs are on the task's own scale.
+    Rows may have soft labels (`Example.probs`) and weights; `losses` and `ensemble` use them.
     on_metrics: called with train/loss and train/learning_rate each few steps (with temporal ensembling also train/kept, the
     share of rows that count), and with valid/… after each validation.
-    Raises TrainingError for rows or settings that can't train, missing packages or files, and a device that can't be had.
+    Raises TrainingError for rows or settings that can't train, missing packages or files, and a device that is not available.
     """
     _check_rows(task, rows, valid)
     _check_settings(task, train)
@@ -95,7 +95,7 @@ def train_student(
         ensemble = _ensemble(task, train, targets, weights)
         module = Classifier(model, task, train, schedule.num_steps, seed, valid, ensemble)
         parts = Part(encoded, targets, weights), Part(encoded_valid, valid_targets, valid_weights)
-        data = Rows(*parts, schedule, padding_of(tokenizer))
+        data = TrainingData(*parts, schedule, padding_of(tokenizer))
         progress = Progress(on_metrics)
         selection = Selection(work, run, task.metric, train.patience, schedule.num_steps)
         trainer = _trainer(encoder, device, schedule, bool(valid), work, [progress, selection])
@@ -174,7 +174,7 @@ def _trainer(encoder: Encoder, device: str, schedule: Schedule, is_validated: bo
     )
 
 
-def _fit(trainer: pl.Trainer, module: Classifier, data: Rows, selection: Selection) -> None:
+def _fit(trainer: pl.Trainer, module: Classifier, data: TrainingData, selection: Selection) -> None:
     """Trains, from the run's checkpoint where there is one. Lightning ends an interrupted process with codes that don't say so."""
     checkpoint = selection.checkpoint if is_readable(selection.checkpoint) else None
     try:
@@ -182,8 +182,8 @@ def _fit(trainer: pl.Trainer, module: Classifier, data: Rows, selection: Selecti
         if trainer.received_sigterm:  # after the last batch Lightning doesn't look any more
             raise SIGTERMException
     except torch.OutOfMemoryError as error:
-        said = str(error).split(". ")[0]
-        raise TrainingError(f"the GPU's memory is too small: {said}; lower train.batch_size or model.max_length") from error
+        reason = str(error).split(". ")[0]
+        raise TrainingError(f"the GPU's memory is too small: {reason}; lower train.batch_size or model.max_length") from error
     except SIGTERMException:
         raise SystemExit(128 + 15) from None
     except SystemExit as end:
@@ -195,7 +195,7 @@ def _fit(trainer: pl.Trainer, module: Classifier, data: Rows, selection: Selecti
 def _fingerprint(
     task: Task, encoder: Encoder, revision: str | None, train: Train, rows: Sequence[Example], valid: Sequence[Example], seed: int
 ) -> str:
-    """Of all that shapes the weights: a checkpoint of another run must not be continued."""
+    """Checksum of all inputs that shape the weights: a checkpoint of another run must not be resumed."""
     labels = [(label.name, label.score) for label in task.labels]
     settings = {name: value for name, value in asdict(train).items() if name not in {"keep", *_off(train)}}
     parts = [task.target, task.metric, labels, encoder.id, revision, encoder.max_length, encoder.bf16, settings, seed, len(rows)]

@@ -14,6 +14,7 @@ from japagen.config.validation import to_config
 from japagen.errors import ConfigError
 from japagen.tasks import Attribute, Label, Task, check_task
 from tests.conftest import ROOT, Compose
+from tests.stubs.run_py import run_py
 
 GROUPS = ["task", "llm", "model", "method", "prompt", "curate", "train", "data", "logger", "site"]
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
@@ -158,10 +159,6 @@ def test_a_folder_that_shadows_a_setting_is_named(tmp_path: Path) -> None:
     printed = run_py("--config-dir", str(tmp_path), f"store={tmp_path / 'store'}")
     assert printed.returncode != 0
     assert "a folder 'store' stands in --config-dir" in printed.stderr
-
-
-def run_py(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "run.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize(

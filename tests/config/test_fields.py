@@ -12,7 +12,7 @@ import yaml
 
 from japagen.config.fields import Facts, facts_of, hints_of, select, setting, settings
 from japagen.config.schema import LLM, Config
-from tests.config.test_config import run_py
+from tests.stubs.run_py import run_py
 
 
 def classes(kind: Any) -> Iterator[type]:

@@ -48,7 +48,7 @@ def test_an_llm_says_what_a_report_and_a_plan_need(composed: Compose, name: str)
 
 
 @pytest.mark.parametrize("name", LLMS)
-def test_a_licence_that_reaches_the_student_says_how(composed: Compose, name: str) -> None:
+def test_a_license_that_reaches_the_student_says_how(composed: Compose, name: str) -> None:
     llm = composed(f"llm={name}").llm
     owners = [owner for owner in ("Gemma", "Llama") if owner in llm.license]
     assert all(owner in llm.license_note for owner in owners)

@@ -119,16 +119,16 @@ def test_what_is_found_does_not_depend_on_the_hashes_remembered(monkeypatch: pyt
 
 
 @pytest.mark.parametrize("num_keys", [1, 700, 1 << 60])
-def test_the_index_finds_all_places_with_a_key_however_often_it_has_grown(num_keys: int) -> None:
+def test_the_index_finds_all_texts_with_a_key_however_often_it_has_grown(num_keys: int) -> None:
     rng, index, num_bands = random.Random(0), Index(3), 3
-    places: dict[tuple[int, int], set[int]] = {}
-    for place in range(100 if num_keys == 1 else 5_000):
+    texts: dict[tuple[int, int], set[int]] = {}
+    for number in range(100 if num_keys == 1 else 5_000):
         keys = [rng.randrange(num_keys) for _ in range(num_bands)]
-        expected = set().union(*(places.get(key, set()) for key in enumerate(keys)))
+        expected = set().union(*(texts.get(key, set()) for key in enumerate(keys)))
         assert index.find(keys) == expected
         index.add(keys)
         for key in enumerate(keys):
-            places.setdefault(key, set()).add(place)
+            texts.setdefault(key, set()).add(number)
 
 
 @given(st.lists(st.text(alphabet="あいう。", max_size=8), max_size=30), st.sampled_from([0.05, 0.5, 0.8, 0.99, 1.0]))

@@ -46,7 +46,7 @@ def test_sizes_on_disk() -> None:
 
 
 @pytest.mark.parametrize("folder", [LLM, ENCODER])
-def test_cards_name_licence_and_sources(folder: Path) -> None:
+def test_cards_name_license_and_sources(folder: Path) -> None:
     card = (folder / "README.md").read_text(encoding="utf-8")
     for wanted in ("license: cc-by-sa-4.0", "JGLUE", "JCoLA", "JNLI-Neg", "CC BY 2.0 FR", "Seed", "results mean nothing"):
         assert wanted in card

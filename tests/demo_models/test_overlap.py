@@ -9,7 +9,7 @@ import fugashi
 import pytest
 
 from demo_models.build import CONF, tokenizer_texts
-from demo_models.chats import Rows, chat_stream, load_tasks
+from demo_models.chats import RowDraws, chat_stream, load_tasks
 from demo_models.corpus import (
     EVALUATION_FILES,
     JSTS_TRAIN,
@@ -123,7 +123,7 @@ Everyday sentences share phrases (…に人が並んでいます。), of which t
 @pytest.mark.slow
 def test_the_smoke_sample_was_written_apart_from_what_built_the_models(corpus: Corpus) -> None:
     tasks, rng, words = load_tasks(CONF), random.Random(0), fugashi.Tagger()
-    rows, texts = Rows(corpus, tasks), set(corpus.sentences())
+    rows, texts = RowDraws(corpus, tasks), set(corpus.sentences())
     for task in tasks.values():
         texts |= {
             text for label in task.labels for _ in range(3000 // len(task.labels)) for text in rows.draw(task.name, label.name, rng).texts

@@ -13,7 +13,7 @@ from scipy import stats
 
 from japagen.errors import DataError, StoreError
 from japagen.evaluation.metrics import score
-from japagen.evaluation.significance import Run, compare, holm, read_run, resample
+from japagen.evaluation.significance import RunPredictions, compare, holm, read_run, resample
 from japagen.tasks import Example, Task
 from tests.stubs.scored_tasks import COLOURS, LEVELS, NAMES
 
@@ -25,17 +25,17 @@ def of_metric(metric: str) -> Task:
     return replace(COLOURS if metric in CLASSIFICATION else LEVELS, metric=metric)
 
 
-def made_runs(task: Task, skills: list[float], seed: int = 0, num_rows: int = 400) -> list[Run]:
+def made_runs(task: Task, skills: list[float], seed: int = 0, num_rows: int = 400) -> list[RunPredictions]:
     """One run a skill: the share of rows it knows, or how near it comes to their scores. The rows are the same for all seeds."""
     gold_rng, rng = np.random.default_rng(99), np.random.default_rng(seed)
     ids = tuple(str(number) for number in range(num_rows))
     if task.is_regression:
         values = gold_rng.uniform(0, 5, size=num_rows)
         noisy = [(skill * values + rng.normal(size=num_rows)).tolist() for skill in skills]
-        return [Run(ids, tuple(values.tolist()), predictions) for predictions in noisy]
+        return [RunPredictions(ids, tuple(values.tolist()), predictions) for predictions in noisy]
     gold = tuple(str(name) for name in gold_rng.choice(NAMES, size=num_rows))
     guesses = [[label if rng.random() < skill else str(rng.choice(NAMES)) for label in gold] for skill in skills]
-    return [Run(ids, gold, predictions) for predictions in guesses]
+    return [RunPredictions(ids, gold, predictions) for predictions in guesses]
 
 
 @pytest.mark.parametrize("metric", CLASSIFICATION + CORRELATIONS)
@@ -91,7 +91,7 @@ def test_rows_that_hardly_matter_leave_the_test_of_welch_over_seeds() -> None:
     task, gold = of_metric("accuracy"), ("red",) * 20_000
     shares = [[0.60, 0.70, 0.66], [0.72, 0.90, 0.81]]
     methods = [
-        [Run((), gold, ["red"] * round(share * len(gold)) + ["blue"] * (len(gold) - round(share * len(gold)))) for share in one]
+        [RunPredictions((), gold, ["red"] * round(share * len(gold)) + ["blue"] * (len(gold) - round(share * len(gold)))) for share in one]
         for one in shares
     ]
     methods = [[replace(run, ids=("",) * len(gold)) for run in one] for one in methods]
@@ -114,7 +114,7 @@ def test_equal_methods_are_rarely_told_apart_and_intervals_hold_the_truth() -> N
             methods = []
             for _ in range(2):
                 logits = [difficulty + rng.normal(0, spread) + rng.normal(0, 0.7, size=num_rows) for _ in range(3)]
-                methods.append([Run(ids, gold, np.where(run > 0, "red", "blue").tolist()) for run in logits])
+                methods.append([RunPredictions(ids, gold, np.where(run > 0, "red", "blue").tolist()) for run in logits])
             found = compare(*(resample(task, method, 150) for method in methods))
             assert found is not None
             held += found.low <= 0 <= found.high
@@ -127,14 +127,17 @@ def test_few_rows_prove_little() -> None:
     task = of_metric("accuracy")
     for num_rows, least in ((2, 0.5), (3, 0.25), (11, 2**-10)):
         ids, gold = ("",) * num_rows, ("red",) * num_rows
-        found = compare(resample(task, [Run(ids, gold, ["red"] * num_rows)]), resample(task, [Run(ids, gold, ["blue"] * num_rows)]))
+        found = compare(
+            resample(task, [RunPredictions(ids, gold, ["red"] * num_rows)]),
+            resample(task, [RunPredictions(ids, gold, ["blue"] * num_rows)]),
+        )
         assert found is not None
         assert (found.value, found.low, found.high, found.p) == (1.0, 1.0, 1.0, least)
 
 
 def test_rounding_is_no_difference() -> None:
     task, gold = of_metric("accuracy"), ("red",) * 10
-    run = Run(("",) * 10, gold, ["red"] + ["blue"] * 9)
+    run = RunPredictions(("",) * 10, gold, ["red"] + ["blue"] * 9)
     found = compare(resample(task, [run] * 3), resample(task, [run]))
     assert found is not None
     assert (found.value, found.p) == (0.0, 1.0)
@@ -142,17 +145,17 @@ def test_rounding_is_no_difference() -> None:
 
 def test_what_gold_rows_cannot_measure_has_no_difference() -> None:
     task = of_metric("spearman")
-    constant = resample(task, [Run(("a", "b"), (1.0, 1.0), [0.0, 1.0])])
+    constant = resample(task, [RunPredictions(("a", "b"), (1.0, 1.0), [0.0, 1.0])])
     assert compare(constant, constant) is None
     for rows in ((), ("red",)):
-        run = Run(("",) * len(rows), rows, list(rows))
+        run = RunPredictions(("",) * len(rows), rows, list(rows))
         assert compare(resample(of_metric("mcc"), [run]), resample(of_metric("mcc"), [run])) is None
 
 
 def test_resamples_without_value_are_left_out() -> None:
     task = of_metric("pearson")
     rows = ("a", "b", "c"), (1.0, 1.0, 2.0)
-    first, second = (resample(task, [Run(*rows, predictions)]) for predictions in ([0.0, 0.0, 1.0], [0.0, 1.0, 0.5]))
+    first, second = (resample(task, [RunPredictions(*rows, predictions)]) for predictions in ([0.0, 0.0, 1.0], [0.0, 1.0, 0.5]))
     assert np.isnan(first.resampled).any()
     found = compare(first, second)
     assert found is not None
@@ -161,9 +164,9 @@ def test_resamples_without_value_are_left_out() -> None:
 
 def test_other_gold_rows_are_refused() -> None:
     task = of_metric("accuracy")
-    run = Run(("a", "b", "c"), ("red", "red", "blue"), ["red"] * 3)
+    run = RunPredictions(("a", "b", "c"), ("red", "red", "blue"), ["red"] * 3)
     other_ids, other_gold = replace(run, ids=("a", "c", "b")), replace(run, gold=("red", "blue", "blue"))
-    fewer = Run(("a", "b"), ("red", "red"), ["red"] * 2)
+    fewer = RunPredictions(("a", "b"), ("red", "red"), ["red"] * 2)
     for other, message in (
         (other_ids, "gold rows differ in their ids, first in row 1: 'b' on one side, 'c' on the other"),
         (other_gold, "gold rows differ in their labels or scores, first in row 1: 'red' on one side, 'blue' on the other"),
@@ -181,7 +184,7 @@ def test_runs_are_read_from_a_result(tmp_path: Path) -> None:
         read_run(path)
     columns = {"id": ["a", "b"], "gold": [1.5, 2.0], "prediction": [1.0, 2.5], "outputs": [[1.0], [2.5]]}
     pq.write_table(pa.table(columns), path)
-    assert read_run(path) == Run(("a", "b"), (1.5, 2.0), [1.0, 2.5])
+    assert read_run(path) == RunPredictions(("a", "b"), (1.5, 2.0), [1.0, 2.5])
     pq.write_table(pa.table({"id": ["a"], "gold": ["red"]}), path)
     with pytest.raises(StoreError, match="can't be read"):
         read_run(path)

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from japagen.curation.dataset import Dataset, dataset_card
-from japagen.curation.licences import HUB_LICENSES, Source, hub_license, name_prefixes
+from japagen.curation.licenses import HUB_LICENSES, LicensedSource, hub_license, name_prefixes
 from japagen.experiments.cards import dataset_sources, making, model_card, model_sources
 from japagen.experiments.planning import Planner, plan_experiment
 from japagen.hub.models import PACKAGE
@@ -25,8 +25,8 @@ def front_matter(card: str) -> dict[str, Any]:
     return content
 
 
-def made_with(*licenses: str) -> list[Source]:
-    return [Source("language model", "x", one) for one in licenses]
+def made_with(*licenses: str) -> list[LicensedSource]:
+    return [LicensedSource("language model", "x", one) for one in licenses]
 
 
 @pytest.mark.parametrize(
@@ -43,15 +43,15 @@ def made_with(*licenses: str) -> list[Source]:
         ([], {"license": "unknown"}),
     ],
 )  # fmt: skip
-def test_the_licence_that_asks_most_is_the_front_matters(licenses: list[str], front: dict[str, str]) -> None:
+def test_the_license_that_asks_most_is_the_front_matters(licenses: list[str], front: dict[str, str]) -> None:
     assert hub_license(made_with(*licenses)) == front
 
 
-def test_exemplars_are_named_and_decide_no_licence() -> None:
-    assert hub_license([*made_with("MIT"), Source("exemplars", "x", "CC BY-SA 4.0")]) == {"license": "mit"}
+def test_exemplars_are_named_and_decide_no_license() -> None:
+    assert hub_license([*made_with("MIT"), LicensedSource("exemplars", "x", "CC BY-SA 4.0")]) == {"license": "mit"}
 
 
-def test_the_hub_knows_the_licences_of_shipped_models() -> None:
+def test_the_hub_knows_the_licenses_of_shipped_models() -> None:
     for path in (ROOT / "conf" / "llm").glob("*.yaml"):
         llm = yaml.safe_load(path.read_text(encoding="utf-8"))
         assert set(llm["license"].split(" + ")) <= HUB_LICENSES.keys()
@@ -125,16 +125,18 @@ def test_texts_of_the_users_are_told_and_their_folder_is_not(composed: Compose, 
 @pytest.mark.parametrize(
     ("overrides", "texts"),
     [
-        (["data=sample"], Source("texts", "sample (smoke data)", "CC0-1.0")),
-        (["data=files", "data.train_file=FOLDER/more.csv"], Source("texts", "files: more.csv", "the user's own")),
+        (["data=sample"], LicensedSource("texts", "sample (smoke data)", "CC0-1.0")),
+        (["data=files", "data.train_file=FOLDER/more.csv"], LicensedSource("texts", "files: more.csv", "the user's own")),
         pytest.param(
             ["data=published", f"data.mirror={MIRROR}"],
-            Source("texts", "JCoLA v1.0 train, without its labels", "CC BY-SA 4.0"),
+            LicensedSource("texts", "JCoLA v1.0 train, without its labels", "CC BY-SA 4.0"),
             marks=needs_mirror,
         ),
     ],
 )
-def test_annotated_texts_of_a_train_split_are_told_too(composed: Compose, tmp_path: Path, overrides: list[str], texts: Source) -> None:
+def test_annotated_texts_of_a_train_split_are_told_too(
+    composed: Compose, tmp_path: Path, overrides: list[str], texts: LicensedSource
+) -> None:
     (tmp_path / "more.csv").write_text("sentence,label\n犬が走る。,0\n", encoding="utf-8")
     filled = [one.replace("FOLDER", str(tmp_path)) for one in overrides]
     experiment = plan_experiment(composed("task=jcola", "method=annotate", *filled))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from japagen.config.schema import NUM_WORDINGS
 from japagen.prompts.questions import (
-    WORDINGS,
+    TEMPLATES,
     answer_word,
     attribute_questions,
     balanced_order,
@@ -31,10 +31,10 @@ def texts_of(name: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("name", TASKS)
-@pytest.mark.parametrize("wording", range(len(WORDINGS)))
-def test_every_label_is_named_and_the_text_stands_last(name: str, wording: int) -> None:
+@pytest.mark.parametrize("template", range(len(TEMPLATES)))
+def test_every_label_is_named_and_the_text_stands_last(name: str, template: int) -> None:
     task = load_task(name)
-    system, user = question_messages(task, PLAIN, texts_of(name), wording, [])
+    system, user = question_messages(task, PLAIN, texts_of(name), template, [])
     assert all(answer_word(task, label) in system["content"] for label in task.labels)
     assert all(text in user["content"] and text not in system["content"] for text in texts_of(name))
 
@@ -47,10 +47,10 @@ def test_the_chats_of_a_question_differ_in_the_answer_only(name: str) -> None:
     assert [chat[-1]["content"] for chat in question.chats] == [answer_word(task, label) for label in task.labels]
 
 
-def test_the_three_wordings_differ() -> None:
-    assert len(WORDINGS) == NUM_WORDINGS
+def test_the_three_templates_differ() -> None:
+    assert len(TEMPLATES) == NUM_WORDINGS
     task = load_task("jcola")
-    asked = [str(question_messages(task, PLAIN, ("文。",), wording, [])) for wording in range(3)]
+    asked = [str(question_messages(task, PLAIN, ("文。",), template, [])) for template in range(3)]
     assert len(set(asked)) == 3
 
 

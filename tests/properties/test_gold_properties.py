@@ -22,7 +22,7 @@ from japagen.config.schema import Data
 from japagen.curation.dataset import read_examples, write_examples
 from japagen.errors import ConfigError, DataError
 from japagen.gold import read_eval, read_unlabelled
-from japagen.gold.formats import Row, read_rows
+from japagen.gold.formats import FileRow, read_rows
 from japagen.gold.livedoor import article_text, read_articles
 from japagen.prompts.personas import read_personas
 from japagen.tasks import Example, Task, check_task
@@ -169,7 +169,7 @@ def test_predictions_keep_every_row_and_cell(folder: Path, rows: list[dict[str, 
     assume(not any(name.startswith("\ufeff") for name in rows[0]))
     out = folder / f"out{suffix}"
     file = PredictionFile(out, suffix[1:], has_bom)
-    file.write([(Row(Path("in"), n, row), {"label": label, "confidence": 0.5}) for n, row in enumerate(rows)])
+    file.write([(FileRow(Path("in"), n, row), {"label": label, "confidence": 0.5}) for n, row in enumerate(rows)])
     file.finish()
     columns = [*rows[0], file.renamed.get("label", "label")]
     found = read_rows(out)[0]

@@ -30,7 +30,7 @@ from japagen.prompts.questions import answer_word, read_answer, read_attributes
 from japagen.prompts.replies import REASONS, Reject, clean_reply, is_japanese, normalise, strip_wrappers
 from japagen.prompts.verbalized import UNLISTED, read_list
 from japagen.quality.diversity import diversity, tokenise
-from japagen.store.rowsfile import Row
+from japagen.store.rowsfile import StreamRow
 from japagen.tasks import PROBABILITY, Label, Task, check_task
 from tests.properties.hostile import HALF, SHIPPED, few, misshapen, raw_texts, scalars, spoilt, texts, tried
 
@@ -70,7 +70,7 @@ def test_every_row_is_accepted_or_counted_once_whatever_it_says(task: Task, data
     for index in range(num):
         for label, turn in [*((one, 0) for one in openings), *((one, 1) for one in task.label_names if task.is_pair)]:
             said = st.one_of(texts, st.sampled_from(["犬が公園の芝生の上を走っています。", "白い猫が屋根の上で眠っていました。"]))
-            rows[label, index, turn] = Row(index, label, turn, data.draw(said), data.draw(reasons), 0, 0, 0)
+            rows[label, index, turn] = StreamRow(index, label, turn, data.draw(said), data.draw(reasons), 0, 0, 0)
     selector = Selector(task, Curate(), num_per_label=num + 1)
     selector.advance(_Rows(rows))
     assert [selector.num_judged(label) for label in task.label_names] == [num] * len(task.labels)
@@ -81,8 +81,8 @@ def test_every_row_is_accepted_or_counted_once_whatever_it_says(task: Task, data
     assert all(len(one.texts) == task.num_turns for one in selector.accepted)
 
 
-class _Rows(dict[tuple[str, int, int], Row]):
-    def get(self, label: str, index: int, turn: int) -> Row | None:  # type: ignore[override]
+class _Rows(dict[tuple[str, int, int], StreamRow]):
+    def get(self, label: str, index: int, turn: int) -> StreamRow | None:  # type: ignore[override]
         return super().get((label, index, turn))
 
 

@@ -16,13 +16,13 @@ from japagen.errors import StoreError
 from japagen.experiments.result import Failure
 from japagen.reporting.result_files import write_sweep_results
 from japagen.store.locks import LockWatch
-from japagen.store.rowsfile import Row, RowsFile, StreamRows
+from japagen.store.rowsfile import RowsFile, StreamRow, StreamRows
 from japagen.store.store import Store
 from japagen.synthesis.answers import Answer
 from tests.properties.hostile import misshapen, spoilt, texts, tried, write
 from tests.stubs.results import read_csv
 
-ROWS = [Row(n, "neutral", n % 2, f"犬が{n}匹走る。", "stop", 10, 5, 77 + n, {"genre": "本"}) for n in range(4)]
+ROWS = [StreamRow(n, "neutral", n % 2, f"犬が{n}匹走る。", "stop", 10, 5, 77 + n, {"genre": "本"}) for n in range(4)]
 ANSWERS = [Answer(f"eval/{n}", "", "stop", [-1.5, -0.25], [2, 3], 10, 2) for n in range(4)]
 
 
@@ -35,7 +35,7 @@ def as_lines(rows: list[Any]) -> bytes:
     return "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows).encode()
 
 
-def read_all(path: Path, row_type: Any = Row) -> list[Any]:
+def read_all(path: Path, row_type: Any = StreamRow) -> list[Any]:
     return list(RowsFile(path, row_type).read_on())
 
 
@@ -45,12 +45,12 @@ def test_rows_of_a_spoilt_file_are_read_or_the_line_is_named(folder: Path, data:
     path = write(folder / "rows-0000-a.jsonl", content)
     for one in tried(lambda: read_all(path, type(rows[0])), StoreError, f"{path}:") or []:
         assert isinstance(one, type(rows[0]))
-        hash(one.place)
+        hash(one.position)
 
 
 @given(st.lists(st.tuples(texts, st.dictionaries(texts, texts, max_size=1)), min_size=1, max_size=6), st.integers(0, 3000))
 def test_of_a_torn_file_the_whole_lines_count(folder: Path, drawn: list[tuple[str, dict[str, str]]], end: int) -> None:
-    rows = [Row(n, text, 0, text, "stop", 1, 1, n, attributes, error=text) for n, (text, attributes) in enumerate(drawn)]
+    rows = [StreamRow(n, text, 0, text, "stop", 1, 1, n, attributes, error=text) for n, (text, attributes) in enumerate(drawn)]
     content = as_lines(rows)
     path = write(folder / "rows-0000-b.jsonl", content[:end])
     assert read_all(path) == rows[: content[:end].count(b"\n")]
@@ -59,7 +59,7 @@ def test_of_a_torn_file_the_whole_lines_count(folder: Path, drawn: list[tuple[st
 @given(st.lists(texts, min_size=1, max_size=6))
 def test_what_is_appended_is_read_again(tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> None:
     folder = tmp_path_factory.mktemp("appended")
-    rows = [Row(n, "neutral", 0, text, "stop", 1, 1, n, {text: text}) for n, text in enumerate(said)]
+    rows = [StreamRow(n, "neutral", 0, text, "stop", 1, 1, n, {text: text}) for n, text in enumerate(said)]
     stream = StreamRows(folder)
     stream.append(rows)
     stream.close()

@@ -14,7 +14,7 @@ from japagen.config.composition import compose_config
 from japagen.config.explain import explain
 from japagen.config.schema import Curate, Data
 from japagen.curation.dataset import Dataset, dataset_card, read_examples, write_examples
-from japagen.curation.licences import Source
+from japagen.curation.licenses import LicensedSource
 from japagen.curation.select import Selector
 from japagen.curation.stored_task import TASK_FILE, read_task, write_task
 from japagen.errors import ConfigError, StoreError
@@ -22,7 +22,7 @@ from japagen.gold import read_eval
 from japagen.prompts.questions import attribute_questions, channel_question, label_question, read_answer
 from japagen.prompts.replies import clean_reply
 from japagen.prompts.writing import Prompting
-from japagen.store.rowsfile import Row
+from japagen.store.rowsfile import StreamRow
 from japagen.synthesis.stream import Stream
 from japagen.tasks import Attribute, Example, Label, Task, check_task
 from tests.conftest import ROOT
@@ -100,8 +100,8 @@ class _Same:
     def __init__(self, text: str) -> None:
         self.text = text
 
-    def get(self, label: str, index: int, turn: int) -> Row | None:
-        return Row(index, label, turn, f"{self.text}{turn}", "stop", 0, 0, 0) if index < 3 else None
+    def get(self, label: str, index: int, turn: int) -> StreamRow | None:
+        return StreamRow(index, label, turn, f"{self.text}{turn}", "stop", 0, 0, 0) if index < 3 else None
 
 
 def _check_prompts(task: Task, rows: list[Example]) -> None:
@@ -173,11 +173,11 @@ def test_a_spoilt_task_file_is_refused_in_words(folder: Path, name: str, data: s
 @given(
     st.sampled_from(list(SHIPPED.values())),
     texts,
-    st.lists(st.builds(Source, texts, texts, texts, texts, texts), max_size=2),
+    st.lists(st.builds(LicensedSource, texts, texts, texts, texts, texts), max_size=2),
     st.booleans(),
 )
-@example(SHIPPED["jnli"], "\x7f\u2028題", [Source("texts", "\x85", "\ufffe", "")], True)
-def test_a_card_of_any_names_opens_with_front_matter(task: Task, said: str, sources: list[Source], demo: bool) -> None:
+@example(SHIPPED["jnli"], "\x7f\u2028題", [LicensedSource("texts", "\x85", "\ufffe", "")], True)
+def test_a_card_of_any_names_opens_with_front_matter(task: Task, said: str, sources: list[LicensedSource], demo: bool) -> None:
     assume(said.strip())
     rows = (Example((said,) * task.num_turns, task.label_names[0], 0.5 if task.is_regression else None, "a/0"),)
     card = dataset_card(replace(task, title=said), Dataset(rows, (), {said: {said: 1}}, ()), {said: said}, sources, demo)

@@ -15,7 +15,7 @@ from japagen.experiments.training_rows import build_dataset
 from japagen.quality.report import make_quality
 from japagen.quality.students import find_gold_student
 from japagen.store.files import write_json
-from japagen.store.rowsfile import Row
+from japagen.store.rowsfile import StreamRow
 from japagen.store.store import Store
 from japagen.synthesis.stream import open_rows
 from japagen.tasks import Task
@@ -200,7 +200,9 @@ def test_a_data_set_cut_from_a_stream_knows_its_task(composed: Compose, store: S
     experiment = plan_experiment(composed("task=jcola", "num_per_label=3", "data.split=valid"))
     rows = open_rows(store, experiment.stream)
     replies = {label: [row.texts[1] for row in pairs(9, experiment.task) if row.label == label] for label in experiment.task.label_names}
-    rows.append(Row(index, label, 0, text, "stop", 10, 5, index) for label, texts in replies.items() for index, text in enumerate(texts))
+    rows.append(
+        StreamRow(index, label, 0, text, "stop", 10, 5, index) for label, texts in replies.items() for index, text in enumerate(texts)
+    )
     rows.close()
     folder = build_dataset(experiment, store, quiet)
     stored = read_task(folder)

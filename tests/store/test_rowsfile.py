@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from japagen.errors import StoreError
-from japagen.store.rowsfile import Row, StreamRows, read_rows
+from japagen.store.rowsfile import StreamRow, StreamRows, read_rows
 
 
-def row(index: int, label: str = "neutral", turn: int = 1, text: str = "犬が走る。") -> Row:
-    return Row(index, label, turn, text, "stop", 1, 1, 0)
+def row(index: int, label: str = "neutral", turn: int = 1, text: str = "犬が走る。") -> StreamRow:
+    return StreamRow(index, label, turn, text, "stop", 1, 1, 0)
 
 
 def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_full_disk_keeps_what_was_written(tmp_path: Path, monkeypatch: pytest.
 
 def test_failed_rows_reach_the_disk_with_the_next_success_only(tmp_path: Path) -> None:
     rows = StreamRows(tmp_path)
-    failed = Row(0, "neutral", 1, "", "error", 0, 0, 0, error="400")
+    failed = StreamRow(0, "neutral", 1, "", "error", 0, 0, 0, error="400")
     rows.append([failed])
     assert rows.get("neutral", 0, 1) == failed, "the prefix is complete for this run"
     assert list(StreamRows(tmp_path)) == [], "a server that only fails leaves nothing"
@@ -121,11 +121,11 @@ def test_failed_rows_reach_the_disk_with_the_next_success_only(tmp_path: Path) -
 def test_a_forgotten_row_stands_and_is_not_written_again(tmp_path: Path) -> None:
     rows = StreamRows(tmp_path)
     rows.append([row(0), row(3), row(3, label="contradiction")])
-    for place in (row(3).place, row(3).place, row(7).place):
-        rows.forget(place)
-    assert rows.find(row(3).place) is None
-    assert [rows.has(row(index).place) for index in (0, 2, 3, 4, 7)] == [True, False, True, False, False]
-    assert rows.has(row(3, label="contradiction").place)
+    for position in (row(3).position, row(3).position, row(7).position):
+        rows.forget(position)
+    assert rows.find(row(3).position) is None
+    assert [rows.has(row(index).position) for index in (0, 2, 3, 4, 7)] == [True, False, True, False, False]
+    assert rows.has(row(3, label="contradiction").position)
     assert (len(rows), len(list(rows))) == (3, 2)
     rows.append([row(3, text="猫が走る。"), row(4)])
     rows.close()
@@ -135,7 +135,7 @@ def test_a_forgotten_row_stands_and_is_not_written_again(tmp_path: Path) -> None
 def test_a_forgotten_row_that_another_wrote_too_calls_for_a_fresh_reading(tmp_path: Path) -> None:
     one, other = StreamRows(tmp_path), StreamRows(tmp_path)
     one.append([row(0)])
-    one.forget(row(0).place)
+    one.forget(row(0).position)
     other.append([row(0, text="猫が走る。")])
     assert one.refresh() == []
     assert one.is_disputed

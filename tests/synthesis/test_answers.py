@@ -21,7 +21,7 @@ from japagen.prompts.questions import (
 from japagen.prompts.writing import Message, Prompting
 from japagen.store.rowsfile import StreamRows
 from japagen.synthesis.answers import Answer, answer_all
-from japagen.synthesis.generate import Progress
+from japagen.synthesis.generate import StreamProgress
 from japagen.tasks import Example
 from tests.conftest import load_task
 from tests.stubs.stub_llm_answers import AnsweringClient
@@ -32,7 +32,7 @@ TASK = load_task("jcola")
 def ask(folder: Path, client: AnsweringClient, *questions: Question) -> dict[str, Answer]:
     folder.mkdir(exist_ok=True)
     rows = StreamRows(folder, Answer)
-    seen: list[Progress] = []
+    seen: list[StreamProgress] = []
     asyncio.run(answer_all(questions, rows, client, {}, 16, seen.append))  # type: ignore[arg-type]
     assert seen[-1].accepted == len(questions)
     return {answer.id: answer for answer in StreamRows(folder, Answer)}  # type: ignore[misc,attr-defined]
@@ -56,10 +56,10 @@ def test_the_probability_of_a_label_is_that_of_its_whole_word(tmp_path: Path) ->
 def test_many_labels_take_several_requests(tmp_path: Path) -> None:
     """A request names 128 tokens at most; here 300 labels begin with a token of their own, and all have one more."""
     asked: Message = {"role": "user", "content": "?"}
-    chats = tuple((asked, Message(role="assistant", content=f"{chr(0x4E00 + place)}{chr(0x5E00 + place)}")) for place in range(300))
+    chats = tuple((asked, Message(role="assistant", content=f"{chr(0x4E00 + index)}{chr(0x5E00 + index)}")) for index in range(300))
     client = AnsweringClient(lambda prompt, said: -ord(said[0]) / 1e4)
     (answer,) = ask(tmp_path, client, Question("0", chats)).values()
-    assert answer.logprobs == pytest.approx([-3 * (0x4E00 + place) / 1e4 for place in range(300)])
+    assert answer.logprobs == pytest.approx([-3 * (0x4E00 + index) / 1e4 for index in range(300)])
     asked_next = [request for request in client.requests if request.kind == "next"]
     assert len(asked_next) == 5
     assert max(len(request.token_ids) for request in asked_next) <= 128
@@ -71,7 +71,7 @@ def test_channel_scores_the_text_alone(tmp_path: Path) -> None:
 
     client = AnsweringClient(rule)
     texts = ("文である。", "次の文。")
-    found = ask(tmp_path, client, *(channel_question(TASK, Prompting(), (text,), id=str(place)) for place, text in enumerate(texts)))
+    found = ask(tmp_path, client, *(channel_question(TASK, Prompting(), (text,), id=str(index)) for index, text in enumerate(texts)))
     assert found["0"].logprobs == pytest.approx([-0.7 * 6, -0.2 * 6])
     assert found["1"].num_tokens == [5, 5]
     assert sum(request.kind == "count" for request in client.requests) == 2, "each label's request is measured once"
@@ -93,7 +93,7 @@ def test_written_answers_are_greedy_and_may_be_forced(tmp_path: Path) -> None:
 
 
 def test_only_what_is_missing_is_asked(tmp_path: Path) -> None:
-    questions = [label_question(TASK, Prompting(), (f"文{place}。",), 0, id=str(place)) for place in range(5)]
+    questions = [label_question(TASK, Prompting(), (f"文{index}。",), 0, id=str(index)) for index in range(5)]
     ask(tmp_path, AnsweringClient(), *questions[:3])
     client = AnsweringClient()
     assert len(ask(tmp_path, client, *questions)) == 5
@@ -103,7 +103,7 @@ def test_only_what_is_missing_is_asked(tmp_path: Path) -> None:
 def test_a_failed_question_is_a_row_without_an_answer(tmp_path: Path) -> None:
     client = AnsweringClient()
     client.broken = {2}
-    found = ask(tmp_path, client, *(label_question(TASK, Prompting(), (f"文{place}。",), 0, id=str(place)) for place in range(3)))
+    found = ask(tmp_path, client, *(label_question(TASK, Prompting(), (f"文{index}。",), 0, id=str(index)) for index in range(3)))
     failed = [answer for answer in found.values() if answer.finish_reason == "error"]
     assert len(failed) == 1
     assert failed[0].probabilities() is None
@@ -116,11 +116,11 @@ def test_what_came_beside_a_fault_is_kept_and_every_fault_is_taken(tmp_path: Pat
             raise ServerError("gone")
         return "容認できる"
 
-    questions = [written_question(TASK, Prompting(), (f"文{place}。",), 0, forced=False, id=str(place)) for place in range(9)]
+    questions = [written_question(TASK, Prompting(), (f"文{index}。",), 0, forced=False, id=str(index)) for index in range(9)]
     with pytest.raises(ServerError, match="gone"):
         ask(tmp_path, AnsweringClient(write=write), *questions)
     gc.collect()
-    assert {answer.id for answer in StreamRows(tmp_path, Answer)} == {str(place) for place in range(7)}
+    assert {answer.id for answer in StreamRows(tmp_path, Answer)} == {str(index) for index in range(7)}
     assert "never retrieved" not in caplog.text
 
 

@@ -15,7 +15,7 @@ from japagen.curation.select import Selector
 from japagen.errors import GenerationError, ServerError
 from japagen.llm.client import Completion, Reply, Request
 from japagen.prompts.verbalized import list_pattern, list_phrase
-from japagen.store.rowsfile import Row, StreamRows
+from japagen.store.rowsfile import StreamRow, StreamRows
 from japagen.synthesis.generate import Generator, rows_of
 from tests.conftest import Compose
 from tests.stubs.streams import cut, fill, make_stream
@@ -86,10 +86,10 @@ def test_interrupted_anywhere_only_what_is_missing_is_asked_for(composed: Compos
         folder.mkdir()
         with pytest.raises(ServerError):
             fill(config, folder, StubClient(stop, fail_after=stop), 20)
-        kept = {row.place for row in StreamRows(folder)}
+        kept = {row.position for row in StreamRows(folder)}
         rest = StubClient()
         fill(config, folder, rest, 20)
-        assert {row.place for row in StreamRows(folder)} == {row.place for row in StreamRows(whole)}
+        assert {row.position for row in StreamRows(folder)} == {row.position for row in StreamRows(whole)}
         assert sum(request.n for request in rest.asked) == len(list(StreamRows(whole))) - len(kept)
         assert cut(config, folder, 20).accepted == cut(config, whole, 20).accepted
 
@@ -130,7 +130,7 @@ def test_a_request_that_failed_for_good_completes_the_prefix(composed: Compose, 
 def test_token_counts_are_those_of_the_requests(composed: Compose, tmp_path: Path) -> None:
     client = StubClient()
     fill(composed("task=jcola"), tmp_path, client, 20)
-    rows: list[Row] = list(StreamRows(tmp_path))
+    rows: list[StreamRow] = list(StreamRows(tmp_path))
     assert sum(row.prompt_tokens for row in rows) == 10 * len(client.asked)
     assert sum(row.completion_tokens for row in rows) == 5 * len(rows)
 

@@ -26,7 +26,7 @@ from japagen.experiments.stages import fill as fill_stage
 from japagen.experiments.stages import is_complete, llm_seconds
 from japagen.llm.client import Client, Completion, Reply, Request
 from japagen.llm.endpoint import Endpoint
-from japagen.store.rowsfile import Place, StreamRows, read_rows
+from japagen.store.rowsfile import Position, StreamRows, read_rows
 from japagen.store.store import Store
 from japagen.synthesis import generate
 from japagen.synthesis.claims import Claims
@@ -73,9 +73,9 @@ def folder_of(root: Path) -> Path:
     return Store(root).path("stream", "key")
 
 
-def written(folder: Path) -> list[Place]:
+def written(folder: Path) -> list[Position]:
     """Places of all rows of all files."""
-    return [row.place for path in sorted(folder.glob("rows-*")) for row in read_rows(path)]
+    return [row.position for path in sorted(folder.glob("rows-*")) for row in read_rows(path)]
 
 
 @pytest.mark.parametrize("task", ["jcola", "jnli"])
@@ -103,12 +103,12 @@ def test_many_write_what_one_would(
     config, root, lone = composed(f"task={task}"), tmp_path_factory.mktemp("shards"), tmp_path_factory.mktemp("lone")
     shards = [Shard(config, root, StubClient(order, share, limit=limit), num, 50) for order, num in zip(orders, nums, strict=False)]
     assert run_together(*shards) == [None] * len(shards)
-    places = written(folder_of(root))
-    assert len(places) == len(set(places)), "each row once"
+    positions = written(folder_of(root))
+    assert len(positions) == len(set(positions)), "each row once"
     fill(config, lone, StubClient(0, share, limit=1), max(nums[: len(shards)]), factor=50)
     num = max(nums[: len(shards)])
     assert cut(config, folder_of(root), num).accepted == cut(config, lone, num).accepted
-    assert sum(request.n for shard in shards for request in shard.client.asked) == len(places)
+    assert sum(request.n for shard in shards for request in shard.client.asked) == len(positions)
 
 
 @pytest.mark.parametrize("task", ["jcola", "jnli"])
@@ -161,16 +161,16 @@ def test_others_wait_for_the_living_and_do_the_work_of_the_dead(composed: Compos
             looks = looks + 1 if other.claims.rivals and not other.generator._num_open else 0
             await asyncio.sleep(generate.REFRESH_S)
         assert not running.done()
-        places = written(folder_of(tmp_path))
-        assert len(places) == len(set(places))
+        positions = written(folder_of(tmp_path))
+        assert len(positions) == len(set(positions))
         stuck.cancel()
         orphan(one.claims)
         await asyncio.wait_for(running, 30)
         await asyncio.gather(stuck, return_exceptions=True)
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
-    places = written(folder_of(tmp_path))
-    assert len(places) == len(set(places)), "what the dead had written isn't asked for again"
+    positions = written(folder_of(tmp_path))
+    assert len(positions) == len(set(positions)), "what the dead had written isn't asked for again"
     assert cut(config, folder_of(tmp_path), 60).is_complete
 
 
@@ -246,15 +246,15 @@ class Gate:
     """A server that writes up to `num` texts until it is opened."""
 
     def __init__(self, num: int) -> None:
-        self._places, self._num = threading.Semaphore(num), num
+        self._slots, self._num = threading.Semaphore(num), num
         self.stub = StubLLM(write=self._write)
 
     def _write(self, messages: Messages, seed: int) -> str:
-        self._places.acquire()
+        self._slots.acquire()
         return some_text(seed)
 
     def open(self) -> None:
-        self._places.release(1_000_000)
+        self._slots.release(1_000_000)
 
 
 @pytest.fixture
@@ -313,32 +313,32 @@ def test_the_work_of_a_killed_process_is_taken_over(tmp_path: Path, gates: list[
     (other,) = start(tmp_path, gates[1:])
     try:
         assert eventually(lambda: len(list(stream_folder.glob("rows-*"))) == 2, 60)
-        acknowledged = {row.place: row for path in stream_folder.glob("rows-*") for row in read_rows(path)}
+        acknowledged = {row.position: row for path in stream_folder.glob("rows-*") for row in read_rows(path)}
     finally:
         kill(victim)
     other.join(120)
     assert other.exitcode == 0
     assert is_complete(experiment_of(tmp_path, gates[0].stub.base_url), "stream", Store(tmp_path))
     assert set(Counter(written(stream_folder)).values()) == {1}, "only what the dead had not written was asked for again"
-    rows = {row.place: row for row in StreamRows(stream_folder)}
-    assert {place: rows[place] for place in acknowledged} == acknowledged
+    rows = {row.position: row for row in StreamRows(stream_folder)}
+    assert {position: rows[position] for position in acknowledged} == acknowledged
 
 
 def test_when_all_are_killed_the_next_goes_on(tmp_path: Path, gates: list[Gate], stream_folder: Path) -> None:
-    gates[1]._places = threading.Semaphore(250)
+    gates[1]._slots = threading.Semaphore(250)
     processes = start(tmp_path, gates)
     try:
         assert eventually(lambda: len(written(stream_folder)) >= 300, 60)
     finally:
         for process in processes:
             kill(process)
-    acknowledged = {row.place: row for row in StreamRows(stream_folder)}
+    acknowledged = {row.position: row for row in StreamRows(stream_folder)}
     for gate in gates:
         gate.open()
     (last,) = start(tmp_path, gates[1:])
     last.join(120)
     assert last.exitcode == 0
     assert set(Counter(written(stream_folder)).values()) == {1}
-    rows = {row.place: row for row in StreamRows(stream_folder)}
-    assert {place: rows[place] for place in acknowledged} == acknowledged
+    rows = {row.position: row for row in StreamRows(stream_folder)}
+    assert {position: rows[position] for position in acknowledged} == acknowledged
     assert is_complete(experiment_of(tmp_path, gates[0].stub.base_url), "stream", Store(tmp_path))

@@ -24,15 +24,15 @@ def stream(composed: Compose) -> Stream:
 def test_a_request_carries_its_index_and_is_the_same_for_all_its_rows(composed: Compose, index: int) -> None:
     stream = Stream("key", composed().task, Prompting(), EXEMPLARS, 8)
     ask = stream.ask("", index)
-    assert ("", index, 0) in ask.places
+    assert ("", index, 0) in ask.positions
     assert ask == stream.ask("", index - index % 8)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["", "entailment", "neutral"]), st.integers(0, 500)), unique=True, min_size=2))
-def test_no_two_rows_of_a_label_share_a_seed(composed: Compose, places: list[tuple[str, int]]) -> None:
+def test_no_two_rows_of_a_label_share_a_seed(composed: Compose, positions: list[tuple[str, int]]) -> None:
     stream = Stream("key", composed().task, Prompting(), EXEMPLARS, 8)
     seeds = {}
-    for label, index in places:
+    for label, index in positions:
         ask = stream.second_ask(label, index, "犬が走る。") if label else stream.ask(label, index)
         seeds[label, index] = ask.seed + index - ask.index
     assert len(set(seeds.values())) == len(seeds)

@@ -3,7 +3,7 @@ import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from japagen.training import encoding
-from japagen.training.encoding import Row, encode, encode_once, padding_of
+from japagen.training.encoding import EncodedRow, encode, encode_once, padding_of
 
 
 @pytest.fixture(scope="module")
@@ -11,7 +11,7 @@ def tokenizer(encoder_path: str) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(encoder_path)
 
 
-def spelled(tokenizer: PreTrainedTokenizerBase, row: Row) -> str:
+def spelled(tokenizer: PreTrainedTokenizerBase, row: EncodedRow) -> str:
     return "".join(tokenizer.convert_ids_to_tokens(row["input_ids"].tolist()))
 
 

@@ -40,7 +40,7 @@ def regressor(overlap_task: Task, encoder_path: str) -> Classifier:
     return Classifier(model, overlap_task, Train(), 1, 0, [])
 
 
-def test_hard_rows_stay_places_and_one_soft_row_makes_all_distributions(keyword_task: Task) -> None:
+def test_hard_rows_stay_classes_and_one_soft_row_makes_all_distributions(keyword_task: Task) -> None:
     hard = to_targets(keyword_task, [row("other"), row("with")])
     assert (hard.dtype, hard.tolist()) == (np.int64, [2, 0])
     soft = to_targets(keyword_task, [row("other"), row("with", (0.25, 0.5, 0.25))])

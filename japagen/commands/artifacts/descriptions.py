@@ -12,7 +12,7 @@ from japagen.commands.artifacts.artifacts import Artifact, artifacts
 from japagen.experiments.result import Result, read_result
 from japagen.experiments.stages import generation_seconds
 from japagen.reporting.setting_names import format_score
-from japagen.store.rowsfile import Row, StreamRows
+from japagen.store.rowsfile import StreamRow, StreamRows
 from japagen.store.stages import STAGES
 from japagen.synthesis.answers import Answer
 
@@ -131,7 +131,7 @@ def _print_rows(artifact: Artifact, console: Console) -> None:
     meta = artifact.meta()
     identity = meta["identity"]
     llm, prompt = identity.get("llm", {}), identity.get("prompt", {})
-    rows = StreamRows(artifact.folder, Row if artifact.stage == "stream" else Answer)
+    rows = StreamRows(artifact.folder, StreamRow if artifact.stage == "stream" else Answer)
     uses = [one for one in artifacts(artifact.store, STAGES["dataset"].folder) if artifact.key in _strings(one.meta()["identity"])]
     facts = {
         "language model": f"{llm.get('id')} at {llm.get('revision')}" if llm else None,

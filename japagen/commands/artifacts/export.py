@@ -14,7 +14,7 @@ from rich.console import Console
 from japagen.commands.artifacts.artifacts import FEWEST_DIGITS, Artifact, artifacts, find_artifact
 from japagen.commands.artifacts.export_folder import copy_artifact, listed, results_of, sources_of
 from japagen.commands.terminal import add_store_option, make_console, make_parser, open_store, working
-from japagen.curation.licences import Source, name_prefixes
+from japagen.curation.licenses import LicensedSource, name_prefixes
 from japagen.errors import ConfigError, JapagenError, StoreError
 from japagen.experiments.result import read_result
 from japagen.store.files import expand_home
@@ -104,7 +104,7 @@ def _check_target(target: Path, store: Store) -> None:
         raise ConfigError(f"{target} exists and is no empty folder; name a new one")
 
 
-def warnings_of(artifact: Artifact, sources: Sequence[Source] | None, name: str) -> list[str]:
+def warnings_of(artifact: Artifact, sources: Sequence[LicensedSource] | None, name: str) -> list[str]:
     """What stands against handing it on as it is: a name that a licence doesn't allow, texts that aren't synthetic."""
     if sources is None:
         return ["it was made by a version that kept no licences with it: read its card before you hand it on"]
@@ -118,7 +118,7 @@ def _misnamed(name: str, prefix: str) -> str:
     return f"a licence asks that the name of a student handed on begin with {prefix!r}, and {name!r} doesn't"
 
 
-def check_push(artifact: Artifact, sources: Sequence[Source] | None, repo: str) -> None:
+def check_push(artifact: Artifact, sources: Sequence[LicensedSource] | None, repo: str) -> None:
     """Raises ConfigError for what must not be uploaded under this name, or at all."""
     if not _REPO.fullmatch(repo):
         raise ConfigError(f"--push {repo}: a repository of the hub is named owner/name")
@@ -150,7 +150,7 @@ def push(artifact: Artifact, folder: Path, repo: str) -> None:
         raise JapagenError(f"{repo}: the upload failed ({cause}); log in by `hf auth login`; the folder {folder} is complete") from error
 
 
-def _print_exported(artifact: Artifact, target: Path, sources: Sequence[Source], console: Console) -> None:
+def _print_exported(artifact: Artifact, target: Path, sources: Sequence[LicensedSource], console: Console) -> None:
     """What is where, how to load it, and the licences of what it was made with."""
     size = sum(path.stat().st_size for path in target.iterdir()) / 1e6
     is_model = artifact.stage == "model"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from japagen.commands.artifacts.artifacts import Artifact, artifacts
-from japagen.curation.licences import Source, cell
+from japagen.curation.licenses import LicensedSource, cell
 from japagen.curation.stored_task import TASK_FILE
 from japagen.errors import StoreError
 from japagen.experiments.result import Result, read_result
@@ -27,10 +27,10 @@ NOT_KEPT = ("checksums",)
 """Of meta.json: it speaks of the store's files, and the card is another here."""
 
 
-def sources_of(artifact: Artifact) -> tuple[Source, ...] | None:
+def sources_of(artifact: Artifact) -> tuple[LicensedSource, ...] | None:
     """What it was made of; None for what was made before that was kept."""
     kept = artifact.meta().get("sources")
-    return None if kept is None else tuple(from_json(Source, one) for one in kept)
+    return None if kept is None else tuple(from_json(LicensedSource, one) for one in kept)
 
 
 def results_of(store: Store, stage: str, key: str) -> dict[Path, Result]:

@@ -20,7 +20,7 @@ from japagen.experiments.result import Result, read_result
 from japagen.experiments.scoring import make_result
 from japagen.experiments.training_rows import build_dataset
 from japagen.store.keys import stage_key
-from japagen.store.rowsfile import Row, StreamRows
+from japagen.store.rowsfile import StreamRow, StreamRows
 from japagen.store.stages import LLM_STAGES, STAGES
 from japagen.store.store import Store
 from japagen.sweeps.folder import sweep_folders
@@ -136,7 +136,7 @@ def _rows(stream: Stream, store: Store) -> Check:
     return Check("replies", SAME, f"{len(rows)} with the seeds and attributes of their places (what they say is taken as it stands)")
 
 
-def _fits(stream: Stream, row: Row) -> bool:
+def _fits(stream: Stream, row: StreamRow) -> bool:
     ask = stream.second_ask(row.label, row.index, "") if row.turn else stream.ask(row.label, row.index)
     seed = ask.seed if ask.verbalized else ask.seed + row.index - ask.index
     return row.seed == seed and all(row.attributes.get(name) == value for name, value in ask.attributes.items())

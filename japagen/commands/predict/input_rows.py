@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from japagen.errors import DataError, nearest
 from japagen.gold.formats import (
-    Row,
+    FileRow,
     check_exists,
     delimited_rows,
     explain_unreadable,
@@ -52,7 +52,7 @@ class Source:
     encoding: str = "utf-8"
     """Of the lines read so far."""
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[FileRow]:
         """The rows; may be called once."""
         if self.format == "parquet":
             yield from _parquet_rows(self.path)
@@ -118,31 +118,31 @@ def find_source(name: str, given: str | None) -> Source:
 class TextRow:
     """A row, and what of it is to be labelled."""
 
-    row: Row
+    row: FileRow
     texts: tuple[str, ...]
     """One, or a pair; none where one of them is empty: nothing can be said of that."""
 
 
-def text_rows(rows: Iterable[Row], fields: Sequence[str], max_chars: int | None) -> Iterator[TextRow]:
+def text_rows(rows: Iterable[FileRow], fields: Sequence[str], max_chars: int | None) -> Iterator[TextRow]:
     """The rows with their texts, cut to `max_chars` characters as training cut its own. DataError for a value that is no text."""
     for row in rows:
         texts = tuple(_text(row, field, max_chars) for field in fields)
         yield TextRow(row, texts if all(texts) else ())
 
 
-def _text(row: Row, field: str, max_chars: int | None) -> str:
+def _text(row: FileRow, field: str, max_chars: int | None) -> str:
     value = row.value(field)
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise DataError(f"{row.place}: column {field!r} must hold text; found {type(value).__name__} {value!r:.40}")
+        raise DataError(f"{row.location}: column {field!r} must hold text; found {type(value).__name__} {value!r:.40}")
     text = value.encode("utf-8", "replace").decode()  # JSON can hold half characters, which no tokenizer takes
     if not text.strip():
         return ""
     return text if max_chars is None or len(text) <= max_chars else text.strip()[:max_chars].rstrip()
 
 
-def choose_fields(row: Row, given: Sequence[str] | None, of_task: Sequence[str] | None, is_lines: bool) -> tuple[str, ...]:
+def choose_fields(row: FileRow, given: Sequence[str] | None, of_task: Sequence[str] | None, is_lines: bool) -> tuple[str, ...]:
     """The columns that hold the texts: those given, else the task's, else the usual ones, else the only one.
 
     `row`: the first one. Raises DataError where it has no such columns, or the student wants another number of them.
@@ -166,7 +166,8 @@ def choose_fields(row: Row, given: Sequence[str] | None, of_task: Sequence[str] 
             return fields
     looked_for = "; ".join(",".join(fields) for fields in dict.fromkeys(usual) if fields)
     raise DataError(
-        f"{row.place}: which columns hold the texts? Looked for: {looked_for}; columns here: {', '.join(row.values)}; name them by --fields"
+        f"{row.location}: which columns hold the texts? Looked for: {looked_for}; columns here: {', '.join(row.values)};"
+        " name them by --fields"
     )
 
 
@@ -214,7 +215,7 @@ def chunks_as_they_come(rows: Iterator[TextRow], size: int) -> Iterator[list[Tex
         raise item
 
 
-def _parquet_rows(path: Path) -> Iterator[Row]:
+def _parquet_rows(path: Path) -> Iterator[FileRow]:
     import pyarrow
     import pyarrow.parquet
 
@@ -224,12 +225,12 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
             for batch in file.iter_batches(batch_size=_PARQUET_BATCH):
                 for values in batch.to_pylist():
                     number += 1
-                    yield Row(path, number, values)
+                    yield FileRow(path, number, values)
     except (pyarrow.ArrowException, OSError, ValueError, ArithmeticError) as error:  # what a spoilt file may raise besides its own
         raise DataError(f"{path}: not a Parquet file that can be read ({error})") from error
 
 
-_READERS: dict[str, Callable[[Path, Iterable[str]], Iterator[Row]]] = {
+_READERS: dict[str, Callable[[Path, Iterable[str]], Iterator[FileRow]]] = {
     "lines": lambda path, lines: plain_rows(path, lines, TEXT),
     "csv": lambda path, lines: delimited_rows(path, lines, ","),
     "tsv": lambda path, lines: delimited_rows(path, lines, "\t"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from japagen.errors import DataError, nearest
-from japagen.gold.formats import LineFeeds, Row
+from japagen.gold.formats import FileRow, LineFeeds
 from japagen.output import data_output
 
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl"}
@@ -67,7 +67,7 @@ class PredictionFile:
         rows = f"{self.num_rows} row(s) before that"
         return f"{rows} were written" if self._out is None else f"{rows} are in {self.partial}"
 
-    def write(self, rows: Sequence[tuple[Row, Mapping[str, Any]]]) -> None:
+    def write(self, rows: Sequence[tuple[FileRow, Mapping[str, Any]]]) -> None:
         """Appends rows, each with what we say of it; our names are the same in all. DataError for rows whose columns don't fit.
 
         Rows before such a one are written.
@@ -88,24 +88,24 @@ class PredictionFile:
                 self._file.close()
                 self.partial.replace(self._out)
 
-    def _begin(self, row: Row, own: Sequence[str]) -> None:
+    def _begin(self, row: FileRow, own: Sequence[str]) -> None:
         columns = list(row.values)
         self.renamed = {name: f"{name}{PREDICTED}" for name in own if name in columns}
         self._columns, self._own = columns, [self.renamed.get(name, name) for name in own]
         if taken := [name for name in self.renamed.values() if name in columns]:
-            raise DataError(f"{row.place}: there is a column {taken[0]!r} already, and so would ours be called; rename it in your file")
+            raise DataError(f"{row.location}: there is a column {taken[0]!r} already, and so would ours be called; rename it in your file")
         if self._format in _DELIMITERS:
             self._writer.writerow([*columns, *self._own])
 
-    def _check(self, row: Row) -> None:
+    def _check(self, row: FileRow) -> None:
         assert self._columns is not None
         if self._format in _DELIMITERS:
             if unknown := next((name for name in row.values if name not in self._columns), None):
                 raise DataError(
-                    f"{row.place}: column {unknown!r} isn't in the first row, which makes the header; --out FILE.jsonl has no header"
+                    f"{row.location}: column {unknown!r} isn't in the first row, which makes the header; --out FILE.jsonl has no header"
                 )
         elif taken := next((name for name in self._own if name in row.values), None):
-            raise DataError(f"{row.place}: column {taken!r} isn't in the first row, and ours is called so; rename it in your file")
+            raise DataError(f"{row.location}: column {taken!r} isn't in the first row, and ours is called so; rename it in your file")
 
     def _write_row(self, values: Mapping[str, Any], own: Mapping[str, Any]) -> None:
         assert self._columns is not None

@@ -33,7 +33,7 @@ from japagen.commands.predict.output_file import PREDICTED, PredictionFile, chec
 from japagen.commands.predict.student_folder import StudentFolder, find_student
 from japagen.commands.terminal import add_store_option, make_parser
 from japagen.errors import ConfigError, DataError, TrainingError
-from japagen.gold.formats import Row
+from japagen.gold.formats import FileRow
 
 if TYPE_CHECKING:
     from japagen.training.prediction import Student
@@ -120,7 +120,7 @@ class Labelling:
         self.num_unsure = 0
         """Rows below `min_confidence`."""
 
-    def columns(self, rows: Sequence[TextRow]) -> list[tuple[Row, dict[str, Any]]]:
+    def columns(self, rows: Sequence[TextRow]) -> list[tuple[FileRow, dict[str, Any]]]:
         """The rows in their order, each with our columns: nested for JSON, else flat."""
         outputs = iter(self.student.predict([row.texts for row in rows if row.texts]).tolist())
         return [(row.row, self._columns(next(outputs) if row.texts else None)) for row in rows]

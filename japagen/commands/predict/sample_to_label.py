@@ -23,7 +23,7 @@ from japagen.commands.terminal import make_console, make_parser
 from japagen.config.composition import compose_config, hydra_value
 from japagen.config.schema import Config
 from japagen.errors import ConfigError, DataError, nearest
-from japagen.gold.formats import SUFFIXES, Row, read_lines, read_rows
+from japagen.gold.formats import SUFFIXES, FileRow, read_lines, read_rows
 from japagen.gold.splits import ID_COLUMNS
 from japagen.store.files import expand_home, explain_os_errors, write_whole
 from japagen.tasks import Task
@@ -43,7 +43,7 @@ _TAKEN_OTHERWISE = re.compile(r"[=+\-@\t\r].*|[\d\s/:.,%-]+", re.DOTALL)
 class Drawn:
     """A sample, and what was passed over."""
 
-    rows: list[Row]
+    rows: list[FileRow]
     """In the order of the draw."""
     num_texts: int
     """Different texts in the file."""
@@ -92,7 +92,7 @@ def draw(task: Task, path: Path, num: int, seed: int) -> tuple[Drawn, tuple[str,
     All rows where there are fewer. Raises DataError for a file that can't be read, or without texts.
     """
     rows, notes = _read(task, path)
-    found: dict[tuple[str, ...], Row] = {}
+    found: dict[tuple[str, ...], FileRow] = {}
     num_empty = 0
     for row in rows:
         texts = _texts(task, row)
@@ -106,7 +106,7 @@ def draw(task: Task, path: Path, num: int, seed: int) -> tuple[Drawn, tuple[str,
     return Drawn(chosen, len(found), num_empty, len(rows) - num_empty - len(found)), notes
 
 
-def _read(task: Task, path: Path) -> tuple[list[Row], tuple[str, ...]]:
+def _read(task: Task, path: Path) -> tuple[list[FileRow], tuple[str, ...]]:
     if path.suffix.lower() != LINES:
         if path.suffix.lower() not in SUFFIXES and not path.is_dir():
             hint = nearest(path.suffix.lower(), (*SUFFIXES, LINES))
@@ -117,17 +117,17 @@ def _read(task: Task, path: Path) -> tuple[list[Row], tuple[str, ...]]:
     return read_lines(path, task.fields[0])
 
 
-def _texts(task: Task, row: Row) -> tuple[str, ...]:
+def _texts(task: Task, row: FileRow) -> tuple[str, ...]:
     texts = []
     for name in task.fields:
         value = row.value(name)
         if value is not None and not isinstance(value, str):
-            raise DataError(f"{row.place}: column {name!r} must hold text; found {type(value).__name__} {value!r:.40}")
+            raise DataError(f"{row.location}: column {name!r} must hold text; found {type(value).__name__} {value!r:.40}")
         texts.append((value or "").encode("utf-8", "replace").decode())  # JSON can hold half characters, which no file takes
     return tuple(texts)
 
 
-def write_sheet(task: Task, rows: Sequence[Row], path: Path) -> None:
+def write_sheet(task: Task, rows: Sequence[FileRow], path: Path) -> None:
     """CSV for spreadsheets (UTF-8 with a BOM): id, texts, and an empty column for the label; written whole."""
 
     def write(temporary: Path) -> None:
@@ -140,7 +140,7 @@ def write_sheet(task: Task, rows: Sequence[Row], path: Path) -> None:
         write_whole(path, write)
 
 
-def _id(row: Row) -> str:
+def _id(row: FileRow) -> str:
     """The file's own id, else the line: what leads back to the row."""
     return next((str(row.values[name]) for name in ID_COLUMNS if row.values.get(name) not in (None, "")), str(row.line))
 

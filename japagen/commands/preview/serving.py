@@ -11,10 +11,10 @@ from japagen.llm.client import Client
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.server import serve
 from japagen.store.store import Store
-from japagen.synthesis.generate import Progress
+from japagen.synthesis.generate import StreamProgress
 
 
-def ask(experiment: Experiment, stage: str, store: Store, console: Console, first: int | None = None) -> Progress:
+def ask(experiment: Experiment, stage: str, store: Store, console: Console, first: int | None = None) -> StreamProgress:
     """How far the stage is once the LLM was asked for it, see `fill`; ConfigError or ServerError where no server can be started."""
     config = experiment.config
     if config.llm.base_url is None:
@@ -26,8 +26,8 @@ def ask(experiment: Experiment, stage: str, store: Store, console: Console, firs
         return asyncio.run(_fill(experiment, stage, store, endpoint, first))
 
 
-async def _fill(experiment: Experiment, stage: str, store: Store, endpoint: Endpoint, first: int | None) -> Progress:
-    shown: list[Progress] = []
+async def _fill(experiment: Experiment, stage: str, store: Store, endpoint: Endpoint, first: int | None) -> StreamProgress:
+    shown: list[StreamProgress] = []
     async with Client(endpoint, experiment.config.llm.id, experiment.config.synthesis.concurrency) as client:
         await fill(experiment, stage, store, client, shown.append, first=first)
     return shown[-1]

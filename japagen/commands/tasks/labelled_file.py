@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from japagen.errors import DataError
-from japagen.gold.formats import Row, read_rows
+from japagen.gold.formats import FileRow, read_rows
 
 MAX_LABELS = 50
 """A column with more different values than this is no label column."""
@@ -19,7 +19,7 @@ class LabelledFile:
     """The rows of one file, and what can be proposed from them."""
 
     path: Path
-    rows: list[Row]
+    rows: list[FileRow]
 
     @property
     def columns(self) -> list[str]:
@@ -68,5 +68,5 @@ def read_labelled(path: Path) -> LabelledFile:
     uneven = next((row for row in rows if list(row.values) != list(rows[0].values) and set(row.values) != set(file.columns)), None)
     if uneven is not None:
         missing = [name for name in file.columns if name not in uneven.values]
-        raise DataError(f"{uneven.place}: no {', '.join(missing)} here; all rows must have the same columns")
+        raise DataError(f"{uneven.location}: no {', '.join(missing)} here; all rows must have the same columns")
     return file

@@ -14,7 +14,7 @@ import pytest
 from japagen.commands.artifacts.export_folder import without_paths
 from japagen.commands.main import main
 from japagen.curation.dataset import Dataset, dataset_card, write_dataset
-from japagen.curation.licences import Source
+from japagen.curation.licenses import LicensedSource
 from japagen.curation.select import Rejected
 from japagen.curation.stored_task import write_task
 from japagen.hub.models import PACKAGE
@@ -27,9 +27,9 @@ from tests.stubs.results import RESULT
 from tests.stubs.stored_quality import pairs, store_dataset
 
 Export = Callable[..., tuple[int, str, str]]
-MIT = Source("language model", "owner/llm at r1", "MIT", "The MIT licence says nothing about models trained on the output.")
-LLAMA = Source("language model", "owner/llama at r1", "Llama 3.1 Community License", "Llama 3.1: its name must begin so.", "Llama")
-OWN_TEXTS = Source("texts", "files: mails.csv", "the user's own")
+MIT = LicensedSource("language model", "owner/llm at r1", "MIT", "The MIT licence says nothing about models trained on the output.")
+LLAMA = LicensedSource("language model", "owner/llama at r1", "Llama 3.1 Community License", "Llama 3.1: its name must begin so.", "Llama")
+OWN_TEXTS = LicensedSource("texts", "files: mails.csv", "the user's own")
 REJECTED = (
     Rejected("acceptable", 3, "contamination", "評価用の文です。"),
     Rejected("acceptable", 4, "copies an exemplar", "見本の文です。"),
@@ -64,7 +64,7 @@ def publish(store: Store, stage: str, identity: dict[str, Any], build: Callable[
     return key
 
 
-def put_dataset(store: Store, composed: Compose, *sources: Source) -> str:
+def put_dataset(store: Store, composed: Compose, *sources: LicensedSource) -> str:
     """A data set of jcola with rejected rows, whose gold file lies in somebody's folder."""
     config = composed("task=jcola")
     config.data.eval_file = "/home/somebody/gold.csv"
@@ -79,7 +79,7 @@ def put_dataset(store: Store, composed: Compose, *sources: Source) -> str:
     return publish(store, "dataset", {"stream": "a" * 32, "num_per_label": 5}, build)
 
 
-def put_model(store: Store, *sources: Source, files: dict[str, bytes] | None = None) -> str:
+def put_model(store: Store, *sources: LicensedSource, files: dict[str, bytes] | None = None) -> str:
     def build(out: Path) -> dict[str, Any]:
         for name, content in (files or {"config.json": b"{}", "model.safetensors": b"weights"}).items():
             (out / name).write_bytes(content)
@@ -232,7 +232,7 @@ def test_what_can_not_be_exported_is_refused(export: Export, store: Store, compo
     assert files_of(tmp_path) == {"store", "full"}
 
 
-def test_a_name_that_a_licence_does_not_allow_is_warned_of(export: Export, store: Store, composed: Compose, tmp_path: Path) -> None:
+def test_a_name_that_a_license_does_not_allow_is_warned_of(export: Export, store: Store, composed: Compose, tmp_path: Path) -> None:
     model = put_model(store, LLAMA)
     code, said, _ = export(model, tmp_path / "my-student")
     assert code == 0

@@ -18,7 +18,7 @@ from japagen.commands.main import main
 from japagen.commands.predict import predict as command
 from japagen.commands.predict.input_rows import TextRow, chunks, chunks_as_they_come, find_source
 from japagen.errors import DataError
-from japagen.gold.formats import Row
+from japagen.gold.formats import FileRow
 from japagen.store.files import write_json
 from japagen.store.store import Store, artifact_meta
 from tests.conftest import ROOT, Compose
@@ -375,7 +375,7 @@ def test_a_line_in_iso2022_ends_a_pipe_too() -> None:
 
 def rows_of(*texts: str) -> Iterator[TextRow]:
     for number, text in enumerate(texts, start=1):
-        yield TextRow(Row(Path("a"), number, {"text": text}), (text,))
+        yield TextRow(FileRow(Path("a"), number, {"text": text}), (text,))
 
 
 def test_a_slow_pipes_rows_dont_wait_for_each_other() -> None:

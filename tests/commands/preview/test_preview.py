@@ -76,7 +76,7 @@ def test_a_second_preview_asks_only_for_what_is_missing(stub_llm: StubLLM, tmp_p
 def test_a_run_goes_on_from_a_preview(stub_llm: StubLLM, tmp_path: Path) -> None:
     """The same stream: its rows come first, and are asked for once."""
     show(stub_llm, tmp_path, "task=jnli", n=3)
-    before = {row.place: row for row in rows_of(stub_llm, tmp_path, "task=jnli")}
+    before = {row.position: row for row in rows_of(stub_llm, tmp_path, "task=jnli")}
     experiment = plan_llm_part(config_of(stub_llm, tmp_path, "task=jnli", "num_per_label=6"))
     store = Store(tmp_path)
     spent = llm_seconds(experiment, store)
@@ -88,7 +88,7 @@ def test_a_run_goes_on_from_a_preview(stub_llm: StubLLM, tmp_path: Path) -> None
 
     asyncio.run(run())
     assert is_complete(experiment, "stream", store)
-    after = {row.place: row for row in rows_of(stub_llm, tmp_path, "task=jnli")}
+    after = {row.position: row for row in rows_of(stub_llm, tmp_path, "task=jnli")}
     assert {place: after[place] for place in before} == before
     assert sum(body["n"] for body in stub_llm.bodies) == len(after), "nothing was asked for twice"
 

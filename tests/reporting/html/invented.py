@@ -14,7 +14,7 @@ from japagen.curation.select import Rejected
 from japagen.experiments.result import Failure, Result
 from japagen.reporting.report import Report, Run
 from japagen.store.files import write_json
-from japagen.store.rowsfile import Row
+from japagen.store.rowsfile import StreamRow
 from japagen.store.store import Store
 from japagen.sweeps.folder import Sweep
 from japagen.tasks import Example, Task
@@ -123,7 +123,9 @@ def write_stream(store: Store, key: str, task: Task, exemplar: str = EXEMPLAR, d
     folder.mkdir(parents=True)
     write_json(folder / "meta.json", {"identity": {"exemplars": {task.label_names[0]: [[exemplar] * len(task.fields)]}}})
     attributes = {"場面": "公園", "persona": "秘密の人物"} if drawn is None else drawn
-    rows = [Row(index, label, task.num_turns - 1, "文", "stop", 1, 1, 0, attributes) for label in task.label_names for index in range(40)]
+    rows = [
+        StreamRow(index, label, task.num_turns - 1, "文", "stop", 1, 1, 0, attributes) for label in task.label_names for index in range(40)
+    ]
     text = "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
     (folder / "rows-0000-aa.jsonl").write_text(text, encoding="utf-8")
 

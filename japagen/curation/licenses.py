@@ -1,4 +1,4 @@
-"""What an artifact was made of, and what the licences of that ask: lines of cards, and what `japagen export` holds a name against.
+"""What an artifact was made of, and what the licenses of that ask: lines of cards, and what `japagen export` holds a name against.
 
 In: `Source`s, which meta.json keeps. Out: front matter as the Hugging Face hub reads it, and Markdown. A note is the YAML's
 `license_note`; nothing is added to it.
@@ -17,15 +17,15 @@ HUB_LICENSES = {
     "Llama 3.1 Community License": "llama3.1",
     "unknown": "unknown",
 }
-"""Our words -> the hub's identifiers; any other licence is `other` there."""
+"""Our words -> the hub's identifiers; any other license is `other` there."""
 PERMISSIVE = ("cc0-1.0", "apache-2.0", "mit")
-"""These give way to a licence that asks more."""
+"""These give way to a license that asks more."""
 DEMO = "**Demo: made with demo models or smoke data, so that the pipeline runs anywhere. {} mean nothing.**"
 
 
 @dataclass(frozen=True)
-class Source:
-    """One thing that an artifact was made of, and what its licence asks."""
+class LicensedSource:
+    """One thing that an artifact was made of, and what its license asks."""
 
     role: str
     """encoder, language model, judge, texts, gold rows or exemplars."""
@@ -36,9 +36,9 @@ class Source:
     """Name of a student begins so, if it is handed on (LLM.license_name_prefix)."""
 
 
-def hub_license(sources: Iterable[Source]) -> dict[str, Any]:
-    """The front matter's fields: the one licence that asks most, the first of several permissive ones, or `other` for several that ask."""
-    named = [name for one in sources if one.role != "exemplars" for name in one.license.split(" + ")]
+def hub_license(sources: Iterable[LicensedSource]) -> dict[str, Any]:
+    """The front matter's fields: the one license that asks most, the first of several permissive ones, or `other` for several that ask."""
+    named = [name for source in sources if source.role != "exemplars" for name in source.license.split(" + ")]
     found = list(dict.fromkeys(HUB_LICENSES.get(name, name) for name in named)) or ["unknown"]
     asking = [name for name in found if name not in PERMISSIVE]
     if not asking:
@@ -49,18 +49,18 @@ def hub_license(sources: Iterable[Source]) -> dict[str, Any]:
     return {"license": "other", "license_name": " + ".join(words)}
 
 
-def name_prefixes(sources: Iterable[Source]) -> list[str]:
+def name_prefixes(sources: Iterable[LicensedSource]) -> list[str]:
     """What a student's name must begin with, if it is handed on."""
-    return list(dict.fromkeys(one.name_prefix for one in sources if one.name_prefix))
+    return list(dict.fromkeys(source.name_prefix for source in sources if source.name_prefix))
 
 
-def license_lines(sources: Sequence[Source]) -> list[str]:
+def license_lines(sources: Sequence[LicensedSource]) -> list[str]:
     """The card's section: a line a source, then the notes; nothing without sources."""
     if not sources:
         return []
     lines = ["## Licences", "", "| made with | what | licence |", "|---|---|---|"]
-    lines += [f"| {one.role} | {cell(one.name)} | {cell(one.license)} |" for one in sources]
-    notes = list(dict.fromkeys(f"- {one.role}: {one.note.strip()}" for one in sources if one.note.strip()))
+    lines += [f"| {source.role} | {cell(source.name)} | {cell(source.license)} |" for source in sources]
+    notes = list(dict.fromkeys(f"- {source.role}: {source.note.strip()}" for source in sources if source.note.strip()))
     return [*lines, "", *notes, *([""] if notes else [])]
 
 
