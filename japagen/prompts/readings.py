@@ -26,7 +26,7 @@ _STOPS = "。．.、,，!！"
 
 _REFERENCE = re.compile(r"(?:文章?|前提|仮説|sentence|text) ?[12](?![\d.]*\d)|[12二](?:つの|つ目|文目|番目|文(?=[のはが]))", re.I)
 """Names of the two texts, whose numbers are no answer."""
-_MAXIMUM = re.compile(r"(\d+(?:\.\d+)?) ?(?:点満点|段階(?:評価|尺度)?)(?:の?(?:うち|中)|では?|の)?、?")
+_MAXIMUM = re.compile(r"(\d+(?:\.\d+)?) ?(?:点満点|点(?=中)|段階(?:評価|尺度)?)(?:の?(?:うち|中)|では?|の)?、?")
 _FRACTION = re.compile(r"(\d+(?:\.\d+)?) ?点? ?(?:/|out of|of) ?(\d+(?:\.\d+)?)(?![\d.]*\d)")
 _FRACTION_SPELT = re.compile(r"(\d+) ?分の ?(\d+(?:\.\d+)?)")
 _NO_VALUE = re.compile(r"[-−–‐‑]\d|[-−–‐‑]\.\d|\d ?(?:%|パーセント|割|以上|以下|以内|未満|超|より)")
@@ -34,6 +34,9 @@ _NO_VALUE = re.compile(r"[-−–‐‑]\d|[-−–‐‑]\.\d|\d ?(?:%|パー�
 _NUMBER = re.compile(r"(?<![A-Za-z\d.,])(?:\d+(?:\.\d+)?|\.\d+)(?!\d|[.,]\d|e\d)", re.I)
 _KANJI_DIGITS = "〇一二三四五六七八九"
 _KANJI_NUMBER = re.compile(rf"([{_KANJI_DIGITS}零])点?(?:です|である)?")
+_KANJI_SCALE = re.compile(rf"[{_KANJI_DIGITS}](?:点満点|点中|段階)")
+_KANJI_BEFORE_POINTS = re.compile(rf"[{_KANJI_DIGITS}](?=点|段階)")
+"""Points in kanji (「五点満点中三点」) are numbers beside a stated maximum only: 「一点だけ異なる」 states none."""
 
 _JOINED = r"(?:(?:でも|とも|にも|も|や|と|か|または|あるいは|・|/|、) ?\0)*"
 """Further labels under one negation, as in 「含意でも矛盾でもない」."""
@@ -42,8 +45,9 @@ _NO_NEGATION = "です|ます|だが|だけど|けれど|から|ので|のに|�
 """What ends the reach of a label, or makes an affirmation with ない."""
 _NEGATED_AFTER = re.compile(
     rf"{_CLOSERS}{_JOINED}{_CLOSERS}"
-    rf"(?:(?!{_NO_NEGATION})[ぁ-ん関係言思考見認含当該限切断定判的内容評価点箇所部分存在要素意味文章投稿成立確証ァ-ヶー]){{0,14}}?"
+    rf"(?:(?!{_NO_NEGATION})[ぁ-ん関係言思考見認含当該限切断定判的内容評価点箇所部分存在要素意味文章投稿成立確証生起ァ-ヶー]){{0,14}}?"
     r"(?:ない|なく|なし|無い|無く|ません|おらず|せず|にくい|難い|がたい)"
+    rf"|{_CLOSERS}[ぁ-ん]{{0,4}}?か(?:どうか|否か|は?(?:わから|分から|不明|判断))"
     r"|\W*(?:is|are|does|do|can|would|should)(?: not|n't)\b"
 )
 _NEGATED_BEFORE = re.compile(
@@ -109,6 +113,8 @@ def _numbers(text: str, high: float) -> set[float] | None:
     """The different numbers of a normalised text, parts of the scale's maximum resolved; None: it holds a value that cannot be meant."""
     if spelt := _KANJI_NUMBER.fullmatch(_undecorated(text)):
         return {float(max(0, _KANJI_DIGITS.find(spelt[1])))}
+    if _KANJI_SCALE.search(text):
+        text = _KANJI_BEFORE_POINTS.sub(lambda found: str(_KANJI_DIGITS.index(found[0])), text)
     text = _REFERENCE.sub(" ", text)
     maxima = [float(number) for number in _MAXIMUM.findall(text)]
     text = _MAXIMUM.sub(" ", text)

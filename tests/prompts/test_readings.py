@@ -30,7 +30,7 @@ TASKS = {name: load_task(name) for name in ("jsts", "jnli", "marcja", "jcola", "
         ("<|channel|>analysis<|message|>2 or 3<|end|><|start|>assistant<|channel|>final<|message|>4.5<|return|>", 4.5),
         ("-1", None), ("−1", None), ("-0.5", None), ("5.1", None), ("7", None), ("70%", None), ("3以上", None), ("6/10", None),
         ("10点満点中6点", None), ("3〜4", None), ("3-4", None), ("3から4", None), ("0から5で言えば3", None), ("3,5", None),
-        ("1. 3.5", None),
+        ("1. 3.5", None), ("5点中3点", 3.0), ("五点満点中三点", 3.0), ("一点だけ異なるので4", 4.0), ("十点満点中三点", None),
         ("3.5.1", None), ("3ではない", None), ("<think>4かな", None), ("類似度: 3.5\n理由: 2人の男性と1匹の犬", None), ("", None),
     ],
 )  # fmt: skip
@@ -42,7 +42,8 @@ def test_which_number_a_reply_gives(reply: str, number: float | None) -> None:
     ("name", "reply", "label"),
     [
         ("jnli", "矛盾しない", None), ("jnli", "矛盾していません", None), ("jnli", "矛盾ではない", None), ("jnli", "無矛盾", None),
-        ("jnli", "「矛盾」ではありません", None), ("jnli", "矛盾が見られない", None), ("jnli", "矛盾は認められません。", None),
+        ("jnli", "「矛盾」ではありません", None), ("jnli", "矛盾が見られない", None), ("jnli", "矛盾は生じない", None),
+        ("jcola", "容認できるかどうかわからない", None), ("jnli", "矛盾か否かは不明", None), ("jnli", "矛盾は認められません。", None),
         ("jnli", "含意関係が成り立たない", None), ("jnli", "含意とも矛盾とも言えない", None),
         ("marcja", "肯定的ではない", None), ("marcja", "肯定的でない", None), ("marcja", "肯定的とは言えない", None),
         ("marcja", "肯定的なレビューではありません", None), ("marcja", "not positive", None), ("marcja", "It isn't negative", None),
