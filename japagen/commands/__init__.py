@@ -1,1 +1,1 @@
-"""The command `japagen`: what stands around an experiment. `main` dispatches; each command is a module of its own."""
+"""The command `japagen`: tools around experiments. `main` dispatches; each command is a module of its own."""

@@ -25,7 +25,7 @@ def make_console() -> Console:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Says what is being done while it is: on standard error, and on a terminal only. Nothing else may print meanwhile."""
+    """Shows what is being done while it is: on standard error, and on a terminal only. Nothing else may print meanwhile."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield

@@ -24,7 +24,7 @@ MECAB_CHARS = 10_000
 SEGMENT_TOKENS = 1000
 """The type-token ratio by segments of so many tokens doesn't depend on how many texts there are."""
 _EPSILON = 0.1
-"""Stands for no match at all (smoothing 1 of Chen and Cherry 2014)."""
+"""The count used for no match at all (smoothing 1 of Chen and Cherry 2014)."""
 
 Tokens = Sequence[str]
 

@@ -76,8 +76,8 @@ class _Setting:
         return self.group.results[0]
 
     @property
-    def place(self) -> tuple[str, str, str, str | None]:
-        """What settings must have in common to be compared: task, source of the gold data, split and its rows' source."""
+    def benchmark(self) -> tuple[str, str, str, str | None]:
+        """What compared settings share: task, source of the gold data, split, and source of the split's rows."""
         return self.result.task, self.result.data, self.scores.name, self.scores.gold_source
 
 
@@ -85,17 +85,21 @@ def compare_settings(outcomes: Sequence[Outcome], configs: Sequence[Config], sto
     """Every setting of a task and split against the reference, in the outcomes' order; none where there is one setting only.
 
     configs: the outcomes' own, in the same order. Predictions are read once a result, rows drawn once a setting. A comparison that
-    can't be made, as predictions are gone, gold rows differ or allow no value, says so in its note.
+    cannot be made has the reason in its note: predictions are gone, or gold rows differ or allow no value.
     """
-    places: dict[tuple[str, str, str, str | None], list[_Setting]] = {}
+    by_benchmark: dict[tuple[str, str, str, str | None], list[_Setting]] = {}
     for setting in _settings(outcomes, configs):
-        places.setdefault(setting.place, []).append(setting)
-    compared = {place: settings for place, settings in places.items() if len(settings) > 1}
+        by_benchmark.setdefault(setting.benchmark, []).append(setting)
+    compared = {benchmark: settings for benchmark, settings in by_benchmark.items() if len(settings) > 1}
     names = _names(list(compared.values()))
-    found = [one for settings, named in zip(compared.values(), names, strict=True) for one in _against_reference(settings, named, store)]
-    tested = [number for number, one in enumerate(found) if one.difference is not None]
-    corrected = dict(zip(tested, holm([one.difference.p for one in found if one.difference is not None]), strict=True))
-    return [replace(one, p_holm=corrected.get(number)) for number, one in enumerate(found)]
+    found = [
+        comparison
+        for settings, named in zip(compared.values(), names, strict=True)
+        for comparison in _against_reference(settings, named, store)
+    ]
+    tested = [number for number, comparison in enumerate(found) if comparison.difference is not None]
+    corrected = dict(zip(tested, holm([comparison.difference.p for comparison in found if comparison.difference is not None]), strict=True))
+    return [replace(comparison, p_holm=corrected.get(number)) for number, comparison in enumerate(found)]
 
 
 def _settings(outcomes: Sequence[Outcome], configs: Sequence[Config]) -> Iterator[_Setting]:
@@ -131,18 +135,18 @@ def _against_reference(settings: Sequence[_Setting], names: Sequence[str], store
 
 
 def result_keys(results: Sequence[Result]) -> tuple[str, ...]:
-    """What tells a setting's runs from all others; '' for results without keys."""
+    """The keys that identify a setting's runs; '' for results without keys."""
     return tuple(result.keys.get("result", "") for result in results)
 
 
 def find_reference(results: Sequence[Result]) -> int:
-    """The place of the plain arm, else 0; a result a setting, in the sweep's order."""
+    """The index of the plain arm, else 0; results: one a setting, in the sweep's order."""
     plain = [number for number, result in enumerate(results) if (result.method, result.prompt) == ("japagen", "base")]
     return min(plain, key=lambda number: results[number].shots, default=0)
 
 
 def _resampled(setting: _Setting, store: Store) -> Resampled | str:
-    """The setting's runs; or why they can't be had."""
+    """The setting's runs; or why they cannot be read."""
     task: Task = setting.config.task
     folders = [store.path("result", result.keys["result"]) for result in setting.group.results]
     try:
@@ -153,9 +157,9 @@ def _resampled(setting: _Setting, store: Store) -> Resampled | str:
 
 def _difference(first: Resampled | str, second: Resampled | str) -> tuple[Difference | None, str]:
     """The difference, or None and why."""
-    for one in (first, second):
-        if isinstance(one, str):
-            return None, one
+    for runs in (first, second):
+        if isinstance(runs, str):
+            return None, runs
     assert isinstance(first, Resampled)
     assert isinstance(second, Resampled)
     try:
@@ -165,24 +169,26 @@ def _difference(first: Resampled | str, second: Resampled | str) -> tuple[Differ
     return difference, "" if difference else "the gold rows allow no comparison"
 
 
-def _names(places: Sequence[Sequence[_Setting]]) -> list[list[str]]:
-    """For each place its settings' names: the method, and of what else differs no more than it takes to tell them apart."""
-    described = [[_described(setting) for setting in own] for own in places]
+def _names(benchmarks: Sequence[Sequence[_Setting]]) -> list[list[str]]:
+    """Setting names for each benchmark: the method, and the fewest other settings that distinguish them."""
+    described = [[_described(setting) for setting in own] for own in benchmarks]
     kept = tell_apart(described, _FIRST_NAMES, kept=["method.name"])
-    defaults = {one.name: value_text(one.value) for one in settings(Config()) if one.name not in _FIRST_NAMES}
+    defaults = {setting.name: value_text(setting.value) for setting in settings(Config()) if setting.name not in _FIRST_NAMES}
     found = []
     for own in described:
-        told = [[values.get(name) for name in kept] for values in own]
+        differing = [[values.get(name) for name in kept] for values in own]
         names = [_name(values, kept[1:], defaults) for values in own]
-        numbers = [f" ({told[:number].count(one) + 1})" if told.count(one) > 1 else "" for number, one in enumerate(told)]
+        numbers = [
+            f" ({differing[:number].count(values) + 1})" if differing.count(values) > 1 else "" for number, values in enumerate(differing)
+        ]
         found.append([f"{name}{number}" for name, number in zip(names, numbers, strict=True)])
     return found
 
 
 def _name(values: dict[str, str], kept: Sequence[str], defaults: dict[str, str]) -> str:
-    """'japagen, shots=3, curate.judging=soften'; what is as by default goes without saying."""
-    said = [name for name in kept if name in values and values[name] != defaults.get(name)]
-    return ", ".join([values["method.name"], *(f"{name.removesuffix('.name')}={values[name]}" for name in said)])
+    """'japagen, shots=3, curate.judging=soften'; settings at their defaults are omitted."""
+    shown = [name for name in kept if name in values and values[name] != defaults.get(name)]
+    return ", ".join([values["method.name"], *(f"{name.removesuffix('.name')}={values[name]}" for name in shown)])
 
 
 def _described(setting: _Setting) -> dict[str, str]:
@@ -212,9 +218,18 @@ def _write_csv(comparisons: Sequence[Comparison], path: Path) -> None:
         writer.writerows([safe_cell(value) for value in _row(comparison)] for comparison in comparisons)
 
 
-def _row(one: Comparison) -> list[Any]:
-    names = [one.task, one.split, one.metric, one.first, one.second, one.first_seeds, one.second_seeds, one.num_rows]
-    if one.difference is None:
-        return [*names, *[None] * 6, one.note]
-    numbers = [one.difference.value, one.difference.low, one.difference.high, one.difference.p]
-    return [*names, *numbers, one.p_holm, one.is_significant, one.note]
+def _row(comparison: Comparison) -> list[Any]:
+    names = [
+        comparison.task,
+        comparison.split,
+        comparison.metric,
+        comparison.first,
+        comparison.second,
+        comparison.first_seeds,
+        comparison.second_seeds,
+        comparison.num_rows,
+    ]
+    if comparison.difference is None:
+        return [*names, *[None] * 6, comparison.note]
+    numbers = [comparison.difference.value, comparison.difference.low, comparison.difference.high, comparison.difference.p]
+    return [*names, *numbers, comparison.p_holm, comparison.is_significant, comparison.note]

@@ -20,7 +20,7 @@ MONEY, SECONDS = "money", "GPU seconds"
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run took. The answers of prompting are its use: nothing is made before."""
+    """The cost of one run. Answers of prompting count as use: nothing is spent before them."""
 
     llm_s: float
     """Seconds that the LLM wrote or answered, times its GPUs."""
@@ -41,11 +41,11 @@ class Cost:
         return self.llm_s + self.training_s
 
     def making(self, unit: str) -> float | None:
-        """What is spent before the first text, in MONEY or SECONDS."""
+        """Cost before the first text, in MONEY or SECONDS."""
         return self.money if unit == MONEY else self.gpu_s
 
     def use(self, unit: str) -> float | None:
-        """What one text takes."""
+        """Cost of one text, in MONEY or SECONDS."""
         return self.use_money if unit == MONEY else self.use_s
 
 
@@ -55,7 +55,7 @@ class BreakEven:
 
     student: Aggregate
     prompting: Aggregate
-    """Of the task's prompting settings with this LLM the one that scores best."""
+    """The best-scoring prompting setting of the task with this LLM."""
     unit: str
     """MONEY where prices are known, else SECONDS."""
     making: float
@@ -80,7 +80,7 @@ def break_even(making: float, student_use: float, prompting_use: float) -> float
 
 
 def cost_of(result: Result, config: Config) -> Cost:
-    """Of one run, by the prices of its LLM's YAML."""
+    """The cost of one run, by the prices in its LLM's YAML."""
     llm, seconds = config.llm, result.seconds
     llm_s, training_s = seconds.get("generation", 0.0) * llm.gpus, seconds.get("training", 0.0)
     tokens, num = sum(result.tokens.values()), num_scored(result)
@@ -123,13 +123,13 @@ def mean_cost(costs: Sequence[Cost]) -> Cost:
         return statistics.fmean(known) if len(known) == len(values) else None
 
     return Cost(
-        statistics.fmean(one.llm_s for one in costs),
-        statistics.fmean(one.training_s for one in costs),
-        round(statistics.fmean(one.tokens for one in costs)),
-        mean([one.money for one in costs]),
-        statistics.fmean(one.use_s for one in costs),
-        mean([one.use_money for one in costs]),
-        statistics.fmean(one.latency_s for one in costs),
+        statistics.fmean(cost.llm_s for cost in costs),
+        statistics.fmean(cost.training_s for cost in costs),
+        round(statistics.fmean(cost.tokens for cost in costs)),
+        mean([cost.money for cost in costs]),
+        statistics.fmean(cost.use_s for cost in costs),
+        mean([cost.use_money for cost in costs]),
+        statistics.fmean(cost.latency_s for cost in costs),
     )
 
 
@@ -149,11 +149,11 @@ def break_evens(report: Report) -> list[BreakEven]:
     prompting: dict[tuple[str | None, ...], list[Aggregate]] = {}
     for group in report.groups:
         if group.results[0].model is None:
-            prompting.setdefault(_place(group), []).append(group)
+            prompting.setdefault(_benchmark(group), []).append(group)
     for group in report.groups:
-        if group.results[0].model is None or group.results[0].llm is None or _place(group) not in prompting:
+        if group.results[0].model is None or group.results[0].llm is None or _benchmark(group) not in prompting:
             continue
-        best = max(prompting[_place(group)], key=lambda one: float("-inf") if one.mean is None else one.mean)
+        best = max(prompting[_benchmark(group)], key=lambda candidate: float("-inf") if candidate.mean is None else candidate.mean)
         student, asked = group_cost(group, costs), group_cost(best, costs)
         unit = MONEY if None not in (student.money, student.use_money, asked.use_money) else SECONDS
         making, student_use, prompting_use = student.making(unit), student.use(unit), asked.use(unit)
@@ -164,6 +164,6 @@ def break_evens(report: Report) -> list[BreakEven]:
     return found
 
 
-def _place(group: Aggregate) -> tuple[str | None, ...]:
+def _benchmark(group: Aggregate) -> tuple[str | None, ...]:
     result = group.results[0]
     return result.task, result.split, result.data, result.gold_source, result.llm

@@ -1,7 +1,7 @@
-"""Rows that a server refused for good: what the end of a run says of them, read from the store, so that it always says the same.
+"""Rows that a server refused for good: the summary at the end of a run, read from the store, so that every run prints the same.
 
-In: a stage's folder of rows. Out: the failed ones with the server's words, and lines for people. Such a row stops nothing: a stream gets
-other rows in its place, and a question counts as unanswered.
+In: a stage's folder of rows. Out: the failed rows with the server's words, and lines for people. A failed row stops nothing: a stream
+gets other rows instead, and a question counts as unanswered.
 """
 
 import re
@@ -13,12 +13,12 @@ from japagen.store.rowsfile import StreamRow, StreamRows, has_failed_rows
 from japagen.store.store import Store
 from japagen.synthesis.answers import Answer
 
-MOST_PLACES = 5
-"""Places named of those that failed alike."""
+MOST_NAMED = 5
+"""Rows named of those that failed alike."""
 MOST_CAUSES = 3
-"""Kinds of failure told of one stage."""
+"""Kinds of failure listed for one stage."""
 MOST_CHARS = 200
-"""Of the server's words, in a summary."""
+"""Characters of the server's words in a summary."""
 
 NO_WORDS = "the server ended it with finish_reason=error and gave no reason"
 
@@ -27,7 +27,7 @@ NO_WORDS = "the server ended it with finish_reason=error and gave no reason"
 class FailedRow:
     """One row, or answer."""
 
-    place: str
+    name: str
     """'entailment/17'; a pair's first sentence: 'first sentence 17'; a question about a text: 'text 17'."""
     words: str
     """The server's, on one line."""
@@ -35,13 +35,13 @@ class FailedRow:
 
 @dataclass(frozen=True)
 class FailedRows:
-    """Those of one stream or set of answers, in the order of their places."""
+    """Failed rows of one stream or set of answers, sorted by name."""
 
     stage: str
     key: str
     rows: tuple[FailedRow, ...]
     num_rows: int
-    """All that stand there."""
+    """All rows of the folder, failed or not."""
 
 
 def read_failed(store: Store, stage: str, key: str) -> FailedRows:
@@ -50,8 +50,8 @@ def read_failed(store: Store, stage: str, key: str) -> FailedRows:
     if not has_failed_rows(folder):
         return FailedRows(stage, key, (), 0)
     rows = StreamRows(folder, StreamRow if stage == "stream" else Answer)
-    failed = (FailedRow(_place(row), _one_line(row.error) or NO_WORDS) for row in rows if row.finish_reason == "error")
-    return FailedRows(stage, key, tuple(sorted(failed, key=lambda row: _numbers_filled(row.place))), len(rows))
+    failed = (FailedRow(_row_name(row), _one_line(row.error) or NO_WORDS) for row in rows if row.finish_reason == "error")
+    return FailedRows(stage, key, tuple(sorted(failed, key=lambda row: _numbers_filled(row.name))), len(rows))
 
 
 def all_failed(experiments: Sequence[Experiment], store: Store) -> list[tuple[FailedRows, Experiment]]:
@@ -65,7 +65,7 @@ def all_failed(experiments: Sequence[Experiment], store: Store) -> list[tuple[Fa
 
 
 def failed_lines(found: Sequence[tuple[FailedRows, Experiment]], store: Store) -> list[str]:
-    """How many, the first places with the server's words, and where to see all."""
+    """The number of failed rows, the first names with the server's words, and the command that lists all."""
     total = sum(len(failed.rows) for failed, _ in found)
     lines = [f"{total} row(s) failed for good, and the rest went on without them:"]
     for failed, experiment in found:
@@ -79,19 +79,19 @@ def failed_lines(found: Sequence[tuple[FailedRows, Experiment]], store: Store) -
 
 
 def _causes(rows: Iterable[FailedRow]) -> list[str]:
-    """A line for each kind of words, told apart by all but their numbers: the first places, and the first one's words."""
+    """A line for each kind of message, compared without its numbers: the first rows' names, and the first row's words."""
     alike: dict[str, list[FailedRow]] = {}
     for row in rows:
         alike.setdefault(re.sub(r"\d+", "#", row.words), []).append(row)
     lines = []
     for same in list(alike.values())[:MOST_CAUSES]:
-        places = ", ".join(row.place for row in same[:MOST_PLACES]) + ", …" * (len(same) > MOST_PLACES)
+        names = ", ".join(row.name for row in same[:MOST_NAMED]) + ", …" * (len(same) > MOST_NAMED)
         words = same[0].words
-        lines.append(f"{places}: {words[:MOST_CHARS]}{'…' * (len(words) > MOST_CHARS)}")
+        lines.append(f"{names}: {words[:MOST_CHARS]}{'…' * (len(words) > MOST_CHARS)}")
     return lines + ["…"] * (len(alike) > MOST_CAUSES)
 
 
-def _place(row: StreamRow | Answer) -> str:
+def _row_name(row: StreamRow | Answer) -> str:
     if isinstance(row, Answer):
         return f"text {row.id}" if row.id.isdigit() else row.id
     return f"{row.label}/{row.index}" if row.label else f"first sentence {row.index}"
@@ -102,6 +102,6 @@ def _one_line(words: str) -> str:
     return " ".join("".join(character if character.isprintable() else " " for character in words).split())
 
 
-def _numbers_filled(place: str) -> str:
-    """Sorts as its numbers do."""
-    return re.sub(r"\d+", lambda number: number[0].zfill(12), place)
+def _numbers_filled(name: str) -> str:
+    """The name with zero-padded numbers, so that it sorts by them."""
+    return re.sub(r"\d+", lambda number: number[0].zfill(12), name)

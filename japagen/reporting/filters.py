@@ -28,7 +28,7 @@ class Where:
     """One key and its alternatives."""
 
     given: str
-    """As typed."""
+    """The key as typed."""
     name: str
     """Dotted."""
     values: tuple[str, ...]
@@ -46,7 +46,7 @@ class Where:
 
 def parse_where(texts: Sequence[str]) -> list[Where]:
     """The filters typed; ConfigError for a key that no configuration has."""
-    names = [*(one.name for one in settings(Config())), *(f"judge.{one.name}" for one in fields(LLM))]
+    names = [*(setting.name for setting in settings(Config())), *(f"judge.{setting.name}" for setting in fields(LLM))]
     found: dict[str, Where] = {}
     for text in texts:
         given, equals, value = text.partition("=")
@@ -64,25 +64,28 @@ def parse_where(texts: Sequence[str]) -> list[Where]:
 def choose(filters: Sequence[Where], configs: Sequence[Config]) -> list[int]:
     """Numbers of the configurations that all filters hold for; ConfigError, with what there is, where a value or all together fit none."""
     chosen = list(range(len(configs)))
-    for one in filters:
-        present = _values(configs, one.name)
-        for value in one.values:
+    for condition in filters:
+        present = _values(configs, condition.name)
+        for value in condition.values:
             if not any(_is_same(found, value) for found in present):
                 raise ConfigError(
-                    f"--where {one.given}={value} fits no experiment{nearest(value, present)}; {one.given}: {shorten(present, MOST_SHOWN)}"
+                    f"--where {condition.given}={value} fits no experiment{nearest(value, present)};"
+                    f" {condition.given}: {shorten(present, MOST_SHOWN)}"
                 )
-        left = [number for number in chosen if one.holds(configs[number])]
+        left = [number for number in chosen if condition.holds(configs[number])]
         if not left:
-            there = _values([configs[number] for number in chosen], one.name)
+            there = _values([configs[number] for number in chosen], condition.name)
             typed = " ".join(f"--where {other.text}" for other in filters)
-            raise ConfigError(f"{typed} leave no experiment; with the ones before it, {one.given} is only: {shorten(there, MOST_SHOWN)}")
+            raise ConfigError(
+                f"{typed} leave no experiment; with the ones before it, {condition.given} is only: {shorten(there, MOST_SHOWN)}"
+            )
         chosen = left
     return chosen
 
 
 def read_setting(config: Config, name: str) -> str:
     """A setting by its dotted name, in words; 'null' where it is unset."""
-    return {one.name: value_text(one.value) for one in settings(config)}.get(name, "null")
+    return {setting.name: value_text(setting.value) for setting in settings(config)}.get(name, "null")
 
 
 def _values(configs: Sequence[Config], name: str) -> list[str]:
@@ -90,7 +93,7 @@ def _values(configs: Sequence[Config], name: str) -> list[str]:
 
 
 def _is_same(found: str, asked: str) -> bool:
-    """The same text, or the same JSON value: 2e-5 is 0.00002."""
+    """Whether both are the same text or the same JSON value: 2e-5 is 0.00002."""
     if found == asked:
         return True
     try:

@@ -1,7 +1,7 @@
 """From a report's runs to tables in the paper's layout: settings down, tasks across, one table for each source of gold data.
 
-A row is what a reader calls a setting: method, prompt, shots, LLM, encoder, size, options. Where two settings of one task would be the same
-row, the row also says in which other setting they differ. Failed runs stand in the row of their configuration.
+A row is a setting: method, prompt, shots, LLM, encoder, size, options. Where two settings of one task would be the same
+row, the row also says in which other setting they differ. Failed runs are counted in the row of their configuration.
 """
 
 import statistics
@@ -45,7 +45,7 @@ class Cell:
     demo: bool
     protocol: str
     p_holm: float | None = None
-    """Of its difference from the task's reference, corrected over the report; None where it was not compared."""
+    """p of the difference from the task's reference, corrected over the report; None where it was not compared."""
     is_reference: bool = False
     num_pending: int = 0
     """Runs still to come, beside those counted in num_runs and num_failed."""
@@ -57,7 +57,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class PivotRow:
     """One setting: a method with its prompt, shots, LLM and encoder; baselines are rows too (method 'majority', …)."""
 
     method: str
@@ -80,7 +80,7 @@ class Pivot:
     data: str | None
     """published, files or sample; None for tasks without gold data."""
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[PivotRow, ...]
 
 
 BASELINES = ("majority", "overlap", "tfidf")
@@ -93,8 +93,8 @@ ColumnKey = tuple[str, str, str, str | None]
 class _Setting:
     """Runs that differ in their seeds only."""
 
-    head: Row
-    """What a row says of it, without cells."""
+    head: PivotRow
+    """The setting's row, without cells."""
     data: str | None
     config: Config
     group: Aggregate | None
@@ -102,7 +102,7 @@ class _Setting:
     num_failed: int
     num_pending: int
     first_run: int
-    """Its place among the runs."""
+    """Index of its first run in Report.runs."""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -121,8 +121,8 @@ def _settings(report: Report) -> list[_Setting]:
     numbers = {id(run.outcome): number for number, run in enumerate(report.runs)}
     lacking = _lacking(report)
     found = []
-    for place, group in enumerate(report.groups):
-        runs = lacking.pop(place, [])
+    for index, group in enumerate(report.groups):
+        runs = lacking.pop(index, [])
         first = min(numbers[id(outcome)] for outcome in (*group.results, *(run.outcome for run in runs)))
         head = _head_of(group.results[0])
         found.append(_Setting(head, group.data, report.config_of(group.results[0]), group, *_counts(runs), first))
@@ -136,16 +136,16 @@ def _settings(report: Report) -> list[_Setting]:
 
 def _lacking(report: Report) -> dict[object, list[Run]]:
     """Runs without a result by the number of their group; those of no group by what they have in common."""
-    places: dict[tuple[str, str], object] = {}
+    group_of: dict[tuple[str, str], object] = {}
     found: dict[object, list[Run]] = {}
     for run in report.runs:
         failure = run.outcome
         if isinstance(failure, Failure):
             same = (failure.settings, "" if failure.settings else failure.name.rpartition("-seed")[0])
-            if same not in places:
-                counted = [place for place, group in enumerate(aggregate([*report.results, failure])) if group.num_failed]
-                places[same] = counted[0] if counted else same
-            found.setdefault(places[same], []).append(run)
+            if same not in group_of:
+                counted = [index for index, group in enumerate(aggregate([*report.results, failure])) if group.num_failed]
+                group_of[same] = counted[0] if counted else same
+            found.setdefault(group_of[same], []).append(run)
     return found
 
 
@@ -155,9 +155,9 @@ def _counts(runs: Sequence[Run]) -> tuple[int, int]:
     return len(runs) - pending, pending
 
 
-def _head_of(result: Result) -> Row:
+def _head_of(result: Result) -> PivotRow:
     asked = result.llm is not None
-    return Row(
+    return PivotRow(
         method=result.method,
         prompt=(result.prompt or NONE) if asked else NONE,
         shots=str(result.shots) if asked else NONE,
@@ -168,10 +168,10 @@ def _head_of(result: Result) -> Row:
     )
 
 
-def _head_of_config(config: Config) -> Row:
-    """The same before there is a result."""
+def _head_of_config(config: Config) -> PivotRow:
+    """The head of a setting that has no result."""
     kind = config.method.kind
-    return Row(
+    return PivotRow(
         method=kind.name,
         prompt=config.prompt.name if kind.has_llm else NONE,
         shots=str(config.shots) if kind.has_llm else NONE,
@@ -183,70 +183,70 @@ def _head_of_config(config: Config) -> Row:
 
 
 def _pivot(source: str | None, settings: Sequence[_Setting], comparisons: Sequence[Comparison]) -> Pivot:
-    settings = _told_apart(settings)
+    settings = _with_distinct_heads(settings)
     columns: dict[ColumnKey, Column] = {}
-    entries: dict[ColumnKey, dict[Row, _Setting]] = {}
+    entries: dict[ColumnKey, dict[PivotRow, _Setting]] = {}
     for setting in sorted(settings, key=lambda setting: setting.group is None):
-        for place, column in _columns(setting, columns):
-            columns.setdefault(place, column)
-            entries.setdefault(place, {})[setting.head] = setting
+        for key, column in _columns(setting, columns):
+            columns.setdefault(key, column)
+            entries.setdefault(key, {})[setting.head] = setting
     tasks = list(dict.fromkeys(setting.config.task.name for setting in settings))
-    ordered = sorted(columns, key=lambda place: tasks.index(place[0]) if place[0] in tasks else len(tasks))
-    compared = [one for one in comparisons if one.data == source]
+    ordered = sorted(columns, key=lambda key: tasks.index(key[0]) if key[0] in tasks else len(tasks))
+    compared = [comparison for comparison in comparisons if comparison.data == source]
     rows = [
-        replace(head, cells=tuple(_cell(columns[place], entries[place].get(head), compared) for place in ordered))
+        replace(head, cells=tuple(_cell(columns[key], entries[key].get(head), compared) for key in ordered))
         for head in _merge([[setting.head for setting in settings if setting.config.task.name == task] for task in tasks])
     ]
-    beside = [_baseline(name, [(columns[place], list(entries[place].values())) for place in ordered], compared) for name in BASELINES]
-    return Pivot(source, tuple(columns[place] for place in ordered), (*rows, *(row for row in beside if any(row.cells))))
+    beside = [_baseline(name, [(columns[key], list(entries[key].values())) for key in ordered], compared) for name in BASELINES]
+    return Pivot(source, tuple(columns[key] for key in ordered), (*rows, *(row for row in beside if any(row.cells))))
 
 
 def _columns(setting: _Setting, known: dict[ColumnKey, Column]) -> Iterable[tuple[ColumnKey, Column]]:
-    """The columns of a setting, by place; of one without a result all those of its task."""
+    """The columns of a setting with their keys; for a setting without a result all columns of its task."""
     if setting.group is None:
         config = setting.config
-        here = [place for place in known if place[0] == config.task.name]
+        here = [key for key in known if key[0] == config.task.name]
         split = config.data.split if setting.data else ""
         plain = (config.task.name, split, config.task.metric if setting.data else "", None)
-        return [(place, known[place]) for place in here] or [(plain, Column(*plain[:3], 0))]
+        return [(key, known[key]) for key in here] or [(plain, Column(*plain[:3], 0))]
     result = setting.group.results[0]
     if result.split is None:
         return [((result.task, "", "", None), Column(result.task, "", "", 0))]
-    columns = [Column(result.task, one.name, result.metric, one.num_eval, one.gold_source) for one in result.splits]
-    return [((one.task, one.split, one.metric, one.source), one) for one in columns]
+    columns = [Column(result.task, scores.name, result.metric, scores.num_eval, scores.gold_source) for scores in result.splits]
+    return [((column.task, column.split, column.metric, column.source), column) for column in columns]
 
 
-def _place(setting: _Setting) -> ColumnKey:
-    """The column of its primary split, as far as it is known."""
+def _primary_key(setting: _Setting) -> ColumnKey:
+    """The column key of the setting's primary split, as far as it is known."""
     if setting.group is None:
         return setting.config.task.name, setting.config.data.split, setting.config.task.metric, None
     result = setting.group.results[0]
     return result.task, result.split or "", result.metric if result.split else "", result.gold_source
 
 
-def _told_apart(settings: Sequence[_Setting]) -> list[_Setting]:
-    """Settings of one column never share a head: what else differs joins the options, and where nothing does a number."""
+def _with_distinct_heads(settings: Sequence[_Setting]) -> list[_Setting]:
+    """Settings of one column get different heads: other differing settings join the options, and where none differs a number."""
     found = list(settings)
     for head in dict.fromkeys(setting.head for setting in settings):
         alike = [number for number, setting in enumerate(settings) if setting.head == head]
         by_column: dict[ColumnKey, list[int]] = {}
         for number in alike:
-            by_column.setdefault(_place(settings[number]), []).append(number)
+            by_column.setdefault(_primary_key(settings[number]), []).append(number)
         if max(len(numbers) for numbers in by_column.values()) > 1:
             named = {number: named_settings(settings[number].config) for number in alike}
-            said = tell_apart([[named[number] for number in numbers] for numbers in by_column.values()])
+            differing = tell_apart([[named[number] for number in numbers] for numbers in by_column.values()])
             for numbers in by_column.values():
-                texts = [", ".join(f"{name}={named[number].get(name, NONE)}" for name in said) for number in numbers]
-                for place, number in enumerate(numbers):
-                    again = texts[:place].count(texts[place])
-                    parts = [head.options, texts[place], f"({again + 1})" if again else ""]
+                texts = [", ".join(f"{name}={named[number].get(name, NONE)}" for name in differing) for number in numbers]
+                for index, number in enumerate(numbers):
+                    again = texts[:index].count(texts[index])
+                    parts = [head.options, texts[index], f"({again + 1})" if again else ""]
                     found[number] = replace(settings[number], head=replace(head, options=", ".join(filter(None, parts))))
     return found
 
 
-def _merge(sequences: Sequence[Sequence[Row]]) -> list[Row]:
-    """All heads once; each new one follows the one that it follows in its own sequence, or stands before the next known one."""
-    merged: list[Row] = []
+def _merge(sequences: Sequence[Sequence[PivotRow]]) -> list[PivotRow]:
+    """All heads once; each new head follows its predecessor in its own sequence, or precedes the next known head."""
+    merged: list[PivotRow] = []
     for sequence in sequences:
         known = [merged.index(head) for head in sequence if head in merged]
         at = known[0] if known else len(merged)
@@ -267,7 +267,11 @@ def _cell(column: Column, setting: _Setting | None, compared: Sequence[Compariso
         return Cell(None, None, "", 0, setting.num_failed, False, "", num_pending=setting.num_pending)
     found = [result.scores_on(column.split).metrics.get(result.metric) for result in group.results]
     scores = [score["value"] for score in found if score is not None]
-    here = [one for one in compared if (one.task, one.split) == (column.task, column.split) and all(one.first_keys)]
+    here = [
+        comparison
+        for comparison in compared
+        if (comparison.task, comparison.split) == (column.task, column.split) and all(comparison.first_keys)
+    ]
     return Cell(
         mean=statistics.fmean(scores) if scores else None,
         sd=statistics.stdev(scores) if len(scores) > 1 else None,
@@ -276,23 +280,23 @@ def _cell(column: Column, setting: _Setting | None, compared: Sequence[Compariso
         num_failed=setting.num_failed,
         demo=any(result.demo for result in group.results),
         protocol=", or ".join(dict.fromkeys(result.protocol for result in group.results)),
-        p_holm=next((one.p_holm for one in here if one.first_keys == setting.keys), None),
-        is_reference=any(one.second_keys == setting.keys for one in here),
+        p_holm=next((comparison.p_holm for comparison in here if comparison.first_keys == setting.keys), None),
+        is_reference=any(comparison.second_keys == setting.keys for comparison in here),
         num_pending=setting.num_pending,
     )
 
 
-def _baseline(name: str, columns: Sequence[tuple[Column, Sequence[_Setting]]], compared: Sequence[Comparison]) -> Row:
+def _baseline(name: str, columns: Sequence[tuple[Column, Sequence[_Setting]]], compared: Sequence[Comparison]) -> PivotRow:
     """A baseline on each column, on the training rows of its reference; where that has none, of the first setting that has."""
     cells = tuple(_baseline_cell(name, column, settings, compared) for column, settings in columns)
-    return Row(name, NONE, NONE, NONE, NONE, NONE, "", cells, is_baseline=True)
+    return PivotRow(name, NONE, NONE, NONE, NONE, NONE, "", cells, is_baseline=True)
 
 
 def _baseline_cell(name: str, column: Column, settings: Sequence[_Setting], compared: Sequence[Comparison]) -> Cell | None:
     scored = [setting.group for setting in settings if setting.group is not None]
     if not scored or not column.num_eval:
         return None
-    references = {one.second_keys for one in compared if (one.task, one.split) == (column.task, column.split)}
+    references = {comparison.second_keys for comparison in compared if (comparison.task, comparison.split) == (column.task, column.split)}
     marked = [number for number, group in enumerate(scored) if result_keys(group.results) in references]
     first = marked[0] if marked else find_reference([group.results[0] for group in scored])
     for group in [scored[first], *scored]:

@@ -40,7 +40,7 @@ class _Found:
 
     @property
     def key(self) -> str:
-        """Of its result."""
+        """The key of its result."""
         return self.planned.keys["result"]
 
 
@@ -51,9 +51,9 @@ def find_sweeps(store: Store, names: Sequence[str]) -> list[SweepFolder]:
 
 
 def read_report(folders: Sequence[SweepFolder], store: Store, filters: Sequence[Where] = ()) -> Report:
-    """All that the sweeps found out, as far as the filters let it through.
+    """The report of all runs of the sweeps that pass the filters.
 
-    StoreError for a folder that can't be read, ConfigError for configurations that don't load any more and for filters that fit nothing.
+    StoreError for an unreadable folder, ConfigError for configurations that don't load any more and for filters that fit nothing.
     """
     sweeps, found = [], []
     for folder in folders:
@@ -63,16 +63,16 @@ def read_report(folders: Sequence[SweepFolder], store: Store, filters: Sequence[
         found += [_Found(sweep, planned, config) for planned, config in zip(experiments, configs, strict=True)]
     if not found:
         raise StoreError(f"sweep {', '.join(sweep.name for sweep in sweeps)}: no experiment was planned, so there is nothing to report")
-    chosen = _once([found[number] for number in choose(filters, [one.config for one in found])])
+    chosen = _once([found[number] for number in choose(filters, [experiment.config for experiment in found])])
     runs = _with_settings(list(_runs(chosen, folders, store)))
     comparisons = compare_settings([run.outcome for run in runs], [run.config for run in runs], store)
-    return Report(tuple(sweeps), tuple(runs), tuple(comparisons), tuple(one.text for one in filters))
+    return Report(tuple(sweeps), tuple(runs), tuple(comparisons), tuple(condition.text for condition in filters))
 
 
 def _read_plan(folder: SweepFolder) -> tuple[Sweep, list[Planned]]:
     with explain_unknown_plan(folder):
         sweep, experiments = folder.sweep(), folder.experiments()
-        if any("result" not in one.keys for one in experiments):
+        if any("result" not in experiment.keys for experiment in experiments):
             raise KeyError("result")
         return sweep, experiments
 
@@ -98,26 +98,26 @@ def _read_configs(folder: SweepFolder, experiments: Sequence[Planned], sweep: Sw
 
 
 def _once(found: Sequence[_Found]) -> list[_Found]:
-    """Each result once, at its first place, as the latest sweep has it."""
+    """Each result once, at its first position, as the latest sweep has it."""
     kept: dict[str, _Found] = {}
-    for one in found:
-        if one.key not in kept or one.sweep.created > kept[one.key].sweep.created:
-            kept[one.key] = one
+    for experiment in found:
+        if experiment.key not in kept or experiment.sweep.created > kept[experiment.key].sweep.created:
+            kept[experiment.key] = experiment
     return list(kept.values())
 
 
 def _runs(found: Sequence[_Found], folders: Sequence[SweepFolder], store: Store) -> Iterator[Run]:
     by_name = {folder.name: folder for folder in folders}
     students: dict[str, dict[str, UnitRow]] = {}
-    for one in found:
-        name = one.sweep.name
-        if store.find("result", one.key) is not None:
-            yield Run(name, one.config, _read_outcome(one, store))
+    for experiment in found:
+        name = experiment.sweep.name
+        if store.find("result", experiment.key) is not None:
+            yield Run(name, experiment.config, _read_outcome(experiment, store))
             continue
         if name not in students:
             students[name] = _students(by_name[name])
-        cause, is_pending = _cause(one.planned, students[name].get(one.key), by_name[name])
-        yield Run(name, one.config, Failure(one.planned.name, one.planned.task, cause), is_pending)
+        cause, is_pending = _cause(experiment.planned, students[name].get(experiment.key), by_name[name])
+        yield Run(name, experiment.config, Failure(experiment.planned.name, experiment.planned.task, cause), is_pending)
 
 
 def _students(folder: SweepFolder) -> dict[str, UnitRow]:
@@ -128,19 +128,19 @@ def _students(folder: SweepFolder) -> dict[str, UnitRow]:
     return {experiments[row.unit.experiments[0]].keys["result"]: row for row in rows}
 
 
-def _read_outcome(one: _Found, store: Store) -> Outcome:
+def _read_outcome(experiment: _Found, store: Store) -> Outcome:
     """The result, under its configuration's names; a Failure where it can't be read."""
     try:
-        result = read_result(store.path("result", one.key))
+        result = read_result(store.path("result", experiment.key))
     except (JapagenError, TypeError, AttributeError) as error:
-        return Failure(one.planned.name, one.planned.task, f"its result can't be read: {error}")
-    config = one.config
+        return Failure(experiment.planned.name, experiment.planned.task, f"its result can't be read: {error}")
+    config = experiment.config
     llm, model = (None if name is None else now for name, now in ((result.llm, config.llm.name), (result.model, config.model.name)))
     return replace(result, task=config.task.name, llm=llm, model=model)
 
 
 def _cause(planned: Planned, row: UnitRow | None, folder: SweepFolder) -> tuple[str, bool]:
-    """Why there is no result, as the table at the sweep's end says it, and whether it is still to come."""
+    """Why there is no result, worded as in the table at the sweep's end, and whether it is still to come."""
     if row is None or row.state == DONE:
         return GONE, False
     if row.state in (WAITING, RUNNING, UNFINISHED):
@@ -162,14 +162,14 @@ def _with_settings(runs: Sequence[Run]) -> list[Run]:
 
     Where there is no such result (or an old one without a key), both get what their configurations have in common.
     """
-    told = [_without_seeds(run.config) for run in runs]
+    texts = [_without_seeds(run.config) for run in runs]
     known: dict[str, str] = {}
-    for run, text in zip(runs, told, strict=True):
+    for run, text in zip(runs, texts, strict=True):
         if isinstance(run.outcome, Result) and run.outcome.settings:
             known.setdefault(text, run.outcome.settings)
     return [
         run if run.outcome.settings else replace(run, outcome=_with(run.outcome, settings=known.get(text, text)))
-        for run, text in zip(runs, told, strict=True)
+        for run, text in zip(runs, texts, strict=True)
     ]
 
 

@@ -1,7 +1,7 @@
-"""What sweeps found out, united: the one thing that every format of `japagen report` is drawn from.
+"""The united results of sweeps: every format of `japagen report` is rendered from this data.
 
 A Report holds runs (an experiment of a sweep: its configuration, and its Result or Failure) and what they come to: tables in the
-paper's layout (rows: settings; columns: tasks), one for each source of gold data, so that smoke data never stand beside published ones.
+paper's layout (rows: settings; columns: tasks), one for each source of gold data, so that smoke data never appear beside published data.
 Reading sweeps' folders is `japagen.reporting.reading`'s.
 """
 
@@ -28,7 +28,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Report:
-    """Runs of one or more sweeps, in their order; an experiment that several sweeps have stands once."""
+    """Runs of one or more sweeps, in their order; an experiment that several sweeps share appears once."""
 
     sweeps: tuple[Sweep, ...]
     runs: tuple[Run, ...]
@@ -52,7 +52,7 @@ class Report:
     @cached_property
     def num_compared(self) -> int:
         """How many comparisons `p_holm` is corrected for."""
-        return sum(one.p_holm is not None for one in self.comparisons)
+        return sum(comparison.p_holm is not None for comparison in self.comparisons)
 
     def config_of(self, result: Result) -> Config:
         """The configuration of one of `results`."""

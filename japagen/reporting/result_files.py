@@ -14,7 +14,7 @@ from japagen.gold.formats import LineFeeds
 from japagen.reporting.seeds import _PLAIN, SEEDS
 from japagen.store.files import write_whole
 
-Row = dict[str, str | int | float | bool | None]
+ResultRow = dict[str, str | int | float | bool | None]
 
 _FIRST = ("name", "state", "cause")
 _COUNTS = ("num_train", "num_valid", "num_eval", "num_contaminated", "num_failed")
@@ -36,10 +36,10 @@ def write_sweep_results(outcomes: Sequence[Outcome], folder: Path) -> list[Path]
     ]
 
 
-def _row(outcome: Outcome) -> Row:
+def _row(outcome: Outcome) -> ResultRow:
     if isinstance(outcome, Failure):
         return {"name": outcome.name, "state": "failed", "cause": outcome.cause, "task": outcome.task}
-    row: Row = {"name": outcome.name, "state": "done"}
+    row: ResultRow = {"name": outcome.name, "state": "done"}
     row |= {name: getattr(outcome, name) for name in _PLAIN} | {"options": outcome.options_text or None}
     row |= {name: outcome.seeds.get(name) for name in SEEDS}
     row["metric"] = outcome.metric if outcome.split else None
@@ -55,9 +55,9 @@ def _row(outcome: Outcome) -> Row:
     return row | {"commit": outcome.commit}
 
 
-def _flatten_scores(prefix: str, scores: Scores) -> Row:
+def _flatten_scores(prefix: str, scores: Scores) -> ResultRow:
     """accuracy -> PREFIX.accuracy, PREFIX.accuracy.low and PREFIX.accuracy.high."""
-    row: Row = {}
+    row: ResultRow = {}
     for metric, score in scores.items():
         names = (f"{prefix}.{metric}", f"{prefix}.{metric}.low", f"{prefix}.{metric}.high")
         row |= dict(zip(names, _values(score), strict=True))
@@ -68,8 +68,8 @@ def _values(score: dict[str, float] | None) -> list[float | None]:
     return [None if score is None else float(score[name]) for name in _SCORE]
 
 
-def _columns(rows: Sequence[Row]) -> dict[str, type]:
-    """Name -> type of what stands in it, in the order of a Result's row; the same for whatever rows there are."""
+def _columns(rows: Sequence[ResultRow]) -> dict[str, type]:
+    """Column name -> type, in the order of a Result's row; the order does not depend on the rows."""
     groups: dict[str, dict[str, type]] = {part: {} for part in ("metrics", "baselines", "also_scored", "tokens", "seconds", "keys")}
     types = {"tokens": int, "keys": str}
     for name in (name for row in rows for name in row):
@@ -86,7 +86,7 @@ def _columns(rows: Sequence[Row]) -> dict[str, type]:
     return columns | {"commit": str}
 
 
-def _write_csv(rows: Sequence[Row], columns: dict[str, type], path: Path) -> None:
+def _write_csv(rows: Sequence[ResultRow], columns: dict[str, type], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(LineFeeds(file))
         writer.writerow([safe_cell(name) for name in columns])
@@ -98,7 +98,7 @@ def safe_cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(tuple(_FORMULA)) else value
 
 
-def _write_parquet(rows: Sequence[Row], columns: dict[str, type], path: Path) -> None:
+def _write_parquet(rows: Sequence[ResultRow], columns: dict[str, type], path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -59,7 +59,7 @@ def print_results(outcomes: Sequence[Outcome], console: Console | None = None, c
             console.print(seeds_table(source, groups))
         compared = [comparison for comparison in comparisons if comparison.data == source]
         if source is not None and compared:
-            console.print(comparisons_table(source, compared, sum(one.p_holm is not None for one in comparisons)))
+            console.print(comparisons_table(source, compared, sum(comparison.p_holm is not None for comparison in comparisons)))
     if failures:
         console.print(results_table("Failed", failures))
     for line in [*(f"failed: {failure.name}: {failure.cause}" for failure in failures), *_notes(results)]:
@@ -92,9 +92,12 @@ def comparisons_table(source: str, comparisons: Sequence[Comparison], num_compar
         table.add_column(name, overflow="fold")
     for name in ("metric", "difference", "p", "p (Holm)", "significant"):
         table.add_column(name, justify="right", overflow="fold")
-    for one in comparisons:
-        names = [escape(name) for name in (one.task + ("*" if one.demo else ""), one.split, one.first, one.second)]
-        table.add_row(*names, one.metric, *_difference_cells(one))
+    for comparison in comparisons:
+        names = [
+            escape(name)
+            for name in (comparison.task + ("*" if comparison.demo else ""), comparison.split, comparison.first, comparison.second)
+        ]
+        table.add_row(*names, comparison.metric, *_difference_cells(comparison))
     return table
 
 

@@ -75,7 +75,7 @@ def aggregate(outcomes: Sequence[Outcome]) -> list[Aggregate]:
 
 
 def _settings(result: Result) -> tuple[Any, ...]:
-    """What results must have in common; for those written before there were settings keys, what can be told of it."""
+    """The values that grouped results share; results written before settings keys existed are grouped by their fields."""
     plain = tuple(getattr(result, name) for name in (*_PLAIN, "metric", "num_eval") if name not in ("task", "llm", "model"))
     return (result.settings, *(() if result.settings else plain), result.task, result.llm, result.model, result.split, result.data)
 

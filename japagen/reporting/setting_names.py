@@ -12,14 +12,14 @@ from japagen.reporting.seeds import Aggregate
 
 
 def named_settings(config: Config) -> dict[str, str]:
-    """Dotted name -> value in words, of what may tell settings apart: no seeds, nothing that only says where and how fast it ran."""
+    """Dotted name -> value in words, of settings that may distinguish runs: no seeds, none that only affect where and how fast a run is."""
     return {
         name: value_text(value) for name, value, facts in settings(config) if facts.is_named and not facts.running and not facts.repeats
     }
 
 
 def tell_apart(columns: Sequence[Sequence[Mapping[str, str]]], first: Sequence[str] = (), kept: Sequence[str] = ()) -> list[str]:
-    """Names of settings, as few as tell apart what differs within each column: `kept` in any case, `first` before others."""
+    """The fewest settings whose values distinguish all entries of each column: `kept` in any case, `first` before others."""
 
     def count(names: Sequence[str]) -> int:
         return sum(len({tuple(values.get(name) for name in names) for values in column}) for column in columns)
@@ -54,16 +54,16 @@ TITLES = {"sample": "Smoke data (mean nothing)", "published": "Published gold da
 def setting_names(groups: Sequence[Aggregate], without: Sequence[str] = ()) -> list[str]:
     """One name a group, in their order, all different; `without` names parts of `_parts` that are left out."""
     results = [group.results[0] for group in groups]
-    told = {name for one in results for name in one.options if len({repr(other.options.get(name)) for other in results}) > 1}
-    described = [_parts(result, told) for result in results]
+    differing = {name for result in results for name in result.options if len({repr(other.options.get(name)) for other in results}) > 1}
+    described = [_parts(result, differing) for result in results]
     kept = [name for name in (described[0] if described else ()) if name not in without and _tells_apart(name, described)]
     names = [", ".join(parts[name] for name in kept if parts[name]) for parts in described]
-    earlier = [names[:place].count(name) for place, name in enumerate(names)]
+    earlier = [names[:index].count(name) for index, name in enumerate(names)]
     return [f"{name} ({before + 1})" if before else name for name, before in zip(names, earlier, strict=True)]
 
 
 def _size(result: Result) -> str:
-    """As `size_of`, in a list of other things."""
+    """`size_of` with its unit, for a list of parts."""
     if result.num_per_label is not None:
         return f"n={size_of(result)}"
     return "" if result.gold_per_label is None else f"{result.gold_per_label} rows{'' if result.gold_per_label == 'all' else ' a label'}"
@@ -89,11 +89,11 @@ def size_of(result: Result) -> str:
 def format_size(num_per_label: int | None, gold_per_label: str | None) -> str:
     """`size_of` without a result."""
     gold = None if gold_per_label is None else f"gold {gold_per_label}"
-    return " + ".join(str(one) for one in (num_per_label, gold) if one is not None)
+    return " + ".join(str(number) for number in (num_per_label, gold) if number is not None)
 
 
 def _parts(result: Result, options: Set[str]) -> dict[str, str]:
-    """What settings can differ in, the method first, of the options these; '' where it says nothing."""
+    """Parts in which settings can differ, the method first, and of the options only these; '' for an absent part."""
     return {
         "method": result.method,
         "prompt": "" if result.prompt in (None, "base") else str(result.prompt),

@@ -1,4 +1,4 @@
-"""Weights & Biases: one run per experiment, grouped by sweep. Optional everywhere; docs/wandb.md says what is sent.
+"""Weights & Biases: one run per experiment, grouped by sweep. Optional everywhere; docs/wandb.md lists what is sent.
 
 Goes in: an experiment while its student trains, then its result and the store's folders. Goes out: runs, online or in the
 store's folder `wandb`.

@@ -32,28 +32,28 @@ def tracked_config(experiment: Experiment) -> dict[str, Any]:
 
 
 def without_paths(text: str, experiment: Experiment) -> str:
-    """The text with names of folders and files in place of the local paths that settings may hold."""
+    """The text with local paths from settings replaced by the names of their folders and files."""
     for path in _local_paths(experiment):
         text = text.replace(path, Path(path).name)
     return text
 
 
 def _rename_paths(value: Any, experiment: Experiment) -> Any:
-    """The same for all strings of a value of JSON."""
+    """`without_paths` for all strings of a JSON value."""
     if isinstance(value, str):
         return without_paths(value, experiment)
     if isinstance(value, dict):
-        return {name: _rename_paths(one, experiment) for name, one in value.items()}
-    return [_rename_paths(one, experiment) for one in value] if isinstance(value, list | tuple) else value
+        return {name: _rename_paths(entry, experiment) for name, entry in value.items()}
+    return [_rename_paths(entry, experiment) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def _local_paths(experiment: Experiment) -> list[str]:
     """Values of settings that are paths: models in the user's folders, and the files that an experiment reads; the longest first."""
     config = experiment.config
     models = [config.llm.id, config.model.id, *([config.judge.id] if config.judge else [])]
-    files = [one.value for section in (config.prompt, config.data) for one in settings(section) if one.facts.is_local]
-    named = {one: _in_home(one) for one in (*models, *files) if one}
-    local = {one: path for one, path in named.items() if path.is_absolute() or path.exists()}
+    files = [setting.value for section in (config.prompt, config.data) for setting in settings(section) if setting.facts.is_local]
+    named = {given: _in_home(given) for given in (*models, *files) if given}
+    local = {given: path for given, path in named.items() if path.is_absolute() or path.exists()}
     return sorted({*local, *(str(path.absolute()) for path in local.values())}, key=len, reverse=True)
 
 

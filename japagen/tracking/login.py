@@ -1,4 +1,4 @@
-"""Whether runs go online: what the settings and W&B's own say, and whether W&B finds a key. The key itself is W&B's business.
+"""Whether runs go online: the settings, W&B's own settings, and whether W&B finds a key. The key itself is W&B's business.
 
 W&B is asked instead of its files, because its server's name, and with it the machine's in a netrc file, differs between its versions.
 """
@@ -8,11 +8,11 @@ import os
 from japagen.tracking.service import wandb_settings
 
 _WITHOUT_SERVER = {"offline": "offline", "dryrun": "offline", "disabled": "off"}
-"""W&B's mode -> ours."""
+"""W&B's mode -> the value of `logger.wandb`."""
 
 
 def wandb_mode(setting: str) -> str:
-    """online, offline or off for `logger.wandb`; auto is what W&B's own settings say, else online where it finds a key."""
+    """online, offline or off for `logger.wandb`; auto follows W&B's own settings, else online where it finds a key."""
     if setting != "auto":
         return setting
     set_by_user = os.environ.get("WANDB_MODE")

@@ -19,7 +19,7 @@ LONG_S = 10.0
 
 @dataclass(frozen=True)
 class Outage:
-    """What a note says."""
+    """The content of a note."""
 
     server: str
     cause: str

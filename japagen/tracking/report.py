@@ -75,14 +75,14 @@ def _panels(groups: Sequence[str], project: str, entity: str) -> Any:
     return reports.PanelGrid(
         runsets=[runs],
         panels=[
-            reports.BarPlot(title="gold: each task's metric", metrics=[reports.SummaryMetric("gold/primary")], layout=_place(0)),
-            reports.LinePlot(title="validation rows (not gold)", x="Step", metric_regex="valid/.*", layout=_place(1)),
-            reports.LinePlot(title="training loss", x="Step", y=["train/loss"], layout=_place(2)),
+            reports.BarPlot(title="gold: each task's metric", metrics=[reports.SummaryMetric("gold/primary")], layout=_layout(0)),
+            reports.LinePlot(title="validation rows (not gold)", x="Step", metric_regex="valid/.*", layout=_layout(1)),
+            reports.LinePlot(title="training loss", x="Step", y=["train/loss"], layout=_layout(2)),
         ],
     )
 
 
-def _place(number: int) -> Any:
+def _layout(number: int) -> Any:
     """The number-th of three panels in a row."""
     import wandb_workspaces.reports.v2 as reports
 

@@ -1,7 +1,7 @@
 """A run of W&B around one experiment: started, fed with curves, scores, tables and artifacts, ended.
 
 The run's id comes from the result's key, so one that was interrupted goes on under the same id; under `wandb agent` it is the agent's,
-whose sweep looks for it. What W&B can't take is said in a line and never stops an experiment.
+whose sweep looks for it. A fault of W&B's is reported in a line and never stops an experiment.
 """
 
 from collections.abc import Callable, Iterator
@@ -67,7 +67,7 @@ class Tracker:
             self._attempt("tables not sent", lambda: self._run.log(_tables(task, result, store.path("result", result.keys["result"]))))
 
     def log_artifacts(self, experiment: Experiment, store: Store) -> None:
-        """The data set as what the run used and the student as what it made, as `logger.upload` says."""
+        """Uploads the data set as the run's input and the student as its output, by `logger.upload`."""
         upload = experiment.config.logger.upload
         if self._run is None or upload == "none":
             return
@@ -96,7 +96,7 @@ class Tracker:
             self._attempt("earlier starts not set aside", lambda: set_aside_interrupted(folder, Path(self._run.dir).parent))
 
     def _attempt(self, failure: str, send: Callable[[], Any]) -> bool:
-        """Whether W&B took it; a fault of W&B's is said once a run, and changes nothing else."""
+        """Whether W&B took it; a fault of W&B's is reported once a run, and changes nothing else."""
         try:
             send()
         except Exception as error:
@@ -127,8 +127,8 @@ def _tables(task: Task, result: Result, folder: Path) -> dict[str, Any]:
     if not task.is_regression:
         tables["labels"] = label_table(task, predicted)
     shown: dict[str, Any] = {f"table/{name}": _table(rows) for name, rows in tables.items() if rows.rows}
-    for one in predicted if not task.is_regression else ():
-        shown[f"confusion/{one.split}"] = wandb.plot.confusion_matrix(**confusion(task, one))
+    for scored in predicted if not task.is_regression else ():
+        shown[f"confusion/{scored.split}"] = wandb.plot.confusion_matrix(**confusion(task, scored))
     return shown
 
 
@@ -140,7 +140,7 @@ def _table(rows: Rows) -> Any:
 
 @contextmanager
 def track(experiment: Experiment, group: str, folder: Path, say: Say = print) -> Iterator[Tracker]:
-    """A W&B run around one experiment's student; `folder` takes offline runs, `say` the line that tells of them."""
+    """A W&B run around one experiment's student; `folder` takes offline runs, `say` the line that reports them."""
     tracker = Tracker(_start(experiment, group, folder, say), say)
     try:
         yield tracker

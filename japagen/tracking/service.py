@@ -20,13 +20,13 @@ def set_environment(folder: Path) -> None:
         home = Path.home()
     except RuntimeError:  # HOME is not set, and the machine doesn't know the user's id
         home = folder / "home"
-        os.environ["HOME"] = str(home)  # W&B asks for a home folder in more places than it has settings for
+        os.environ["HOME"] = str(home)  # W&B asks for a home folder in more cases than it has settings for
     if home.is_dir() and not os.access(home, os.W_OK):
         os.environ.setdefault("WANDB_CACHE_DIR", str(folder / "cache"))
 
 
 def wandb_settings() -> "wandb.Settings | None":
-    """W&B's settings, from its files and the environment; None where it refuses one: the start of a run says which."""
+    """W&B's settings, from its files and the environment; None where it refuses one: the start of a run reports which."""
     from wandb.sdk import wandb_setup
 
     try:

@@ -101,7 +101,7 @@ def _identity(experiment: Experiment, mode: str) -> dict[str, Any]:
 def first_line(error: Exception) -> str:
     """The error in one line; of settings that W&B refuses, which they are and why."""
     if callable(refused := getattr(error, "errors", None)):  # pydantic's ValidationError
-        return "; ".join(f"setting {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in refused())
+        return "; ".join(f"setting {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in refused())
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 

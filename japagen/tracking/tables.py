@@ -33,7 +33,7 @@ class Predicted:
 
 
 def read_predictions(result: Result, folder: Path) -> list[Predicted]:
-    """Of all splits scored; none for a task without gold data. `folder`: the result's."""
+    """The predictions of all scored splits; none for a task without gold data. `folder`: the result's."""
     import pyarrow.parquet as pq
 
     found = []
@@ -58,14 +58,14 @@ def score_table(result: Result) -> Rows:
 def label_table(task: Task, predicted: Sequence[Predicted]) -> Rows:
     """Precision, recall and F1 of each label on each split; None where nothing was predicted, or nothing is there to be found."""
     rows = []
-    for one in predicted:
-        gold, said = Counter(one.gold), Counter(one.predictions)
-        hits = Counter(right for right, told in zip(one.gold, one.predictions, strict=True) if right == told)
+    for scored in predicted:
+        num_gold, num_predicted = Counter(scored.gold), Counter(scored.predictions)
+        hits = Counter(right for right, prediction in zip(scored.gold, scored.predictions, strict=True) if right == prediction)
         for label in task.label_names:
-            precision = hits[label] / said[label] if said[label] else None
-            recall = hits[label] / gold[label] if gold[label] else None
-            f1 = 2 * hits[label] / (gold[label] + said[label]) if gold[label] + said[label] else None
-            rows.append([one.split, label, gold[label], said[label], precision, recall, f1])
+            precision = hits[label] / num_predicted[label] if num_predicted[label] else None
+            recall = hits[label] / num_gold[label] if num_gold[label] else None
+            f1 = 2 * hits[label] / (num_gold[label] + num_predicted[label]) if num_gold[label] + num_predicted[label] else None
+            rows.append([scored.split, label, num_gold[label], num_predicted[label], precision, recall, f1])
     return Rows(["split", "label", "gold", "predicted", "precision", "recall", "f1"], rows)
 
 
@@ -73,9 +73,9 @@ def prediction_table(task: Task, predicted: Sequence[Predicted]) -> Rows:
     """One row a gold row: its id, the gold label, the prediction, and the outputs (probabilities; regression: the number)."""
     names = ["output"] if task.is_regression else [f"output/{label}" for label in task.label_names]
     rows = []
-    for one in predicted:
-        for id_, gold, said, outputs in zip(one.ids, one.gold, one.predictions, one.outputs, strict=True):
-            rows.append([one.split, id_, gold, said, *(outputs if len(outputs) == len(names) else [None] * len(names))])
+    for scored in predicted:
+        for id_, gold, prediction, outputs in zip(scored.ids, scored.gold, scored.predictions, scored.outputs, strict=True):
+            rows.append([scored.split, id_, gold, prediction, *(outputs if len(outputs) == len(names) else [None] * len(names))])
     return Rows(["split", "id", "gold", "prediction", *names], rows)
 
 
@@ -89,7 +89,7 @@ def curve_table(result: Result) -> Rows:
 def confusion(task: Task, predicted: Predicted) -> dict[str, Any]:
     """Arguments of `wandb.plot.confusion_matrix`: gold and predicted labels as numbers, and the labels' names."""
     names = [*task.label_names, *([NO_ANSWER] if "" in predicted.predictions else [])]
-    number = {name: place for place, name in enumerate(names)} | {"": len(names) - 1}
+    number = {name: index for index, name in enumerate(names)} | {"": len(names) - 1}
     return {
         "y_true": [number[label] for label in predicted.gold],
         "preds": [number[label] for label in predicted.predictions],

@@ -49,7 +49,7 @@ def test_its_commands_compose(folder: Path) -> None:
         real = compose_config(overrides, Path(config_dir))
         assert real.task.name == "mail"
         # Planned to the keys with the demo models in place of those that must be fetched.
-        demo = [f"{one.partition('=')[0]}=demo" if one.startswith(("llm=", "model=")) else one for one in overrides]
+        demo = [f"{override.partition('=')[0]}=demo" if override.startswith(("llm=", "model=")) else override for override in overrides]
         config = compose_config(demo, Path(config_dir))
         plan = plan_llm_part if script == "preview" else plan_experiment
         assert plan(config).task == real.task

@@ -34,9 +34,9 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(name, "--help") == (0, "")
-    said = capsys.readouterr().out
-    assert f"usage: japagen {name}" in said
-    assert f"\n  japagen {name}" in said.rpartition("example")[2]
+    output = capsys.readouterr().out
+    assert f"usage: japagen {name}" in output
+    assert f"\n  japagen {name}" in output.rpartition("example")[2]
 
 
 def test_an_unknown_command_is_named_with_the_nearest() -> None:
@@ -58,9 +58,9 @@ def test_an_unknown_command_is_named_with_the_nearest() -> None:
 def test_faults_of_the_user_are_one_message(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, _ = run(*arguments)
     assert code != 0
-    said = capsys.readouterr().err
-    assert words in said
-    assert "Traceback" not in said
+    output = capsys.readouterr().err
+    assert words in output
+    assert "Traceback" not in output
 
 
 def test_debug_shows_where_a_fault_was_raised(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,12 +34,12 @@ def test_preview(task: str, overrides: list[str], tmp_path: Path) -> None:
     config = compose_config([*overrides, f"task={task}", f"store={tmp_path}", "llm.price_per_gpu_hour=1"])
     console = Console(width=200, record=True, file=io.StringIO(), highlight=False)
     preview.preview(config, 4, console)
-    said = console.export_text()
-    assert "accepted" in said
-    assert "at most " in said
-    assert "25,000" in said
+    output = console.export_text()
+    assert "accepted" in output
+    assert "at most " in output
+    assert "25,000" in output
     (folder,) = (tmp_path / "streams").iterdir()
-    assert str(folder) in said
+    assert str(folder) in output
 
 
 def test_doctor(overrides: list[str], tmp_path: Path) -> None:

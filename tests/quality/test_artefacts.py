@@ -43,8 +43,8 @@ def test_a_regression_is_held_against_zero() -> None:
 
 
 def test_where_nothing_can_be_held_out_there_is_no_figure() -> None:
-    one = [Example(("同じ文。", f"{number}番目。"), label) for number, label in enumerate(JNLI.label_names * 3)]
-    assert one_text_only(JNLI, one) is None, "all share a sentence"
+    chain = [Example(("同じ文。", f"{number}番目。"), label) for number, label in enumerate(JNLI.label_names * 3)]
+    assert one_text_only(JNLI, chain) is None, "all share a sentence"
     assert one_text_only(JNLI, [row for row in pairs(9, JNLI) if row.label == "neutral"]) is None, "one label"
     assert one_text_only(JNLI, []) is None
 
@@ -55,9 +55,9 @@ SENTENCES = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("abc
 @given(SENTENCES)
 def test_rows_that_share_a_sentence_are_of_one_group(texts: list[tuple[str, str]]) -> None:
     groups = sharing([Example(row, "x") for row in texts])
-    for one, group in zip(texts, groups, strict=True):
+    for pair, group in zip(texts, groups, strict=True):
         for other, another in zip(texts, groups, strict=True):
-            assert group == another or not set(one) & set(other)
+            assert group == another or not set(pair) & set(other)
     assert sorted(set(groups)) == list(range(len(set(groups))))
 
 

@@ -45,8 +45,8 @@ def bleu_written_out(texts: list[list[str]]) -> float:
         return Counter(tuple(tokens[start : start + size]) for start in range(len(tokens) - size + 1))
 
     bleus = []
-    for place, tokens in enumerate(texts):
-        others = texts[:place] + texts[place + 1 :]
+    for index, tokens in enumerate(texts):
+        others = texts[:index] + texts[index + 1 :]
         product = 1.0
         for size in (1, 2, 3, 4):
             own = grams(tokens, size)

@@ -23,9 +23,9 @@ def test_frequencies_count_rows_weights_and_soft_labels(jnli: Config) -> None:
     ]
     gold = [Example(("丁", "戊"), "neutral")] * 4
     found = balance(jnli.task, rows, gold)
-    assert [one["rows"] for one in found.values()] == [1, 0, 1]
-    assert [one["weighted_share"] for one in found.values()] == pytest.approx([3.25 / 4, 0, 0.75 / 4])
-    assert [one["gold_share"] for one in found.values()] == [0, 0, 1]
+    assert [label["rows"] for label in found.values()] == [1, 0, 1]
+    assert [label["weighted_share"] for label in found.values()] == pytest.approx([3.25 / 4, 0, 0.75 / 4])
+    assert [label["gold_share"] for label in found.values()] == [0, 0, 1]
     assert balance(jnli.task, rows, None)["neutral"]["gold_share"] is None
     assert label_weights(jnli.task, []).tolist() == [0, 0, 0]
 
@@ -44,8 +44,8 @@ def test_lengths_are_characters_by_field_and_label(jnli: Config) -> None:
 
 def test_a_copied_gold_row_is_found_and_named_by_its_id() -> None:
     gold = [
-        Example((text,), "acceptable", id=f"g{place}")
-        for place, text in enumerate(["犬が庭を走る。", "雨が降り出した。", "駅で待ち合わせる。"])
+        Example((text,), "acceptable", id=f"g{index}")
+        for index, text in enumerate(["犬が庭を走る。", "雨が降り出した。", "駅で待ち合わせる。"])
     ]
     rows = [
         Example(("雨が降り出した。",), "acceptable", id="acceptable/0"),
@@ -65,4 +65,4 @@ def test_rows_beyond_one_chunk_are_compared_with_all() -> None:
     found = neighbours(rows, rows)
     assert found["cosine"]["n"] == found["gold_rows"] == 450
     assert found["cosine"]["quantiles"]["0"] == pytest.approx(1.0, abs=1e-5)
-    assert all(one["id"] == one["gold_id"] for one in found["closest"])
+    assert all(neighbour["id"] == neighbour["gold_id"] for neighbour in found["closest"])

@@ -38,15 +38,15 @@ def test_a_report_has_all_parts_with_their_sizes(composed: Compose, store: Store
     config = composed("task=jnli")
     rows = pairs(20, config.task)
     key = store_dataset(store, config, rows[:-3], valid=rows[-3:])
-    said: list[str] = []
-    quality, folder = make_quality(store, key, config.task, config.data, say=said.append)
-    assert said == [f"jnli: measuring the data set {key}"]
+    messages: list[str] = []
+    quality, folder = make_quality(store, key, config.task, config.data, say=messages.append)
+    assert messages == [f"jnli: measuring the data set {key}"]
     assert quality.rows == {"train": 57, "valid": 3}
     assert quality.gold == {"source": "sample (smoke data)", "split": "valid", "rows": 120}
     assert quality.rejects == {"too short": {"entailment": 1, "neutral": 2}, "contamination": {"entailment": 1}}
     assert quality.labels["entailment"]["accepted_share"] == 20 / 22
     assert quality.labels["neutral"]["rejected"] == 2
-    assert {field: one["synthetic"]["n"] for field, one in quality.length.items()} == {"sentence1": 60, "sentence2": 60}
+    assert {field: length["synthetic"]["n"] for field, length in quality.length.items()} == {"sentence1": 60, "sentence2": 60}
     assert quality.diversity["sentence1"]["different_texts"] == 20
     assert quality.neighbours is not None
     assert quality.neighbours["cosine"]["n"] == 60
@@ -69,7 +69,7 @@ def test_no_gold_text_stands_in_it(composed: Compose, store: Store) -> None:
     content = (folder / "quality.json").read_text(encoding="utf-8")
     assert not [row.texts for row in split.examples if row.texts[0] in content or row.texts[1] in content]
     assert "評価文そのもの" not in content, "a reply rejected for contamination is a gold text"
-    assert {reason: [one["text"] for one in replies] for reason, replies in quality.rejected_examples.items()} == {
+    assert {reason: [reply["text"] for reply in replies] for reason, replies in quality.rejected_examples.items()} == {
         "too short": ["短い", "これも"]  # one of each label before a second one of any
     }
 
@@ -78,7 +78,7 @@ def test_texts_that_were_only_labelled_are_not_in_it(composed: Compose, store: S
     config = composed("task=jnli")
     written = pairs(4, config.task)
     given = [
-        replace(row, texts=("利用者の文。" + row.texts[0], row.texts[1]), id=f"annotated/{place}") for place, row in enumerate(written)
+        replace(row, texts=("利用者の文。" + row.texts[0], row.texts[1]), id=f"annotated/{index}") for index, row in enumerate(written)
     ]
     quality, folder = make_quality(store, store_dataset(store, config, [*written, *given]), config.task, config.data, say=quiet)
     assert "利用者の文" not in (folder / "quality.json").read_text(encoding="utf-8")
@@ -104,7 +104,7 @@ def test_every_kind_of_task_is_measured(composed: Compose, store: Store, name: s
     rows = pairs(8, config.task)
     rows = rows if config.task.is_pair else [replace(row, texts=row.texts[1:]) for row in rows]
     quality, _ = make_quality(store, store_dataset(store, config, rows), config.task, config.data, say=quiet)
-    assert sum(one["rows"] for one in quality.labels.values()) == len(rows)
+    assert sum(figures["rows"] for figures in quality.labels.values()) == len(rows)
     assert ("one_text_only" in quality.missing) == (not config.task.is_pair)
 
 
@@ -159,9 +159,9 @@ def test_labels_are_held_against_the_student_of_most_gold_rows(composed: Compose
     found = quality.agreement
     assert found is not None
     assert (found["student"]["model"], found["student"]["num_train"], found["n"]) == ("most", 100, 18)
-    hits = sum(one["predicted"].get(name, 0) for name, one in found["by_label"].items())
+    hits = sum(figures["predicted"].get(name, 0) for name, figures in found["by_label"].items())
     assert found["metrics"]["accuracy"] == pytest.approx(hits / 18)
-    assert all(sum(one["predicted"].values()) == one["n"] == 6 for one in found["by_label"].values())
+    assert all(sum(figures["predicted"].values()) == figures["n"] == 6 for figures in found["by_label"].values())
 
 
 def test_a_regressions_student_is_held_against_by_correlation(composed: Compose, store: Store) -> None:
@@ -171,7 +171,7 @@ def test_a_regressions_student_is_held_against_by_correlation(composed: Compose,
     quality, _ = make_quality(store, key, config.task, config.data, "cpu", say=quiet)
     assert quality.agreement is not None
     assert set(quality.agreement["metrics"]) == {"spearman", "pearson"}
-    assert all(0 <= one["mean_prediction"] <= 5 for one in quality.agreement["by_label"].values())
+    assert all(0 <= figures["mean_prediction"] <= 5 for figures in quality.agreement["by_label"].values())
 
 
 def test_only_students_of_the_same_task_labels_and_source_serve(composed: Compose, store: Store) -> None:

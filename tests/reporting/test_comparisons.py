@@ -75,7 +75,7 @@ def sweep(tmp_path: Path, composed: Compose) -> Sweep:
 
 
 def named(found: Sequence[Comparison]) -> list[tuple[str, str]]:
-    return [(one.first, one.second) for one in found]
+    return [(comparison.first, comparison.second) for comparison in found]
 
 
 def test_settings_are_compared_with_the_plain_arm(sweep: Sweep) -> None:
@@ -93,13 +93,13 @@ def test_settings_are_compared_with_the_plain_arm(sweep: Sweep) -> None:
         ("japagen, shots=0, prompt=kadg", plain),
         ("gold", plain),
     ]
-    assert [one.task for one in found] == ["jnli"] * 3 + ["jsts"]
+    assert [comparison.task for comparison in found] == ["jnli"] * 3 + ["jsts"]
     better, *rest, worse = found
     assert better.difference is not None
     assert worse.difference is not None
     assert (better.is_significant, worse.is_significant) == (True, True)
     assert better.difference.value > 0 > worse.difference.value
-    assert not any(one.is_significant for one in rest)
+    assert not any(comparison.is_significant for comparison in rest)
     assert (better.num_rows, better.first_seeds, better.metric, worse.metric) == (NUM_ROWS, "seed 0, 1, 2", "accuracy", "spearman")
 
 
@@ -116,7 +116,7 @@ def test_the_numbers_are_those_of_the_runs_and_holm_counts_all_tasks(sweep: Swee
     task = sweep.configs[0].task
     assert found[0].difference == compare(resample(task, runs[1]), resample(task, runs[0]))
     assert found[1].first_seeds == "seed 0"
-    assert [one.p_holm for one in found] == holm([one.difference.p for one in found if one.difference])
+    assert [comparison.p_holm for comparison in found] == holm([comparison.difference.p for comparison in found if comparison.difference])
     assert len(found) == 4
 
 
@@ -206,7 +206,10 @@ def test_further_splits_are_compared_too_and_other_gold_data_never(sweep: Sweep)
     sweep.add(0.5, "task=jcola", settings="smoke", data="sample", demo=True)
     sweep.add(0.5, "task=jcola", settings="of a file", gold_source="mine.csv")
     found = sweep.compared()
-    assert [(one.split, one.is_significant, one.num_rows) for one in found] == [("valid", True, NUM_ROWS), ("out", True, NUM_ROWS)]
+    assert [(comparison.split, comparison.is_significant, comparison.num_rows) for comparison in found] == [
+        ("valid", True, NUM_ROWS),
+        ("out", True, NUM_ROWS),
+    ]
     assert found[0].difference != found[1].difference
 
 
@@ -217,10 +220,10 @@ def test_what_cannot_be_compared_says_why_and_stops_nothing(sweep: Sweep, tmp_pa
     sweep.add(0.9, "task=jnli", "shots=3")
     (sweep.store.path("result", f"{6:032}") / "predictions.parquet").unlink()
     found = sweep.compared()
-    assert [one.difference is None for one in found] == [True, True, False]
+    assert [comparison.difference is None for comparison in found] == [True, True, False]
     assert "gold rows differ in their labels or scores" in found[0].note
     assert "predictions can't be read" in found[1].note
-    assert [one.p_holm is None for one in found] == [True, True, False]
+    assert [comparison.p_holm is None for comparison in found] == [True, True, False]
     assert found[2].difference is not None
     assert found[2].p_holm == found[2].difference.p, "the only one that was tested"
     text = console_text(lambda console: print_results(sweep.outcomes, console, found))
@@ -254,7 +257,7 @@ def test_the_file_has_the_numbers_and_the_table_the_verdict(sweep: Sweep, tmp_pa
     sweep.add(0.5, "task=jnli", "shots=4", settings="more smoke", data="sample", demo=True)
     found = sweep.compared()
     (path,) = write_comparisons(found, tmp_path / "made")
-    assert [one.name for one in path.parent.iterdir()] == ["significance.csv"]
+    assert [comparison.name for comparison in path.parent.iterdir()] == ["significance.csv"]
     row, smoke = read_csv(path)
     assert list(row) == [
         "task", "split", "metric", "first", "second", "first_seeds", "second_seeds", "n", "difference", "low", "high", "p", "p_holm",

@@ -85,9 +85,9 @@ def test_a_task_without_gold_costs_something_and_is_used_for_nothing(composed: C
 
 def test_a_mean_has_money_only_where_all_runs_have(composed: Compose) -> None:
     config = composed("task=jnli", "llm=qwen3-8b")
-    one = cost_of(result_for(config, 0.6, RNG), config)
-    assert mean_cost([one, one]).money == pytest.approx(one.money)
-    assert mean_cost([one, replace(one, money=None)]).money is None
+    cost = cost_of(result_for(config, 0.6, RNG), config)
+    assert mean_cost([cost, cost]).money == pytest.approx(cost.money)
+    assert mean_cost([cost, replace(cost, money=None)]).money is None
 
 
 def report_of(composed: Compose, llm: str, *arms: tuple[str, float, float]) -> Report:
@@ -103,23 +103,23 @@ def report_of(composed: Compose, llm: str, *arms: tuple[str, float, float]) -> R
 
 def test_students_are_held_against_the_prompting_that_scores_best(composed: Compose) -> None:
     report = report_of(composed, "qwen3-8b", ("japagen", 0.6, 360.0), ("prompting", 0.4, 1.0), ("prompting", 0.7, 1200.0), ("gold", 0.9, 0))
-    (one,) = break_evens(report)
-    assert one.prompting.results[0] is report.results[2]
-    assert one.unit == MONEY
-    assert one.prompting_latency_s == pytest.approx(1.0)
+    (break_even,) = break_evens(report)
+    assert break_even.prompting.results[0] is report.results[2]
+    assert break_even.unit == MONEY
+    assert break_even.prompting_latency_s == pytest.approx(1.0)
     training = report.results[0].seconds["training"]
-    assert one.num_texts == pytest.approx((360 + training) / (1.0 - 6.0 / 1200))
+    assert break_even.num_texts == pytest.approx((360 + training) / (1.0 - 6.0 / 1200))
 
 
 def test_without_prices_break_even_is_told_in_seconds(composed: Compose) -> None:
-    (one,) = break_evens(report_of(composed, "demo", ("japagen", 0.6, 360.0), ("prompting", 0.7, 1200.0)))
-    assert one.unit == SECONDS
-    assert one.num_texts is not None
+    (break_even,) = break_evens(report_of(composed, "demo", ("japagen", 0.6, 360.0), ("prompting", 0.7, 1200.0)))
+    assert break_even.unit == SECONDS
+    assert break_even.num_texts is not None
 
 
 def test_prompting_that_takes_less_than_the_student_stays_cheaper(composed: Compose) -> None:
-    (one,) = break_evens(report_of(composed, "demo", ("japagen", 0.6, 360.0), ("prompting", 0.7, 0.001)))
-    assert one.num_texts is None
+    (break_even,) = break_evens(report_of(composed, "demo", ("japagen", 0.6, 360.0), ("prompting", 0.7, 0.001)))
+    assert break_even.num_texts is None
 
 
 def test_there_is_no_break_even_without_prompting_of_the_same_llm(composed: Compose) -> None:

@@ -59,7 +59,7 @@ def test_failed_rows_stand_in_their_places_order(store: Store) -> None:
 def test_of_two_writers_the_first_in_file_order_counts(store: Store) -> None:
     write_rows(store, KEY, "0000-a", ("a", 0, ""), ("a", 1, "no"))
     write_rows(store, KEY, "0001-b", ("a", 0, "no"), ("a", 1, ""))
-    assert [row.place for row in read_failed(store, "stream", KEY).rows] == ["a/1"]
+    assert [row.name for row in read_failed(store, "stream", KEY).rows] == ["a/1"]
 
 
 def test_a_stream_that_several_experiments_share_is_told_once(store: Store, experiment: Experiment) -> None:

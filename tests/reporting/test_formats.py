@@ -211,8 +211,8 @@ def test_what_was_chosen_is_told(runs: Runs) -> None:
 
 def test_comparisons_that_were_not_made_are_told(runs: Runs) -> None:
     first, second = runs.add([0.5], "task=jnli", "shots=3"), runs.add([0.5], "task=jnli")
-    one = replace(compared(first, second, 0.5), difference=None, p_holm=None, note="predictions can't be read")
-    text = markdown.render(report_of(runs, one))
+    not_made = replace(compared(first, second, 0.5), difference=None, p_holm=None, note="predictions can't be read")
+    text = markdown.render(report_of(runs, not_made))
     assert "not compared: jnli valid, a with b: predictions can't be read" in text
     assert "Holm over 0 comparisons" in text
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from japagen.reporting.pivots import Cell, Pivot, Row
+from japagen.reporting.pivots import Cell, Pivot, PivotRow
 from tests.conftest import Compose
 from tests.stubs.report_runs import GOLD, PROMPTING, Runs, compared
 
@@ -12,12 +12,12 @@ def runs(composed: Compose) -> Runs:
     return Runs(composed)
 
 
-def settings_of(pivot: Pivot) -> list[Row]:
+def settings_of(pivot: Pivot) -> list[PivotRow]:
     return [row for row in pivot.rows if not row.is_baseline]
 
 
-def cell_of(row: Row, place: int = 0) -> Cell:
-    cell = row.cells[place]
+def cell_of(row: PivotRow, index: int = 0) -> Cell:
+    cell = row.cells[index]
     assert cell is not None
     return cell
 
@@ -27,7 +27,7 @@ def test_settings_are_rows_and_tasks_are_columns(runs: Runs) -> None:
         runs.add([0.7, 0.9], f"task={task}", "method=gold", **GOLD)
         runs.add([0.5, 0.6, 0.7], f"task={task}")
     pivot = runs.pivot()
-    assert [(one.task, one.split, one.metric, one.num_eval, one.source) for one in pivot.columns] == [
+    assert [(column.task, column.split, column.metric, column.num_eval, column.source) for column in pivot.columns] == [
         ("jsts", "valid", "spearman", 2434, "jsts valid"),
         ("jnli", "valid", "accuracy", 2434, "jnli valid"),
     ]
@@ -54,7 +54,10 @@ def test_further_splits_have_columns_and_missing_values_are_none(runs: Runs) -> 
     further = {"metrics": {"mcc": {"value": 0.2, "low": 0, "high": 1}}, "baselines": {"tfidf": {"mcc": None}}, "num_eval": 685}
     runs.add([0.5, None], "task=jcola", also_scored={"out": further | {"gold_source": "JCoLA out"}})
     pivot = runs.pivot()
-    assert [(one.split, one.num_eval, one.source) for one in pivot.columns] == [("valid", 2434, "jcola valid"), ("out", 685, "JCoLA out")]
+    assert [(column.split, column.num_eval, column.source) for column in pivot.columns] == [
+        ("valid", 2434, "jcola valid"),
+        ("out", 685, "JCoLA out"),
+    ]
     (row,) = settings_of(pivot)
     assert (cell_of(row).mean, cell_of(row).sd, cell_of(row).num_runs) == (0.5, None, 2)
     assert cell_of(row, 1).mean == 0.2
@@ -111,7 +114,7 @@ def test_a_task_whose_runs_all_failed_has_a_column(runs: Runs) -> None:
     runs.fail("task=jcola", "data=published", "method=mixed", "gold_per_label=30", "num_per_label=200")
     runs.add([0.5], "task=jnli")
     pivot = runs.pivot()
-    assert [(one.task, one.num_eval) for one in pivot.columns] == [("jcola", 0), ("jnli", 2434)]
+    assert [(column.task, column.num_eval) for column in pivot.columns] == [("jcola", 0), ("jnli", 2434)]
     assert [row.size for row in settings_of(pivot)] == ["200 + gold 30", "50"]
 
 
@@ -138,7 +141,7 @@ def test_other_gold_rows_are_another_column(runs: Runs) -> None:
     runs.add([0.5], "task=jnli", gold_source="a.csv")
     runs.add([0.6], "task=jnli", gold_source="b.csv")
     pivot = runs.pivot()
-    assert [one.source for one in pivot.columns] == ["a.csv", "b.csv"]
+    assert [column.source for column in pivot.columns] == ["a.csv", "b.csv"]
     assert [row.options for row in settings_of(pivot)] == [""]
 
 

@@ -36,8 +36,8 @@ def monday(sweeps: Sweeps) -> SweepFolder:
     """Two settings of two seeds, all done."""
     experiments = [(overrides, seed) for overrides in (PLAIN, SHOTS) for seed in (0, 1)]
     folder = sweeps.plan("monday", experiments)
-    for place, (overrides, seed) in enumerate(experiments):
-        sweeps.score(overrides, seed, 0.2 + 0.2 * place)
+    for index, (overrides, seed) in enumerate(experiments):
+        sweeps.score(overrides, seed, 0.2 + 0.2 * index)
     return folder
 
 
@@ -147,7 +147,7 @@ def test_a_result_without_unit_that_is_gone_says_so(sweeps: Sweeps) -> None:
 
 def test_failures_count_with_the_setting_that_they_share_and_no_other(sweeps: Sweeps) -> None:
     fewer, more = (*PLAIN, "num_per_label=50"), (*PLAIN, "num_per_label=200")
-    sweeps.plan("monday", [(one, seed) for one in (fewer, more) for seed in (0, 1)])
+    sweeps.plan("monday", [(overrides, seed) for overrides in (fewer, more) for seed in (0, 1)])
     sweeps.score(fewer, 0, num_per_label=50)
     sweeps.score(more, 0, num_per_label=200)
     sweeps.score(more, 1, num_per_label=200)
@@ -237,8 +237,8 @@ def test_wandb_gets_the_tables_of_the_sweeps(sweeps: Sweeps, monkeypatch: pytest
         wandb.teardown()
     assert capsys.readouterr().out.startswith(f"report: {server.url}/me/japagen/reports/monday--")
     (sent,) = server.sent("upsertView")
-    (said,) = (block["content"] for block in json.loads(sent["spec"])["blocks"] if block["type"] == "markdown-block")
-    assert "0.700 ± 0.141" in said
+    (markdown,) = (block["content"] for block in json.loads(sent["spec"])["blocks"] if block["type"] == "markdown-block")
+    assert "0.700 ± 0.141" in markdown
     with pytest.raises(ConfigError, match="leave --format and --out away"):
         main(["monday", "--wandb", "--format", "csv"])
 
@@ -246,4 +246,9 @@ def test_wandb_gets_the_tables_of_the_sweeps(sweeps: Sweeps, monkeypatch: pytest
 def test_the_report_has_results_in_the_plans_order(sweeps: Sweeps) -> None:
     monday(sweeps)
     outcomes = [run.outcome for run in sweeps.report().runs]
-    assert [(one.shots, one.seeds["seed"]) for one in outcomes if isinstance(one, Result)] == [(0, 0), (0, 1), (3, 0), (3, 1)]
+    assert [(outcome.shots, outcome.seeds["seed"]) for outcome in outcomes if isinstance(outcome, Result)] == [
+        (0, 0),
+        (0, 1),
+        (3, 0),
+        (3, 1),
+    ]

@@ -55,7 +55,7 @@ def make_stream(store: Store, name: str = "s", days: float = 30) -> str:
 
 def make_sweep(store: Store, name: str, *experiments: Mapping[str, str]) -> SweepFolder:
     planned = [Planned(f"jnli-{number}", "jnli", dict(keys)) for number, keys in enumerate(experiments)]
-    units = [Unit(f"student-{number:04d}", "student", one.name, (number,)) for number, one in enumerate(planned)]
+    units = [Unit(f"student-{number:04d}", "student", experiment.name, (number,)) for number, experiment in enumerate(planned)]
     return SweepFolder.create(store, name, [], planned, units)
 
 

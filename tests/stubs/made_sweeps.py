@@ -39,7 +39,9 @@ class Sweeps:
             for config, key in zip(configs, keys, strict=True)
         ]
         units = [Unit("llm-0", LLM, "big, 1 stream", tuple(range(len(planned))))]
-        units += [Unit(f"student-{number:04d}", STUDENT, one.name, (number,), ("llm-0",)) for number, one in enumerate(planned)]
+        units += [
+            Unit(f"student-{number:04d}", STUDENT, experiment.name, (number,), ("llm-0",)) for number, experiment in enumerate(planned)
+        ]
         folder = SweepFolder.create(self.store, name, configs, planned, units)
         write_json(folder.root / "plan.json", folder.plan() | {"created": created or "2026-01-01T00:00:00+00:00"})
         return folder

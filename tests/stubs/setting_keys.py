@@ -59,7 +59,7 @@ CHANGES: dict[str, set[str]] = {
     # what an LLM or a run may take: a result is the same or there is none
     **dict.fromkeys(["llm.max_model_len", "llm.trust_remote_code", "model.trust_remote_code", "synthesis.max_rows_factor"], NONE),
     # where and how fast
-    **{one.name: NONE for one in schema_settings(Config()) if one.facts.running},
+    **{setting.name: NONE for setting in schema_settings(Config()) if setting.facts.running},
 }  # fmt: skip
 EXEMPLARS = {"entailment": (Example(("犬が走る。", "動物が走る。"), "entailment"),)}
 

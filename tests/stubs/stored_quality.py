@@ -25,10 +25,10 @@ def pairs(num: int, task: Task) -> list[Example]:
     """`num` pairs a label, of which no two are alike; the second sentence begins with what gives its label away."""
     nouns, verbs, firsts = "犬猫馬鳥牛羊熊猿", ("走る", "眠る", "歩く", "鳴く", "遊ぶ"), ("確かに", "まさか", "たぶん")
     rows = []
-    for place, label in enumerate(task.labels):
+    for number, label in enumerate(task.labels):
         for index in range(num):
             noun, verb = nouns[index % 8], verbs[index // 8 % 5]
-            texts = (f"{index}匹の{noun}が庭で{verb}。", f"{firsts[place % 3]}{noun}が{index}匹で{verb}。")
+            texts = (f"{index}匹の{noun}が庭で{verb}。", f"{firsts[number % 3]}{noun}が{index}匹で{verb}。")
             rows.append(Example(texts, label.name, label.score, f"{label.name}/{index}"))
     return rows
 

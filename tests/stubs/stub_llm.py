@@ -38,7 +38,7 @@ class StubLLM:
         return ["llm=demo", f"llm.base_url={self.base_url}", "llm.id=stub"]
 
     def length(self, messages: Messages) -> int:
-        return sum(len(one["content"]) for one in messages if one["role"] != "system" or self.system == "taken")
+        return sum(len(message["content"]) for message in messages if message["role"] != "system" or self.system == "taken")
 
     def refusal(self, messages: Messages) -> str | None:
         if not self.template:

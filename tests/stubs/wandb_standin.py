@@ -151,9 +151,9 @@ def _reply(name: str, sent: dict[str, Any], url: str) -> Any:
 
 
 def _file_node(file: dict[str, Any], url: str) -> dict[str, Any]:
-    place = f"{url}/artifact/{file['artifactID']}/{file['name']}"
+    address = f"{url}/artifact/{file['artifactID']}/{file['name']}"
     return {
-        "id": "f", "name": file["name"], "displayName": file["name"], "storagePath": file["name"], "uploadUrl": place,
+        "id": "f", "name": file["name"], "displayName": file["name"], "storagePath": file["name"], "uploadUrl": address,
         "uploadHeaders": [], "uploadMultipartUrls": None, "artifact": {"id": file["artifactID"]},
     }  # fmt: skip
 

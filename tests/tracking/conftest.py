@@ -88,9 +88,9 @@ def _write_dataset(experiment: Experiment, store: Store) -> None:
     folder.mkdir(parents=True)
     rows = [Example((f"{WRITTEN}{number}。",), LABELS[number % 2], None, f"{LABELS[number % 2]}/{number}") for number in range(8)]
     if experiment.annotates:
-        rows += [Example(texts, LABELS[0], None, f"{ANNOTATED}/{place}") for place, texts in enumerate(experiment.unlabelled)]
+        rows += [Example(texts, LABELS[0], None, f"{ANNOTATED}/{index}") for index, texts in enumerate(experiment.unlabelled)]
     reasons = ("copies an exemplar", "contamination", "too long", "first sentence")
-    rejected = tuple(Rejected(LABELS[0], 90 + place, reason, f"「{GOLD}0。」{EXEMPLAR}0。") for place, reason in enumerate(reasons))
+    rejected = tuple(Rejected(LABELS[0], 90 + index, reason, f"「{GOLD}0。」{EXEMPLAR}0。") for index, reason in enumerate(reasons))
     dataset = Dataset(tuple(rows[2:]), tuple(rows[:2]), {LABELS[0]: dict.fromkeys(reasons, 1)}, rejected)
     write_dataset(experiment.task, dataset, folder, dataset_card(experiment.task, dataset, {"made": "so"}))
     write_task(experiment.task, experiment.config.data, folder)
@@ -121,9 +121,9 @@ def _write_result(experiment: Experiment, store: Store) -> Result:
     return replace(RESULT, task="jcola", keys=experiment.keys, training={"history": history, "best_step": 3})
 
 
-def do_run(made: Made, said: list[str] | None = None) -> Path:
+def do_run(made: Made, messages: list[str] | None = None) -> Path:
     """What launch.work does around a student, without one; the run's folder."""
-    say = print if said is None else said.append
+    say = print if messages is None else messages.append
     with track(made.experiment, "sweep-1", made.wandb_folder, say) as tracker:
         assert tracker.on_metrics is not None
         tracker.on_metrics({"train/loss": 1.0}, 1)

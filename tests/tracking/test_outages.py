@@ -79,15 +79,15 @@ def starts(made: Made) -> tuple[int, int]:
 def test_students_without_a_way_out_wait_once_and_stay_offline(
     make_experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch, way: Callable[[], Any]
 ) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     with way() as url:
         log_in(monkeypatch, url)
         for seed in range(4):
             made = make_experiment(f"seed={seed}")
-            with track(made.experiment, "g", made.wandb_folder, said.append) as tracker:
+            with track(made.experiment, "g", made.wandb_folder, messages.append) as tracker:
                 tracker.log_result(made.result)
     assert starts(made) == (1, 4)
-    (line,) = said
+    (line,) = messages
     assert line.startswith(f"W&B: {url} gave no answer at ")
     assert f"or once {note_path(made.wandb_folder)} is removed), so runs stay in {made.wandb_folder};" in line
 
@@ -119,12 +119,12 @@ def test_a_broken_note_is_none(tmp_path: Path, content: str) -> None:
 def test_nonsense_from_the_server_sends_a_run_offline(
     make_experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes, is_slow: bool
 ) -> None:
-    made, said = make_experiment(), []
+    made, messages = make_experiment(), []
     with answering(status, body) as url:
         log_in(monkeypatch, url)
-        do_run(made, said)
+        do_run(made, messages)
     assert starts(made) == (1, 1)
-    assert len(said) == 1
+    assert len(messages) == 1
     assert note_path(made.wandb_folder).exists() == is_slow, "only what takes long is remembered"
 
 
@@ -148,8 +148,8 @@ def test_a_service_that_crashed_ends_no_program(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_service_that_is_killed_costs_one_run(make_experiment: MakeExperiment) -> None:
-    made, said = make_experiment(), []
-    with track(made.experiment, "g", made.wandb_folder, said.append) as tracker:
+    made, messages = make_experiment(), []
+    with track(made.experiment, "g", made.wandb_folder, messages.append) as tracker:
         for process in psutil.Process().children(recursive=True):
             if process.name().startswith("wandb"):
                 process.kill()
@@ -160,20 +160,20 @@ def test_a_service_that_is_killed_costs_one_run(make_experiment: MakeExperiment)
         tracker.log_result(made.result)
         tracker.log_tables(made.experiment.task, made.result, made.store)
     failed = ["curves not sent", "scores not sent", "tables not sent", "run not ended"]
-    assert [line.partition(" (")[0] for line in said[1:]] == [f"W&B: {what}" for what in failed]
+    assert [line.partition(" (")[0] for line in messages[1:]] == [f"W&B: {what}" for what in failed]
     assert do_run(make_experiment("seed=1")).is_dir()
 
 
 def test_a_server_that_goes_away_while_a_run_goes_on_holds_nobody(make_experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, said = make_experiment(), []
+    made, messages = make_experiment(), []
     with wandb_standin() as server:
         log_in(monkeypatch, server.url)
         monkeypatch.setenv("WANDB_INIT_TIMEOUT", "60")
-        tracking = track(made.experiment, "g", made.wandb_folder, said.append)
+        tracking = track(made.experiment, "g", made.wandb_folder, messages.append)
         tracker = tracking.__enter__()
     tracker.log_result(made.result)
     tracking.__exit__(None, None, None)
-    assert [line.partition(" (")[0] for line in said] == ["W&B: run not ended"]
+    assert [line.partition(" (")[0] for line in messages] == ["W&B: run not ended"]
     assert starts(made) == (1, 0)
 
 
@@ -202,12 +202,12 @@ def foreign_below(made: Made) -> None:
     ("spoil", "words"), [(no_folder, "can't be written (File exists)"), (read_only, "can't be written ("), (foreign_below, "/wandb/wandb/")]
 )
 def test_without_a_folder_for_runs_a_student_goes_on(make_experiment: MakeExperiment, spoil: Callable[[Made], None], words: str) -> None:
-    made, said = make_experiment(), []
+    made, messages = make_experiment(), []
     spoil(made)
-    with track(made.experiment, "g", made.wandb_folder, said.append) as tracker:
+    with track(made.experiment, "g", made.wandb_folder, messages.append) as tracker:
         assert tracker.on_metrics is None
         tracker.log_result(made.result)
-    (line,) = said
+    (line,) = messages
     assert line.startswith("W&B: ")
     assert line.endswith("so no runs are kept; nothing else needs them")
     assert str(made.wandb_folder) in line
@@ -218,20 +218,20 @@ def test_without_a_folder_for_runs_a_student_goes_on(make_experiment: MakeExperi
 def test_settings_that_wandb_refuses_fail_no_student(
     make_experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch, setting: str
 ) -> None:
-    made, said = make_experiment(), []
+    made, messages = make_experiment(), []
     monkeypatch.setenv(f"WANDB_{setting.upper()}", "bogus")
-    with track(made.experiment, "g", made.wandb_folder, said.append) as tracker:
+    with track(made.experiment, "g", made.wandb_folder, messages.append) as tracker:
         assert tracker.on_metrics is None
-    (line,) = said
+    (line,) = messages
     assert line.startswith(f"W&B: setting {setting}: ")
 
 
 def test_without_a_home_folder_runs_stay_here(
     make_experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, homeless: None
 ) -> None:
-    made, said = make_experiment("logger.upload=all"), []
+    made, messages = make_experiment("logger.upload=all"), []
     monkeypatch.chdir(tmp_path)
     before = set(tmp_path.iterdir())
-    assert do_run(made, said).name.startswith("offline-run-")
-    assert [line.partition(", so")[0] for line in said] == ["W&B: not logged in"]
+    assert do_run(made, messages).name.startswith("offline-run-")
+    assert [line.partition(", so")[0] for line in messages] == ["W&B: not logged in"]
     assert set(tmp_path.iterdir()) == before, "no folder that is called ~"

@@ -24,14 +24,14 @@ BLOCK = 32768
 
 def records(run: Path) -> Iterator[Any]:
     """W&B's messages in an offline run's file, a log of blocks in LevelDB's format."""
-    content, place, message = next(run.glob("*.wandb")).read_bytes(), 7, b""
-    while place + 7 <= len(content):
-        if BLOCK - place % BLOCK < 7:
-            place += BLOCK - place % BLOCK
+    content, offset, message = next(run.glob("*.wandb")).read_bytes(), 7, b""
+    while offset + 7 <= len(content):
+        if BLOCK - offset % BLOCK < 7:
+            offset += BLOCK - offset % BLOCK
             continue
-        _, length, part = struct.unpack("<IHB", content[place : place + 7])
-        message += content[place + 7 : place + 7 + length]
-        place += 7 + length
+        _, length, part = struct.unpack("<IHB", content[offset : offset + 7])
+        message += content[offset + 7 : offset + 7 + length]
+        offset += 7 + length
         if part in (1, 4):  # whole, or the last part
             record = wandb_internal_pb2.Record()
             record.ParseFromString(message)
@@ -47,7 +47,7 @@ def everything_in(folder: Path) -> str:
 def artifacts_of(run: Path) -> dict[str, Any]:
     """The run's data sets and models, by type."""
     found = [record.artifact for record in records(run) if record.WhichOneof("record_type") == "artifact"]
-    return {one.type: one for one in found if one.type in ("dataset", "model")}
+    return {artifact.type: artifact for artifact in found if artifact.type in ("dataset", "model")}
 
 
 def files_of(artifact: Any) -> dict[str, str]:
@@ -59,7 +59,8 @@ def test_a_run_has_group_tags_config_curves_scores_tables_and_system_metrics(mak
     made = make_experiment()
     run = do_run(made)
     found = {
-        kind: [getattr(one, kind) for one in records(run) if one.WhichOneof("record_type") == kind] for kind in ("run", "stats", "history")
+        kind: [getattr(record, kind) for record in records(run) if record.WhichOneof("record_type") == kind]
+        for kind in ("run", "stats", "history")
     }
     (started,) = found["run"]
     assert (started.run_id, started.run_group, started.project) == (made.experiment.keys["result"], "sweep-1", "japagen")
@@ -67,8 +68,8 @@ def test_a_run_has_group_tags_config_curves_scores_tables_and_system_metrics(mak
     config = {update.key: json.loads(update.value_json) for update in started.config.update}
     assert config["keys"] == made.experiment.keys
     assert found["stats"], "W&B's own system metrics"
-    logged = [{".".join(item.nested_key) or item.key: json.loads(item.value_json) for item in one.item} for one in found["history"]]
-    assert [(one["_step"], one.get("train/loss"), one.get("valid/loss")) for one in logged[:2]] == [(1, 1.0, None), (2, None, 0.5)]
+    logged = [{".".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.item} for record in found["history"]]
+    assert [(step["_step"], step.get("train/loss"), step.get("valid/loss")) for step in logged[:2]] == [(1, 1.0, None), (2, None, 0.5)]
     tables = {path.name.rpartition("_")[0].rpartition("_")[0]: path for path in run.glob("files/media/table/**/*.table.json")}
     assert set(tables) == {"scores", "labels", "predictions", "curve", "valid_table"}
     confusion = json.loads(tables["valid_table"].read_text(encoding="utf-8"))
@@ -94,30 +95,30 @@ def test_artifacts_are_those_that_were_asked_for(make_experiment: MakeExperiment
 @pytest.mark.parametrize("method", ["japagen", "mixed", "annotate", "annotate_japagen", "gold"])
 def test_no_text_of_gold_or_of_users_and_no_path_is_sent(make_experiment: MakeExperiment, method: str, tmp_path: Path) -> None:
     made = make_experiment(f"method={method}", "logger.upload=all")
-    said: list[str] = []
-    run = do_run(made, said)
+    messages: list[str] = []
+    run = do_run(made, messages)
     written = everything_in(made.wandb_folder)
     for secret in SECRETS:
         assert secret not in written
-    sent = [*files_of(artifacts_of(run)["model"]).values(), *(str(one.run) for one in records(run))]
+    sent = [*files_of(artifacts_of(run)["model"]).values(), *(str(record.run) for record in records(run))]
     sent += [path.read_text(encoding="utf-8") for path in (run / "files").rglob("*") if path.is_file()]
     assert str(tmp_path) not in "\n".join(sent)
     assert ("dataset" in artifacts_of(run)) == (method in ("japagen", "mixed"))
-    refusals = [line for line in said if "is not sent" in line]
+    refusals = [line for line in messages if "is not sent" in line]
     assert len(refusals) == (method in ("annotate", "annotate_japagen"))
 
 
 def test_rejected_replies_go_without_their_words(make_experiment: MakeExperiment) -> None:
     made = make_experiment("logger.upload=data")
     rejects = [json.loads(line) for line in files_of(artifacts_of(do_run(made))["dataset"])["rejects.jsonl"].splitlines()]
-    assert [one["reason"] for one in rejects] == ["copies an exemplar", "contamination", "too long", "first sentence"]
-    assert all(set(one) == {"label", "index", "reason"} for one in rejects)
+    assert [reject["reason"] for reject in rejects] == ["copies an exemplar", "contamination", "too long", "first sentence"]
+    assert all(set(reject) == {"label", "index", "reason"} for reject in rejects)
 
 
 def test_rows_that_may_repeat_gold_texts_stay_here(make_experiment: MakeExperiment) -> None:
-    said: list[str] = []
-    assert not artifacts_of(do_run(make_experiment("logger.upload=data", "curate.contamination=off"), said))
-    assert any("may repeat gold texts" in line and "logger.upload_texts=true" in line for line in said)
+    messages: list[str] = []
+    assert not artifacts_of(do_run(make_experiment("logger.upload=data", "curate.contamination=off"), messages))
+    assert any("may repeat gold texts" in line and "logger.upload_texts=true" in line for line in messages)
 
 
 def test_texts_of_users_go_where_they_are_let(make_experiment: MakeExperiment) -> None:
@@ -161,10 +162,10 @@ def test_without_a_network_runs_go_offline(make_experiment: MakeExperiment, monk
         return started(**settings)
 
     monkeypatch.setattr(wandb, "init", unreachable)
-    said: list[str] = []
-    run = do_run(made, said)
+    messages: list[str] = []
+    run = do_run(made, messages)
     assert run.is_dir()
-    assert [line.partition(", so runs")[0] for line in said] == ["W&B: no route to host"]
+    assert [line.partition(", so runs")[0] for line in messages] == ["W&B: no route to host"]
 
 
 def test_a_fault_of_wandbs_is_said_and_stops_nothing(make_experiment: MakeExperiment) -> None:
@@ -180,11 +181,11 @@ def test_a_fault_of_wandbs_is_said_and_stops_nothing(make_experiment: MakeExperi
         def _log_artifact(self, *_: Any, **__: Any) -> None:
             raise wandb.errors.CommError("gone")
 
-    made, said = make_experiment("logger.upload=all"), []
-    tracker = Tracker(Run(), said.append)
+    made, messages = make_experiment("logger.upload=all"), []
+    tracker = Tracker(Run(), messages.append)
     tracker.log_tables(made.experiment.task, made.result, made.store)
     tracker.log_artifacts(made.experiment, made.store)
-    assert [line.partition(" (")[0] for line in said] == ["W&B: tables not sent", "W&B: data set not sent", "W&B: model not sent"]
+    assert [line.partition(" (")[0] for line in messages] == ["W&B: tables not sent", "W&B: data set not sent", "W&B: model not sent"]
 
 
 def test_what_waits_to_be_uploaded_lies_beside_the_runs(make_experiment: MakeExperiment) -> None:
@@ -200,7 +201,7 @@ def test_an_interrupted_start_makes_room_for_the_one_that_finishes(make_experime
         raise KeyboardInterrupt
     wandb.teardown()
     (cut_off,) = (made.wandb_folder / "wandb").glob("offline-run-*")
-    assert [one.exit.exit_code for one in records(cut_off) if one.WhichOneof("record_type") == "exit"] == [1]
+    assert [record.exit.exit_code for record in records(cut_off) if record.WhichOneof("record_type") == "exit"] == [1]
     for file in cut_off.glob("*.wandb"):
         os.utime(file, (1000, 1000))
     cut_off = cut_off.rename(cut_off.with_name(cut_off.name.replace("offline-run-2", "offline-run-1")))  # W&B names by the second

@@ -43,9 +43,9 @@ def test_what_reaches_wandb_has_scores_and_lineage_but_no_text_of_gold_or_users(
     assert (first["name"], first["groupName"], first["project"]) == (keys["result"], "sweep-1", "japagen")
     assert not first["host"]
     assert "gold/valid/accuracy" in sent
-    made_by_run = {one["input"]["artifactCollectionName"]: one["input"]["runName"] for one in server.sent("CreateArtifact")}
+    made_by_run = {sent["input"]["artifactCollectionName"]: sent["input"]["runName"] for sent in server.sent("CreateArtifact")}
     assert made_by_run[f"model-{keys['model']}"] == keys["result"]
-    used = [one["input"]["artifactID"] for one in server.sent("UseArtifact")]
+    used = [sent["input"]["artifactID"] for sent in server.sent("UseArtifact")]
     if method == "annotate_japagen":
         assert not used
         assert WRITTEN not in sent
@@ -59,21 +59,21 @@ def test_what_reaches_wandb_has_scores_and_lineage_but_no_text_of_gold_or_users(
 def offsets(server: StandIn) -> list[int]:
     """Where in the run's curve each piece was to go."""
     pieces = [json.loads(body) for path, body in server.streams if path.endswith("/file_stream")]
-    return [one["files"]["wandb-history.jsonl"]["offset"] for one in pieces if "wandb-history.jsonl" in (one.get("files") or {})]
+    return [piece["files"]["wandb-history.jsonl"]["offset"] for piece in pieces if "wandb-history.jsonl" in (piece.get("files") or {})]
 
 
 def test_online_a_run_that_starts_again_goes_on_behind_its_curve(make_experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, said = make_experiment("logger.upload=all"), []
+    made, messages = make_experiment("logger.upload=all"), []
     with wandb_standin() as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         monkeypatch.setenv("WANDB_API_KEY", FAKE_KEY)
-        do_run(made, said)
+        do_run(made, messages)
         first = offsets(server)
         server.streams.clear()
-        do_run(made, said)
-    assert not said
+        do_run(made, messages)
+    assert not messages
     keys = made.experiment.keys
-    assert {one["name"] for one in server.sent("UpsertBucket")} == {keys["result"]}
+    assert {bucket["name"] for bucket in server.sent("UpsertBucket")} == {keys["result"]}
     assert (first[0], offsets(server)[0]) == (0, LINES)
-    assert {one["input"]["artifactID"] for one in server.sent("UseArtifact")} == {f"dataset-{keys['dataset']}"}
+    assert {sent["input"]["artifactID"] for sent in server.sent("UseArtifact")} == {f"dataset-{keys['dataset']}"}
     assert not any(secret in server.everything for secret in (*SECRETS, FAKE_KEY))

@@ -38,12 +38,12 @@ def test_a_report_has_the_table_and_the_sweeps_runs(server: StandIn, capsys: pyt
     assert [block["content"] for block in blocks if block["type"] == "markdown-block"] == [TABLE]
     (grid,) = (block["metadata"] for block in blocks if block["type"] == "panel-grid")
     (runs,) = grid["runSets"]
-    assert [(one["key"]["name"], one["value"]) for one in runs["filters"]["filters"]] == [("group", "methods"), ("group", "growth")]
-    assert [one["name"] for one in runs["grouping"]] == ["group"]
+    assert [(entry["key"]["name"], entry["value"]) for entry in runs["filters"]["filters"]] == [("group", "methods"), ("group", "growth")]
+    assert [entry["name"] for entry in runs["grouping"]] == ["group"]
     panels = {panel["viewType"]: panel["config"] for panel in grid["panelBankSectionConfig"]["panels"]}
     assert panels["Bar Chart"]["metrics"] == ["summary_metrics.gold/primary"]
     curves = [panel["config"] for panel in grid["panelBankSectionConfig"]["panels"] if panel["viewType"] == "Run History Line Plot"]
-    assert [(one.get("metricRegex"), one.get("metrics")) for one in curves] == [("valid/.*", []), (None, ["train/loss"])]
+    assert [(curve.get("metricRegex"), curve.get("metrics")) for curve in curves] == [("valid/.*", []), (None, ["train/loss"])]
     captured = capsys.readouterr()
     assert FAKE_KEY not in server.everything + captured.out + captured.err
 

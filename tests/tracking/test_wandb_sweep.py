@@ -28,7 +28,7 @@ def agents_command(sweep: dict[str, Any], parameters: dict[str, Any]) -> list[st
 
 def parameters_of(sweep: dict[str, Any]) -> dict[str, Any]:
     """The first value of each parameter."""
-    return {name: one["value"] if "value" in one else one["values"][0] for name, one in sweep["parameters"].items()}
+    return {name: parameter["value"] if "value" in parameter else parameter["values"][0] for name, parameter in sweep["parameters"].items()}
 
 
 def test_the_sweeps_yaml_is_one_that_wandb_takes_and_hydra_composes() -> None:

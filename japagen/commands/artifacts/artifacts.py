@@ -60,11 +60,13 @@ def find_artifact(store: Store, what: str) -> Artifact:
 def _by_key(store: Store, beginning: str) -> Artifact:
     if len(beginning) < FEWEST_DIGITS:
         raise StoreError(f"{beginning!r} is too short; give {FEWEST_DIGITS} digits of the key or more")
-    found = [one for folder in FOLDERS for one in artifacts(store, folder, beginning)]
+    found = [artifact for folder in FOLDERS for artifact in artifacts(store, folder, beginning)]
     if not found:
         raise StoreError(f"nothing in the store {store.root} has a key that begins with {beginning!r}; {_contents(store)}")
     if len(found) > 1:
-        raise StoreError(f"{beginning!r} is the beginning of {len(found)} keys: {_named([one.name for one in found])}; give more digits")
+        raise StoreError(
+            f"{beginning!r} is the beginning of {len(found)} keys: {_named([artifact.name for artifact in found])}; give more digits"
+        )
     return found[0]
 
 
@@ -83,7 +85,7 @@ _LAYOUT = f"a store's folders are STORE/{{{','.join(FOLDERS)}}}/KEY"
 
 def _contents(store: Store) -> str:
     """What there is to name, the data sets first."""
-    datasets = [one.key for one in artifacts(store, STAGES["dataset"].folder)]
+    datasets = [artifact.key for artifact in artifacts(store, STAGES["dataset"].folder)]
     others = {folder: len(artifacts(store, folder)) for folder in FOLDERS if folder != STAGES["dataset"].folder}
     beside = ", ".join(f"{folder}: {num}" for folder, num in others.items() if num)
     return "; ".join(filter(None, [f"its data sets: {_named(datasets) or 'none'}", beside]))

@@ -36,7 +36,7 @@ def _llm(artifact: Artifact) -> str:
 
 
 def describe(artifact: Artifact, console: Console) -> None:
-    """Prints what there is to say about anything but a data set."""
+    """Prints the description of any artifact but a data set."""
     print_head(artifact, console)
     if artifact.stage == "result":
         _print_result(read_result(artifact.folder), console)
@@ -56,7 +56,7 @@ def print_head(artifact: Artifact, console: Console) -> None:
 
 
 def print_facts(facts: Mapping[str, Any], console: Console) -> None:
-    """A line each, those that say nothing left out."""
+    """Prints a line for each fact that has a value."""
     table = Table(box=None, show_header=False, padding=(0, 1, 0, 2), pad_edge=False)
     table.add_column(no_wrap=True, min_width=15)
     table.add_column(overflow="fold")
@@ -116,7 +116,7 @@ def _print_model(artifact: Artifact, console: Console) -> None:
         "size": f"{size:.1f} MB",
     }
     print_facts(facts, console)
-    results = {one.key: read_result(one.folder) for one in artifacts(artifact.store, STAGES["result"].folder)}
+    results = {result.key: read_result(result.folder) for result in artifacts(artifact.store, STAGES["result"].folder)}
     own = {f"result {key[:BEGINNING]}": _in_short(result) for key, result in results.items() if result.keys.get("model") == artifact.key}
     print_facts(own, console)
 
@@ -132,7 +132,9 @@ def _print_rows(artifact: Artifact, console: Console) -> None:
     identity = meta["identity"]
     llm, prompt = identity.get("llm", {}), identity.get("prompt", {})
     rows = StreamRows(artifact.folder, StreamRow if artifact.stage == "stream" else Answer)
-    uses = [one for one in artifacts(artifact.store, STAGES["dataset"].folder) if artifact.key in _strings(one.meta()["identity"])]
+    uses = [
+        dataset for dataset in artifacts(artifact.store, STAGES["dataset"].folder) if artifact.key in _strings(dataset.meta()["identity"])
+    ]
     facts = {
         "language model": f"{llm.get('id')} at {llm.get('revision')}" if llm else None,
         "sampling": _listed(llm.get("sampling", {})),
@@ -143,7 +145,7 @@ def _print_rows(artifact: Artifact, console: Console) -> None:
         "failed": sum(row.finish_reason == "error" for row in rows) or None,
         "tokens": f"prompt {sum(row.prompt_tokens for row in rows)}, reply {sum(row.completion_tokens for row in rows)}",
         "seconds": f"{generation_seconds(artifact.folder):.1f}",
-        "used by": ", ".join(one.name for one in uses),
+        "used by": ", ".join(dataset.name for dataset in uses),
     }
     print_facts(facts, console)
 
@@ -153,8 +155,8 @@ def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
-        for one in value.values() if isinstance(value, dict) else value:
-            yield from _strings(one)
+        for entry in value.values() if isinstance(value, dict) else value:
+            yield from _strings(entry)
 
 
 def _listed(values: Mapping[str, Any]) -> str:

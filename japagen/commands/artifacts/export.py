@@ -83,7 +83,7 @@ def find_exported(store: Store, what: str) -> Artifact:
 
 def _refuse_removed(store: Store, beginning: str) -> None:
     """StoreError where a key begins so whose student has been here and is gone."""
-    keys = {read_result(one.folder).keys.get("model", "") for one in artifacts(store, STAGES["result"].folder)}
+    keys = {read_result(result.folder).keys.get("model", "") for result in artifacts(store, STAGES["result"].folder)}
     for key in sorted(keys):
         if len(beginning) >= FEWEST_DIGITS and key.startswith(beginning.lower()):
             raise _removed(store, key) from None
@@ -105,11 +105,14 @@ def _check_target(target: Path, store: Store) -> None:
 
 
 def warnings_of(artifact: Artifact, sources: Sequence[LicensedSource] | None, name: str) -> list[str]:
-    """What stands against handing it on as it is: a name that a licence doesn't allow, texts that aren't synthetic."""
+    """Reasons against publishing it unchanged: a name that a licence forbids, texts that are not synthetic."""
     if sources is None:
         return ["it was made by a version that kept no licences with it: read its card before you hand it on"]
     found = [] if artifact.stage == "dataset" else [asked for prefix in name_prefixes(sources) if (asked := _misnamed(name, prefix))]
-    return [*found, *(f"it holds texts that no model wrote ({one.name}, licence {one.license})" for one in sources if one.role == "texts")]
+    return [
+        *found,
+        *(f"it holds texts that no model wrote ({source.name}, licence {source.license})" for source in sources if source.role == "texts"),
+    ]
 
 
 def _misnamed(name: str, prefix: str) -> str:
@@ -131,7 +134,7 @@ def check_push(artifact: Artifact, sources: Sequence[LicensedSource] | None, rep
     for prefix in name_prefixes(sources) if artifact.stage == "model" else []:
         if asked := _misnamed(name, prefix):
             raise ConfigError(f"--push {repo}: {asked}; e.g. --push {repo.partition('/')[0]}/{prefix}-{name}")
-    texts = next((one for one in sources if artifact.stage == "dataset" and one.role == "texts"), None)
+    texts = next((source for source in sources if artifact.stage == "dataset" and source.role == "texts"), None)
     if texts is not None:
         raise ConfigError(f"--push {repo}: the data set holds texts that no model wrote ({texts.name}); such texts are not uploaded")
 
@@ -158,5 +161,7 @@ def _print_exported(artifact: Artifact, target: Path, sources: Sequence[Licensed
         f"transformers.pipeline('text-classification', model={str(target)!r})" if is_model else f"datasets.load_dataset({str(target)!r})"
     )
     lines = [f"{target}: {'student' if is_model else STAGES[artifact.stage].words} {artifact.key}, {size:.2f} MB", f"load it: {loads}"]
-    lines += [f"made with {one.role} {one.name}: {one.license}{f'. {one.note.strip()}' if one.note else ''}" for one in sources]
+    lines += [
+        f"made with {source.role} {source.name}: {source.license}{f'. {source.note.strip()}' if source.note else ''}" for source in sources
+    ]
     console.print(*lines, sep="\n", soft_wrap=True, markup=False)

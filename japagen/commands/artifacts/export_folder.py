@@ -1,6 +1,6 @@
-"""An artifact of the store, copied whole into a folder that stands by itself: checked files, card, provenance.
+"""An artifact of the store, copied whole into a self-contained folder: checked files, card, provenance.
 
-Left out is what is the store's own (meta.json, task.json: of them provenance.json keeps what says how the artifact was made, without
+Left out is what is the store's own (meta.json, task.json: provenance.json keeps how the artifact was made, without
 this machine's paths) and what quotes gold data: the texts of rows that were rejected because they match some.
 """
 
@@ -24,18 +24,18 @@ from japagen.store.store import Store
 
 CARD, REJECTS, PROVENANCE = "README.md", "rejects.jsonl", "provenance.json"
 NOT_KEPT = ("checksums",)
-"""Of meta.json: it speaks of the store's files, and the card is another here."""
+"""Fields of meta.json that describe the store's files; the exported card differs."""
 
 
 def sources_of(artifact: Artifact) -> tuple[LicensedSource, ...] | None:
     """What it was made of; None for what was made before that was kept."""
     kept = artifact.meta().get("sources")
-    return None if kept is None else tuple(from_json(LicensedSource, one) for one in kept)
+    return None if kept is None else tuple(from_json(LicensedSource, source) for source in kept)
 
 
 def results_of(store: Store, stage: str, key: str) -> dict[Path, Result]:
     """Folder -> result, of those that an artifact had a part in."""
-    found = {one.folder: read_result(one.folder) for one in artifacts(store, STAGES["result"].folder)}
+    found = {result.folder: read_result(result.folder) for result in artifacts(store, STAGES["result"].folder)}
     return {folder: result for folder, result in found.items() if result.keys.get(stage) == key}
 
 
@@ -108,9 +108,9 @@ def _writer(store: Store, stream: str | None) -> dict[str, Any]:
 def without_paths(value: Any) -> Any:
     """The value with each absolute path in it cut to its last part."""
     if isinstance(value, dict):
-        return {name: without_paths(one) for name, one in value.items()}
+        return {name: without_paths(entry) for name, entry in value.items()}
     if isinstance(value, list):
-        return [without_paths(one) for one in value]
+        return [without_paths(entry) for entry in value]
     return Path(value).name if isinstance(value, str) and value.startswith(("/", "~")) else value
 
 
@@ -121,7 +121,7 @@ def score_section(results: Sequence[Result]) -> str:
         return ""
     names = list(dict.fromkeys(name for result in scored for name in result.baselines))
     lines = ["", "## Scores", "", "With 95% bootstrap intervals over the gold rows; baselines beside them.", ""]
-    lines += ["**Demo models or smoke data take part: these numbers mean nothing.**", ""] if any(one.demo for one in scored) else []
+    lines += ["**Demo models or smoke data take part: these numbers mean nothing.**", ""] if any(result.demo for result in scored) else []
     lines += [f"| gold data | rows | metric | student | {' | '.join(names)} |", "|---" * (4 + len(names)) + "|"]
     for result in scored:
         for split in result.splits:

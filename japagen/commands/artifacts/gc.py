@@ -97,7 +97,7 @@ def show(inventory: "Inventory", plan: "Plan", older_than_days: float, console: 
     """What goes and why, what it frees, and what stays although nothing needs it."""
     if plan.removals:
         console.print(_table(inventory, plan.removals))
-        console.print(f"{len(plan.removals)} in all, {size(sum(one.extent.num_bytes for one in plan.removals))}\n")
+        console.print(f"{len(plan.removals)} in all, {size(sum(removal.extent.num_bytes for removal in plan.removals))}\n")
     for who in plan.unknown:
         console.print(f"[yellow]{escape(who)}[/], and no sweep says what that needs: no artifact goes before it is done", soft_wrap=True)
     if plan.paid:
@@ -123,8 +123,8 @@ def _table(inventory: "Inventory", removals: Sequence["Removal"]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for heading, options in {"what": {"no_wrap": True}, "size": {"justify": "right", "no_wrap": True}, "": {}, "why": {}}.items():
         table.add_column(heading, overflow="fold", **options)  # type: ignore[arg-type]
-    for one in removals:
-        table.add_row(*(escape(cell) for cell in (one.name, size(one.extent.num_bytes), _about(inventory, one), one.why)))
+    for removal in removals:
+        table.add_row(*(escape(cell) for cell in (removal.name, size(removal.extent.num_bytes), _about(inventory, removal), removal.why)))
     return table
 
 
@@ -146,45 +146,45 @@ def carry_out(inventory: "Inventory", plan: "Plan", say: Callable[[str], None]) 
 
     num, freed = 0, 0
     needed: set[str] = set()
-    for one in plan.removals:
-        if one.key in needed or (one.kind == SWEEP and needed):
-            say(f"{one.name} stays: it is needed by what stays")
+    for removal in plan.removals:
+        if removal.key in needed or (removal.kind == SWEEP and needed):
+            say(f"{removal.name} stays: it is needed by what stays")
             continue
         try:
-            is_gone = _remove(inventory.store, one)
+            is_gone = _remove(inventory.store, removal)
         except HeldError as error:
-            say(f"{one.name} stays: {error}")
-            needed |= inventory.reachable([one.key]) | {one.key}
+            say(f"{removal.name} stays: {error}")
+            needed |= inventory.reachable([removal.key]) | {removal.key}
             continue
-        if not is_gone and one.extent.path.exists():
-            say(f"{one.name} stays: {one.extent.path} can't be removed")
-        num, freed = num + is_gone, freed + one.extent.num_bytes * is_gone
+        if not is_gone and removal.extent.path.exists():
+            say(f"{removal.name} stays: {removal.extent.path} can't be removed")
+        num, freed = num + is_gone, freed + removal.extent.num_bytes * is_gone
     say(f"removed {num}, {size(freed)}")
 
 
-def _remove(store: Store, one: "Removal") -> bool:
+def _remove(store: Store, removal: "Removal") -> bool:
     """Whether it is gone, by us; HeldError where somebody works on its key now."""
     from japagen.commands.artifacts.removal import LEFTOVER, LOCK, SWEEP, WORK
     from japagen.synthesis import claims
 
-    path = one.extent.path
-    if one.kind == LEFTOVER and path.name == claims.FOLDER:
-        return claims.remove_void(store, one.key)
-    if one.kind == LOCK:
+    path = removal.extent.path
+    if removal.kind == LEFTOVER and path.name == claims.FOLDER:
+        return claims.remove_void(store, removal.key)
+    if removal.kind == LOCK:
         return LockWatch(path).remove_lost()
-    if one.kind == SWEEP:
-        return _remove_sweep(store, one.key)
-    if one.kind == WORK:
-        with store.lock_now("model", one.key):
-            store.remove_work(one.key)
-    elif one.kind == LEFTOVER and one.key:
+    if removal.kind == SWEEP:
+        return _remove_sweep(store, removal.key)
+    if removal.kind == WORK:
+        with store.lock_now("model", removal.key):
+            store.remove_work(removal.key)
+    elif removal.kind == LEFTOVER and removal.key:
         stage = next(name for name, stage in STAGES.items() if stage.folder == path.parent.name)
-        with store.lock_now(stage, one.key):
+        with store.lock_now(stage, removal.key):
             shutil.rmtree(path, ignore_errors=True)
-    elif one.kind == LEFTOVER:
+    elif removal.kind == LEFTOVER:
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     else:
-        return store.remove(one.kind, one.key)
+        return store.remove(removal.kind, removal.key)
     return not path.exists()
 
 

@@ -1,4 +1,4 @@
-"""What the store holds, and who uses what: read once, by folder entries, file sizes and meta.json; `japagen ls` and `gc` stand on it.
+"""What the store holds, and who uses what: read once, by folder entries, file sizes and meta.json; `japagen ls` and `gc` are built on it.
 
 In: a store's folder. Out: its artifacts by key with what each was made from, the results and sweeps that use them, locks, half-done
 work and leftovers. Nothing is changed, no rows and no parquet files are read, and what isn't the store's own is passed over.
@@ -50,7 +50,7 @@ class Item:
     key: str
     extent: Extent
     meta: dict[str, Any] | None = field(repr=False)
-    """meta.json without what is long and says nothing here."""
+    """meta.json without long fields that are not used here."""
     inputs: frozenset[str] = frozenset()
     """Keys that its identity names, and for a result those of all its stages; some may not be in the store."""
     result: "Result | None" = None
@@ -81,7 +81,7 @@ class Inventory:
     """What can't be read, and so what it needs isn't known."""
 
     def reachable(self, keys: Iterable[str]) -> set[str]:
-        """Those of `keys` and all that they were made from, directly or not, as far as the store has it."""
+        """The `keys` that the store has and all that they were made from, directly or not."""
         found: set[str] = set()
         waiting = deque(keys)
         while waiting:
@@ -99,7 +99,9 @@ class Inventory:
     @cached_property
     def sweeps_of(self) -> dict[str, list[str]]:
         """Key -> names of the sweeps that plan it, or need it."""
-        return self._users({name: [key for one in planned for key in one.keys.values()] for name, planned in self.sweeps.items()})
+        return self._users(
+            {name: [key for experiment in planned for key in experiment.keys.values()] for name, planned in self.sweeps.items()}
+        )
 
     def _users(self, roots: dict[str, list[str]]) -> dict[str, list[str]]:
         users: dict[str, list[str]] = {}
@@ -111,7 +113,7 @@ class Inventory:
     @cached_property
     def planned(self) -> frozenset[str]:
         """All keys that sweeps plan."""
-        return frozenset(key for experiments in self.sweeps.values() for one in experiments for key in one.keys.values())
+        return frozenset(key for experiments in self.sweeps.values() for experiment in experiments for key in experiment.keys.values())
 
     @cached_property
     def inputs(self) -> frozenset[str]:
@@ -123,7 +125,9 @@ class Inventory:
         """Key -> tasks of the results and planned experiments that name it; for quality reports see their data sets."""
         tasks: dict[str, set[str]] = {}
         named = [(item.result.task, item.result.keys) for item in self.items.values() if item.result is not None]
-        for task, keys in named + [(one.task, one.keys) for experiments in self.sweeps.values() for one in experiments]:
+        for task, keys in named + [
+            (experiment.task, experiment.keys) for experiments in self.sweeps.values() for experiment in experiments
+        ]:
             for key in keys.values():
                 tasks.setdefault(key, set()).add(task)
         return tasks
@@ -179,7 +183,11 @@ def session_costs(folder: Path) -> tuple[int, int, float]:
     from japagen.experiments.stages import sessions
 
     lines = sessions(folder)
-    return int(sum(one["rows"] for one in lines)), int(sum(one["completion_tokens"] for one in lines)), sum(one["seconds"] for one in lines)
+    return (
+        int(sum(line["rows"] for line in lines)),
+        int(sum(line["completion_tokens"] for line in lines)),
+        sum(line["seconds"] for line in lines),
+    )
 
 
 def _read_item(folder_name: str, folder: Path) -> Item | None:
@@ -238,12 +246,12 @@ def _claims(store: Store) -> Iterator[tuple[str, Extent]]:
 
 
 def _keys_in(value: Any) -> Iterator[str]:
-    """All keys in nested dicts and lists, also those that stand within a longer string, as rows of method=mixed have them."""
+    """All keys in nested dicts and lists, also those within a longer string, as rows of method=mixed have them."""
     if isinstance(value, str):
         yield from _KEY.findall(value)
     elif isinstance(value, dict | list):
-        for one in value.values() if isinstance(value, dict) else value:
-            yield from _keys_in(one)
+        for entry in value.values() if isinstance(value, dict) else value:
+            yield from _keys_in(entry)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -257,11 +265,11 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 def _walk(path: Path) -> Iterator[os.stat_result]:
     waiting = [path]
     while waiting:
-        one = waiting.pop()
+        current = waiting.pop()
         try:
-            status = one.lstat() if one != path else one.stat()
+            status = current.lstat() if current != path else current.stat()
         except FileNotFoundError:
             continue
         yield status
         if stat.S_ISDIR(status.st_mode):
-            waiting += [Path(entry.path) for entry in _entries(one)]
+            waiting += [Path(entry.path) for entry in _entries(current)]

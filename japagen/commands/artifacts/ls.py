@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="everything as JSON, for scripts")
     add_store_option(parser)
     parsed = parser.parse_args(arguments)
-    folders = [_folder(one) for one in parsed.stages]
+    folders = [_folder(stage) for stage in parsed.stages]
     inventory = _open(parsed.store)
     if inventory is None:
         return 0
@@ -193,9 +193,9 @@ def _print_totals(inventory: "Inventory", items: Sequence["Item"], console: Cons
     beside = {"sweeps": root / "sweeps", "logs": root / "logs", "W&B": inventory.store.wandb}
     facts |= {name: size(extent_of(folder).num_bytes) for name, folder in beside.items() if folder.is_dir()}
     work, left = inventory.work.values(), [extent for _, extent in inventory.leftovers]
-    facts |= {"half-done work": f"{len(work)}, {size(sum(one.num_bytes for one in work))}"} if work else {}
+    facts |= {"half-done work": f"{len(work)}, {size(sum(extent.num_bytes for extent in work))}"} if work else {}
     facts |= (
-        {"leftovers": f"{len(left)}, {size(sum(one.num_bytes for one in left))}, of processes that were killed or write now"}
+        {"leftovers": f"{len(left)}, {size(sum(extent.num_bytes for extent in left))}, of processes that were killed or write now"}
         if left
         else {}
     )
@@ -210,7 +210,7 @@ def _print_totals(inventory: "Inventory", items: Sequence["Item"], console: Cons
 
 
 def as_json(inventory: "Inventory", items: Sequence["Item"]) -> dict[str, Any]:
-    """The same for scripts: sizes in bytes, times in seconds since the epoch, whole keys."""
+    """The listing as JSON for scripts: sizes in bytes, times in seconds since the epoch, whole keys."""
     artifacts = [
         {
             "stage": item.stage,
@@ -232,6 +232,6 @@ def as_json(inventory: "Inventory", items: Sequence["Item"]) -> dict[str, Any]:
         "artifacts": artifacts,
         "work": [{"key": key, "bytes": extent.num_bytes, "changed": extent.changed} for key, extent in inventory.work.items()],
         "leftovers": [{"path": os.fspath(extent.path), "bytes": extent.num_bytes} for _, extent in inventory.leftovers],
-        "locks": [{"path": os.fspath(one.path), "owner": one.owner, "living": one.is_living} for one in inventory.locks],
+        "locks": [{"path": os.fspath(lock.path), "owner": lock.owner, "living": lock.is_living} for lock in inventory.locks],
         "faults": list(inventory.faults),
     }

@@ -1,4 +1,4 @@
-"""A quality report on a screen: a heading, tables, examples. Every share and mean stands beside the number of rows it is of."""
+"""A quality report on a screen: a heading, tables, examples. Every share and mean is shown beside the number of rows it is of."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ NOTHING = "–"
 
 
 def print_quality(quality: Quality, console: Console) -> None:
-    """All parts, each with what it tells and what to make of it."""
+    """All parts, each with its meaning and how to read it."""
     rows = f"{quality.rows['train']} to train on, {quality.rows['valid']} to select on"
     gold = quality.gold
     beside = f"{gold['source']} (split {gold['split']}, n={gold['rows']})" if gold else quality.missing["gold"]
@@ -41,17 +41,17 @@ def print_kept(folder: Path, console: Console) -> None:
 
 
 def _print_labels(quality: Quality, console: Console) -> None:
-    by_weight = any(abs(one["weighted_share"] - one["share"]) > 0.0005 for one in quality.labels.values())
+    by_weight = any(abs(figures["weighted_share"] - figures["share"]) > 0.0005 for figures in quality.labels.values())
     headings = ["rows", "share", *(["by weight"] if by_weight else []), *(["gold"] if quality.gold else []), "accepted"]
     _title(console, "labels")
     table = _table(["label", *headings, "rejected"], right=headings)
-    for name, one in quality.labels.items():
-        replies = one["rows"] + one["rejected"]
+    for name, figures in quality.labels.items():
+        replies = figures["rows"] + figures["rejected"]
         reasons = ", ".join(f"{reason} {counts[name]}" for reason, counts in quality.rejects.items() if counts.get(name))
-        cells = [str(one["rows"]), _share(one["share"])]
-        cells += [_share(one["weighted_share"])] if by_weight else []
-        cells += [_share(one["gold_share"])] if quality.gold else []
-        table.add_row(name, *cells, f"{_share(one['accepted_share'])} of {replies}", escape(reasons or "none"))
+        cells = [str(figures["rows"]), _share(figures["share"])]
+        cells += [_share(figures["weighted_share"])] if by_weight else []
+        cells += [_share(figures["gold_share"])] if quality.gold else []
+        table.add_row(name, *cells, f"{_share(figures['accepted_share'])} of {replies}", escape(reasons or "none"))
     console.print(table)
     unlabelled = {reason: num for reason, counts in quality.rejects.items() if (num := sum(counts.values()) - _of_labels(quality, counts))}
     if unlabelled:
@@ -71,13 +71,13 @@ def _print_lengths(quality: Quality, console: Console) -> None:
     headings = ["n", "mean", "sd", "5%", "50%", "95%", "longest", "KS"]
     _title(console, "length in characters", "KS: Kolmogorov-Smirnov distance from gold, 0 (alike) to 1")
     table = _table(["text", "", *headings], right=headings)
-    for field, one in quality.length.items():
-        table.add_row(escape(field), "synthetic", *_summary_cells(one["synthetic"]), _number(one["ks_distance"]))
-        if one["gold"]:
-            table.add_row("", "gold", *_summary_cells(one["gold"]), "")
+    for field, figures in quality.length.items():
+        table.add_row(escape(field), "synthetic", *_summary_cells(figures["synthetic"]), _number(figures["ks_distance"]))
+        if figures["gold"]:
+            table.add_row("", "gold", *_summary_cells(figures["gold"]), "")
     console.print(table)
-    for field, one in quality.length.items():
-        means = {name: value for name, value in one["mean_by_label"].items() if value is not None}
+    for field, figures in quality.length.items():
+        means = {name: value for name, value in figures["mean_by_label"].items() if value is not None}
         console.print(f"  {field}, mean by label: {_listed(means, '{:.1f}')}", markup=False)
 
 
@@ -90,22 +90,22 @@ def _summary_cells(summary: Mapping[str, Any] | None) -> list[str]:
 
 
 def _print_diversity(quality: Quality, console: Console) -> None:
-    tokenizers = ", ".join({one["tokenizer"] for one in quality.diversity.values()})
+    tokenizers = ", ".join({figures["tokenizer"] for figures in quality.diversity.values()})
     _title(console, "diversity", f"of the different texts, in tokens of {tokenizers}; beside gold at one size; samples by seed {SEED}")
     headings = ["tokens", "types", "TTR/1000", "distinct-1", "-2", "-3", "Self-BLEU-4"]
     table = _table(["", *headings], right=headings)
-    for field, one in quality.diversity.items():
-        sides = one["equal_size"] or {"synthetic": one["own"]}
+    for field, figures in quality.diversity.items():
+        sides = figures["equal_size"] or {"synthetic": figures["own"]}
         table.add_row(escape(field))
-        if sides["synthetic"] != one["own"]:
-            table.add_row("  all", *_vocabulary_cells(one["own"]))
+        if sides["synthetic"] != figures["own"]:
+            table.add_row("  all", *_vocabulary_cells(figures["own"]))
         for name, measured in sides.items():
             table.add_row(f"  {name}", *_vocabulary_cells(measured))
     console.print(table)
-    repeated = {field: one["texts"] - one["different_texts"] for field, one in quality.diversity.items()}
+    repeated = {field: figures["texts"] - figures["different_texts"] for field, figures in quality.diversity.items()}
     if any(repeated.values()):
-        said = ", ".join(f"{field} {num} of {quality.diversity[field]['texts']}" for field, num in repeated.items() if num)
-        console.print(f"  texts that repeat another one, left out: {said}", markup=False)
+        repeats = ", ".join(f"{field} {num} of {quality.diversity[field]['texts']}" for field, num in repeated.items() if num)
+        console.print(f"  texts that repeat another one, left out: {repeats}", markup=False)
 
 
 def _vocabulary_cells(measured: Mapping[str, Any]) -> list[str]:
@@ -123,13 +123,13 @@ def _print_neighbours(quality: Quality, console: Console) -> None:
     about = f"of {found['gold_rows']}, by cosine of character 2- and 3-grams; samples by seed {found['seed']}"
     _title(console, "closest other gold row", about)
     table = _table(["of a", *headings], right=headings)
-    for name, one in (("synthetic row", found), ("gold row", found["gold_to_gold"])):
-        if one is not None:
-            quantiles = one["cosine"]["quantiles"]
-            cosines = [one["cosine"]["mean"], *(quantiles[share] for share in ("0.5", "0.95", "1"))]
-            table.add_row(name, str(one["cosine"]["n"]), *map(_number, cosines), *map(_share, one["share_from"].values()))
+    for name, figures in (("synthetic row", found), ("gold row", found["gold_to_gold"])):
+        if figures is not None:
+            quantiles = figures["cosine"]["quantiles"]
+            cosines = [figures["cosine"]["mean"], *(quantiles[share] for share in ("0.5", "0.95", "1"))]
+            table.add_row(name, str(figures["cosine"]["n"]), *map(_number, cosines), *map(_share, figures["share_from"].values()))
     console.print(table)
-    closest = ", ".join(f"{one['id']} to gold {one['gold_id']} {one['cosine']:.2f}" for one in found["closest"])
+    closest = ", ".join(f"{figures['id']} to gold {figures['gold_id']} {figures['cosine']:.2f}" for figures in found["closest"])
     console.print(f"  closest: {closest}", markup=False)
 
 
@@ -144,7 +144,7 @@ def _print_pairs(quality: Quality, console: Console) -> None:
             table.add_row("", "gold", *_overlap_cells(quality.overlap["gold"][name]))
     console.print(table)
     assert quality.one_text_only is not None
-    probed = {name: one for name, one in quality.one_text_only.items() if one is not None}
+    probed = {name: figures for name, figures in quality.one_text_only.items() if figures is not None}
     if not probed:
         console.print("  one sentence alone: too few different first sentences to hold any out")
         return
@@ -153,8 +153,8 @@ def _print_pairs(quality: Quality, console: Console) -> None:
     about = f"{first['metric']} of a linear model on rows held out, {first['folds']} folds, seed {first['seed']}"
     _title(console, "label from one sentence alone", f"{about}; above the majority: the sentence gives it away")
     table = _table(["", "n", *fields, "majority"], right=["n", *fields, "majority"])
-    for name, one in probed.items():
-        table.add_row(name, str(one["n"]), *(_number(one["fields"][field]) for field in fields), _number(one["majority"]))
+    for name, figures in probed.items():
+        table.add_row(name, str(figures["n"]), *(_number(figures["fields"][field]) for field in fields), _number(figures["majority"]))
     console.print(table)
 
 
@@ -178,11 +178,11 @@ def _print_agreement(quality: Quality, console: Console) -> None:
     print_facts({"student": about + (" (demo)" if student["demo"] else ""), "model": student["model"]}, console)
     predicts = "mean_prediction" in next(iter(found["by_label"].values()))
     table = _table(["  label", "n", "mean prediction" if predicts else "agreement", *([] if predicts else ["predicted"])], right=["n"])
-    for name, one in found["by_label"].items():
+    for name, figures in found["by_label"].items():
         if predicts:
-            table.add_row(f"  {name}", str(one["n"]), _number(one["mean_prediction"]))
+            table.add_row(f"  {name}", str(figures["n"]), _number(figures["mean_prediction"]))
         else:
-            table.add_row(f"  {name}", str(one["n"]), _share(one["agreement"]), escape(_listed(one["predicted"], "{}")))
+            table.add_row(f"  {name}", str(figures["n"]), _share(figures["agreement"]), escape(_listed(figures["predicted"], "{}")))
     console.print(table)
 
 

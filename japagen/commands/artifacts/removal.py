@@ -64,7 +64,7 @@ def plan_removal(inventory: Inventory, forgotten: Sequence[str], streams: bool, 
     was_needed = _needed(inventory, (), set()) if forgotten else set()
     removals = [Removal(item.stage, item.key, item.extent, _why(item, was_needed)) for item in free]
     removals += [_incomplete(item) for item in inventory.incomplete if _may_go(item, inventory, let_go, oldest, streams)]
-    removals.sort(key=lambda one: ORDER.index(one.kind))
+    removals.sort(key=lambda removal: ORDER.index(removal.kind))
     sweeps = [Removal(SWEEP, name, extent_of(inventory.store.root / "sweeps" / name), "to be forgotten") for name in forgotten]
     paid = tuple(item for item in unneeded if STAGES[item.stage].by_llm and item.key not in spared and not streams)
     young = tuple(item for item in unneeded if item.key in spared)
@@ -76,9 +76,9 @@ def _let_go(inventory: Inventory, forgotten: Sequence[str]) -> set[str]:
     """Keys that only forgotten sweeps planned, and that nobody works on."""
     planned = {True: set[str](), False: set[str]()}
     for name, experiments in inventory.sweeps.items():
-        for one in experiments:
-            is_at_work = any(inventory.is_held(key) for key in one.keys.values())
-            planned[name in forgotten and not is_at_work].update(one.keys.values())
+        for experiment in experiments:
+            is_at_work = any(inventory.is_held(key) for key in experiment.keys.values())
+            planned[name in forgotten and not is_at_work].update(experiment.keys.values())
     return planned[True] - planned[False]
 
 
@@ -86,9 +86,9 @@ def _needed(inventory: Inventory, forgotten: Sequence[str], let_go: set[str]) ->
     """What results, sweeps and working processes need, and the reports on it."""
     roots = {item.key for item in inventory.items.values() if item.stage == "result" and item.key not in let_go}
     for name, experiments in inventory.sweeps.items():
-        for one in experiments:
-            if name not in forgotten or any(inventory.is_held(key) for key in one.keys.values()):
-                roots |= set(one.keys.values())
+        for experiment in experiments:
+            if name not in forgotten or any(inventory.is_held(key) for key in experiment.keys.values()):
+                roots |= set(experiment.keys.values())
     return _with_reports(inventory, inventory.reachable(roots | set(inventory.held)))
 
 
@@ -108,7 +108,7 @@ def _why(item: Item, was_needed: set[str]) -> str:
 
 
 def _is_known(inventory: Inventory, key: str) -> bool:
-    """Whether the store says what the key's artifact needs."""
+    """Whether the store records what the key's artifact needs."""
     return key in inventory.items or key in inventory.planned
 
 

@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
     if STAGES[artifact.stage].by_llm:
         failed = read_failed(artifact.store, artifact.stage, artifact.key)
         for row in failed.rows:
-            console.print(f"  {row.place}: {row.words}", markup=False, soft_wrap=True)
+            console.print(f"  {row.name}: {row.words}", markup=False, soft_wrap=True)
     return 0
 
 
@@ -81,9 +81,9 @@ def show_dataset(artifact: Artifact, overrides: list[str], config_dir: Path | No
 
 def choose_task(artifact: Artifact, config: Config, overrides: list[str]) -> tuple[Task, Data]:
     """The task and gold data that settings name, else those that the data set was made with. ConfigError where nothing names the task."""
-    given = {one.lstrip("+").partition("=")[0] for one in overrides}
+    given = {override.lstrip("+").partition("=")[0] for override in overrides}
     names_task = any(name == "task" or name.startswith("task.") for name in given)
-    here = {one.name: one.value for one in settings(config.data) if one.facts.running}
+    here = {setting.name: setting.value for setting in settings(config.data) if setting.facts.running}
     names_data = any(name == "data" or (name.startswith("data.") and name.removeprefix("data.") not in here) for name in given)
     if names_task and names_data:
         return config.task, config.data

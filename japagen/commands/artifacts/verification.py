@@ -1,6 +1,6 @@
 """A result made once more, and compared with the one that the store has.
 
-What an LLM said is taken as it stands: sampling can't be repeated. All that follows is made again by the code that makes it otherwise, in a
+LLM output is taken as stored: sampling cannot be repeated. All that follows is made again by the code that makes it otherwise, in a
 store of its own whose streams and answers are links into the real one, which is left as it is.
 """
 
@@ -31,7 +31,7 @@ SAME, CLOSE, DIFFERS, UNCHECKED = "same", "close", "differs", "not checked"
 TOLERANCE = 1e-4
 """The largest difference of a probability or score that is called close."""
 SCORES = ("metrics", "baselines", "num_train", "num_valid", "num_eval", "num_contaminated", "num_failed", "also_scored")
-"""Fields of result.json that are made again; all others say when, where and how."""
+"""Fields of result.json that are made again; all others record when, where and how."""
 MOST_NAMED = 3
 
 
@@ -127,12 +127,12 @@ def _keys(stored: Mapping[str, str], planned: Mapping[str, str]) -> Check:
 
 
 def _rows(stream: Stream, store: Store) -> Check:
-    """Whether each stored reply has the seed and the attributes that its place asks for."""
+    """Whether each stored reply has the seed and the attributes of its label and index."""
     rows = list(StreamRows(store.path("stream", stream.key)))
     wrong = [row for row in rows if not _fits(stream, row)]
     if wrong:
-        places = ", ".join(f"{row.label or 'turn 0'} {row.index}" for row in wrong[:MOST_NAMED])
-        return Check("replies", DIFFERS, f"{len(wrong)} of {len(rows)} don't have the seed or attributes of their place: {places}")
+        named = ", ".join(f"{row.label or 'turn 0'} {row.index}" for row in wrong[:MOST_NAMED])
+        return Check("replies", DIFFERS, f"{len(wrong)} of {len(rows)} don't have the seed or attributes of their place: {named}")
     return Check("replies", SAME, f"{len(rows)} with the seeds and attributes of their places (what they say is taken as it stands)")
 
 
@@ -146,7 +146,7 @@ def _bytes(what: str, stage: str, experiment: Experiment, store: Store, again: S
     key = experiment.keys[stage]
     if store.find(stage, key) is None:
         return Check(what, UNCHECKED, "the store has it no more to compare with")
-    old, new = (one.meta(stage, key)["checksums"] for one in (store, again))
+    old, new = (side.meta(stage, key)["checksums"] for side in (store, again))
     differing = [name for name in names if old.get(name) != new.get(name)]
     if differing:
         return Check(what, DIFFERS, f"made again, {' and '.join(differing)} came out otherwise")
@@ -165,7 +165,7 @@ def _predictions(old: Path, new: Path) -> Check:
         num += len(rows)
         for row, other in zip(rows, others, strict=True):
             pairs = list(zip(row["outputs"], other["outputs"], strict=False))
-            largest = max(largest, *(abs(one - two) for one, two in pairs), 0.0)
+            largest = max(largest, *(abs(old - new) for old, new in pairs), 0.0)
             is_number = isinstance(row["prediction"], float)
             num_others += len(row["outputs"]) != len(other["outputs"]) or (not is_number and row["prediction"] != other["prediction"])
     if num_others or largest > TOLERANCE:
@@ -179,13 +179,13 @@ def _scores(old: dict[str, Any], new: dict[str, Any]) -> Check:
     found = list(differences({name: old[name] for name in SCORES}, {name: new[name] for name in SCORES}))
     if not found:
         return Check("scores", SAME, "metrics, intervals, baselines and counts")
-    named = "; ".join(f"{where}: {one} is now {two}" for where, one, two in found[:MOST_NAMED])
-    is_close = all(isinstance(one, float) and isinstance(two, float) and math.isclose(one, two, abs_tol=TOLERANCE) for _, one, two in found)
+    named = "; ".join(f"{where}: {old} is now {new}" for where, old, new in found[:MOST_NAMED])
+    is_close = all(isinstance(old, float) and isinstance(new, float) and math.isclose(old, new, abs_tol=TOLERANCE) for _, old, new in found)
     return Check("scores", CLOSE if is_close else DIFFERS, f"{named}{'; …' if len(found) > MOST_NAMED else ''}")
 
 
 def differences(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """(dotted place, old value, new value) of all in which two JSON values differ."""
+    """(dotted path, old value, new value) of each difference between two JSON values."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in dict.fromkeys([*old, *new]):
             yield from differences(old.get(name), new.get(name), f"{where}.{name}" if where else str(name))

@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
 
 def asks_llm(overrides: Sequence[str]) -> bool:
     """Whether an LLM, or a server that runs one, is named."""
-    return any(one.lstrip("+").startswith(("llm=", "llm.base_url=")) for one in overrides)
+    return any(override.lstrip("+").startswith(("llm=", "llm.base_url=")) for override in overrides)
 
 
 def print_checks(heading: str, checks: Sequence[Check], console: Console) -> None:

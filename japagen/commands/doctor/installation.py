@@ -100,7 +100,7 @@ def _required() -> list[str]:
         listed = [Requirement(line) for line in requires("japagen") or []]
     except PackageNotFoundError:
         return ["japagen"]
-    return [one.name for one in listed if one.marker is None or one.marker.evaluate({"extra": ""})]
+    return [requirement.name for requirement in listed if requirement.marker is None or requirement.marker.evaluate({"extra": ""})]
 
 
 def _pins(path: Path) -> dict[str, str]:
@@ -198,7 +198,7 @@ def _hf_cache() -> tuple[Path, int, str]:
 
 
 def folder_checks(config: Config) -> list[Check]:
-    """Where things are kept and who says so."""
+    """The folders in use and the settings that choose them."""
     store = f"JAPAGEN_STORE={os.environ['JAPAGEN_STORE']}" if os.environ.get("JAPAGEN_STORE") else "JAPAGEN_STORE not set: outputs/store"
     checks = [Check("ok", "JAPAGEN_STORE", store)]
     mirror = _mirror(config)
@@ -264,7 +264,7 @@ def _file_state(config: Config, file: SplitFile) -> tuple[bool, str]:
     mirror = _mirror(config)
     if mirror is not None:
         return ((mirror / file.path).is_file(), "in the mirror" if (mirror / file.path).is_file() else "not in the mirror")
-    with suppress(ConfigError):  # no home folder, so no cache; the check of the cache says so
+    with suppress(ConfigError):  # no home folder, so no cache; the check of the cache reports it
         if (expand_home(config.data.cache) / file.path).is_file():
             return True, "in the cache"
     answer = ask_head(file.url)

@@ -1,6 +1,6 @@
 """Checks of one LLM: started (or reached) as a run would, then asked ten times with the task's own prompts.
 
-The YAML says how the LLM takes prompts (system role, template arguments); here the server says whether that is so. Nothing
+The YAML declares how the LLM takes prompts (system role, template arguments); here the server confirms it. Nothing
 of it is stored: these replies are no part of any stream.
 """
 
@@ -110,7 +110,7 @@ def prompt_tokens(llm: LLM, endpoint: Endpoint, messages: list[Message]) -> tupl
 
 
 def post(endpoint: Endpoint, url: str, body: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
-    """The answer's JSON, or None and what the server said."""
+    """The answer's JSON, or None and the server's message."""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {})
     opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if endpoint.is_local else []))
     try:

@@ -44,13 +44,13 @@ class Source:
     """A file, or standard input, and what has been found out about it."""
 
     path: Path
-    """As messages name it."""
+    """The name in messages."""
     format: str
     """One of FORMATS."""
     is_pipe: bool
     has_bom: bool = False
     encoding: str = "utf-8"
-    """Of the lines read so far."""
+    """Encoding of the lines read so far."""
 
     def rows(self) -> Iterator[FileRow]:
         """The rows; may be called once."""
@@ -120,7 +120,7 @@ class TextRow:
 
     row: FileRow
     texts: tuple[str, ...]
-    """One, or a pair; none where one of them is empty: nothing can be said of that."""
+    """One, or a pair; none where one of them is empty: such a row cannot be labelled."""
 
 
 def text_rows(rows: Iterable[FileRow], fields: Sequence[str], max_chars: int | None) -> Iterator[TextRow]:
@@ -189,7 +189,7 @@ def chunks(rows: Iterator[TextRow], size: int) -> Iterator[list[TextRow]]:
 
 
 def chunks_as_they_come(rows: Iterator[TextRow], size: int) -> Iterator[list[TextRow]]:
-    """As `chunks`, but no row waits for others: a chunk is what has come by now, `size` rows at most. For pipes."""
+    """`chunks` without waiting: a chunk holds the rows read so far, `size` rows at most. For pipes."""
     waiting: queue.Queue[object] = queue.Queue(maxsize=size)
 
     def read() -> None:

@@ -68,9 +68,9 @@ class PredictionFile:
         return f"{rows} were written" if self._out is None else f"{rows} are in {self.partial}"
 
     def write(self, rows: Sequence[tuple[FileRow, Mapping[str, Any]]]) -> None:
-        """Appends rows, each with what we say of it; our names are the same in all. DataError for rows whose columns don't fit.
+        """Appends rows, each with its predicted columns, whose names are the same in all; DataError for rows whose columns don't fit.
 
-        Rows before such a one are written.
+        Rows before such a row are written.
         """
         with self._explained():
             for row, own in rows:

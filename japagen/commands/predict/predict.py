@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 CHUNK = 1024
 """Rows that are sorted by length together; so many are held, however long the file is."""
 DIGITS = 4
-"""Of probabilities and scores: the later ones vary with what else is in a batch."""
+"""Digits of probabilities and scores: later digits vary with the other rows of a batch."""
 EXAMPLES = (
     "674d1aa7 mails.csv --out labelled.csv --min-confidence 0.8",
     "exported/mail pairs.jsonl --fields premise,hypothesis > labelled.jsonl",
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     rows = source.rows()
     first = next(rows, None)
     texts: Iterator[TextRow] = iter(())
-    if first is not None:  # what is wrong with the columns is said before the student is loaded
+    if first is not None:  # column faults are reported before the student is loaded
         fields = choose_fields(first, parsed.fields, found.fields, source.format == "lines")
         texts = text_rows(chain([first], rows), fields, found.gold_chars)
     from japagen.training.prediction import load_student
@@ -111,7 +111,7 @@ def _same_format(source: Source) -> str:
 
 
 class Labelling:
-    """A student's outputs as columns of ours, and counts of what they were."""
+    """A student's outputs as added columns, and their counts."""
 
     def __init__(self, student: "Student", nested: bool, min_confidence: float | None) -> None:
         self.student, self._nested, self._min_confidence = student, nested, min_confidence
@@ -162,12 +162,12 @@ def _label(labelling: Labelling, parts: Iterator[list[TextRow]], file: Predictio
 def _say_end(labelling: Labelling, file: PredictionFile, source: Source, least: float | None) -> None:
     """On standard error: what was done, and whatever a user wouldn't guess."""
     student = labelling.student
-    said = [f"{file.num_rows} row(s) predicted on {student.device}"]
-    said += [f"{labelling.num_empty} without a text have no label"] if labelling.num_empty else []
-    said += [f"{labelling.num_unsure} below --min-confidence {least} have no label"] if least is not None else []
-    said += [f"{student.num_truncated} were longer than {student.max_length} tokens and have been cut"] if student.num_truncated else []
-    said += [f"read as {source.encoding.upper()}"] if source.encoding != "utf-8" else []
+    parts = [f"{file.num_rows} row(s) predicted on {student.device}"]
+    parts += [f"{labelling.num_empty} without a text have no label"] if labelling.num_empty else []
+    parts += [f"{labelling.num_unsure} below --min-confidence {least} have no label"] if least is not None else []
+    parts += [f"{student.num_truncated} were longer than {student.max_length} tokens and have been cut"] if student.num_truncated else []
+    parts += [f"read as {source.encoding.upper()}"] if source.encoding != "utf-8" else []
     if file.renamed:
         names = ", ".join(file.renamed)
-        said.append(f"the file has {names} of its own, so ours end in {PREDICTED}")
-    print("; ".join(said), file=sys.stderr)
+        parts.append(f"the file has {names} of its own, so ours end in {PREDICTED}")
+    print("; ".join(parts), file=sys.stderr)

@@ -52,7 +52,7 @@ class Drawn:
 
 
 def main(arguments: list[str]) -> int:
-    """Writes one sheet and says what to do with it."""
+    """Writes one sheet and prints what to do with it."""
     parser = make_parser("sample-to-label", __doc__, "mails.csv n=100 --config-dir my task=mail   # writes mails-to-label.csv")
     parser.add_argument("file", type=Path, metavar="FILE", help=f"your texts: {', '.join(SUFFIXES)}, or {LINES} with a text a line")
     parser.add_argument(
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, metavar="CSV", help=f"the sheet (default: FILE's name with {ENDING} behind, beside it)")
     parsed = parser.parse_intermixed_args(arguments)
     num, overrides = _take_number(parsed.overrides)
-    if not any(one.lstrip("+").startswith("task=") for one in overrides):
+    if not any(override.lstrip("+").startswith("task=") for override in overrides):
         raise ConfigError("name the task that the texts are labelled for: task=NAME (one of your own: --config-dir DIR task=NAME)")
     out = parsed.out or parsed.file.parent / (parsed.file.stem + ENDING)
     if out.suffix.lower() != ".csv":
@@ -80,10 +80,10 @@ def main(arguments: list[str]) -> int:
 
 def _take_number(overrides: Sequence[str]) -> tuple[int, list[str]]:
     """The value of the last `n=…`, and the overrides without it."""
-    given = [one for one in overrides if one.startswith("n=")]
+    given = [override for override in overrides if override.startswith("n=")]
     if given and not re.fullmatch(r"n=[1-9]\d*", given[-1]):
         raise ConfigError(f"{given[-1]} is not allowed; n is the number of texts to draw: a whole number from 1")
-    return int(given[-1][2:]) if given else NUM, [one for one in overrides if one not in given]
+    return int(given[-1][2:]) if given else NUM, [override for override in overrides if override not in given]
 
 
 def draw(task: Task, path: Path, num: int, seed: int) -> tuple[Drawn, tuple[str, ...]]:
@@ -174,13 +174,13 @@ def _print_sheet(task: Task, drawn: Drawn, num: int, out: Path, console: Console
             also = f", or {', '.join(others)}" if others else ""
             say(f"  {label.name}{also}{f': {label.word}' if label.word else ''}")
     say("Leave a label empty, and the row is left out. Label from the top: any beginning of the sheet is a uniform sample.")
-    by_num = ", ".join(f"±{half_width(task.metric, one):.2f} with {one}" for one in dict.fromkeys((len(drawn.rows), 4 * len(drawn.rows))))
+    by_num = ", ".join(f"±{half_width(task.metric, num):.2f} with {num}" for num in dict.fromkeys((len(drawn.rows), 4 * len(drawn.rows))))
     at = "0.5" if task.metric in SHARES else "0"
     say(f"To expect of the score: a 95% interval of {task.metric} up to {by_num} labels (at {at}, where it is widest; roughly).")
 
 
 def _print_way_back(config: Config, out: Path, overrides: Sequence[str], config_dir: Path | None, console: Console) -> None:
-    own = [one for one in overrides if one.partition("=")[0] not in ("data", "data.eval_file", "seed")]
+    own = [override for override in overrides if override.partition("=")[0] not in ("data", "data.eval_file", "seed")]
     given = [*(["--config-dir", str(config_dir)] if config_dir else []), *own, "data=files", f"data.eval_file={hydra_value(str(out))}"]
-    more = "" if any(one.startswith("llm=") for one in own) else " llm=… model=…"
+    more = "" if any(override.startswith("llm=") for override in own) else " llm=… model=…"
     console.print(f"Then: python run.py {shlex.join(given)}{more}", soft_wrap=True, markup=False)

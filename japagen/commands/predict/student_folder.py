@@ -19,7 +19,7 @@ _KEY = re.compile(r"[0-9a-fA-F]{1,32}")
 
 @dataclass(frozen=True)
 class StudentFolder:
-    """A classifier's folder, and what its config.json says of the task that it learned."""
+    """A classifier's folder, and the task that its config.json describes."""
 
     folder: Path
     is_regression: bool
@@ -87,7 +87,7 @@ def _students_of(artifact: Artifact) -> str:
     if artifact.stage != "dataset":
         return ""
     models = artifacts(artifact.store, STAGES["model"].folder)
-    made = [one.key for one in models if one.meta()["identity"]["rows"].partition("+")[0] == artifact.key]
+    made = [model.key for model in models if model.meta()["identity"]["rows"].partition("+")[0] == artifact.key]
     return f"; students of this data set: {', '.join(made[:8])}" if made else "; the store has no student of this data set"
 
 
@@ -104,9 +104,11 @@ def _removed(store: Store, result: dict[str, Any]) -> str:
 
 
 def _left(store: Store, result: dict[str, Any], results: Sequence[dict[str, Any]]) -> list[str]:
-    alike = [one["keys"].get("model", "") for one in results if one.get("settings") and one.get("settings") == result.get("settings")]
+    alike = [
+        other["keys"].get("model", "") for other in results if other.get("settings") and other.get("settings") == result.get("settings")
+    ]
     return [key for key in dict.fromkeys(alike) if key and store.find("model", key) is not None]
 
 
 def _results(store: Store) -> list[dict[str, Any]]:
-    return [read_json(one.folder / "result.json") for one in artifacts(store, STAGES["result"].folder)]
+    return [read_json(artifact.folder / "result.json") for artifact in artifacts(store, STAGES["result"].folder)]

@@ -19,7 +19,7 @@ from japagen.synthesis.answers import Answer
 
 
 def preview_answers(config: Config, num: int, console: Console) -> None:
-    """Prints the first text's question, and what the LLM says of the first `num` texts."""
+    """Prints the first text's question, and the LLM's answers to the first `num` texts."""
     experiment = Planner().plan(config, until="llm")
     store, llm = Store(config.store), config.llm
     folder = store.path("answers", experiment.keys["answers"])
@@ -44,21 +44,21 @@ def print_question(question: Question, console: Console) -> None:
             console.print(f"  [bold]{message['role']}[/]")
             console.print("\n".join(f"    {line}" for line in message["content"].splitlines()), soft_wrap=True, markup=False)
     if question.is_scored:
-        said = list(dict.fromkeys(chat[-1]["content"] for chat in question.chats))
-        console.print(f"  [bold]assistant[/] (scored): {escape(' | '.join(said))}", soft_wrap=True)
+        replies = list(dict.fromkeys(chat[-1]["content"] for chat in question.chats))
+        console.print(f"  [bold]assistant[/] (scored): {escape(' | '.join(replies))}", soft_wrap=True)
 
 
 def answers_table(experiment: Experiment, asked: list[Question], answers: dict[str, Answer]) -> Table:
-    """Each text with what the LLM says of it: the labels' probabilities, or its reply and how that is read."""
+    """Each text with the LLM's answer: the labels' probabilities, or its reply and how that is read."""
     table = Table(box=None, padding=(0, 1, 0, 2), pad_edge=False)
     for name in ("text", "answer"):
         table.add_column(name, overflow="fold", vertical="top")
     for question, texts in zip(asked, experiment.asked_texts, strict=False):
-        table.add_row(escape(" | ".join(texts)), escape(_told(experiment, answers[question.id])))
+        table.add_row(escape(" | ".join(texts)), escape(_answer_text(experiment, answers[question.id])))
     return table
 
 
-def _told(experiment: Experiment, answer: Answer) -> str:
+def _answer_text(experiment: Experiment, answer: Answer) -> str:
     task = experiment.task
     if answer.finish_reason == "error":
         return f"failed: {answer.error}"

@@ -53,10 +53,10 @@ def main(arguments: list[str]) -> int:
 
 def take_number(overrides: list[str], default: int = 5) -> tuple[int, list[str]]:
     """The value of the last `n=…` (japagen preview's own setting), and the overrides without it."""
-    given = [one for one in overrides if one.startswith("n=")]
+    given = [override for override in overrides if override.startswith("n=")]
     if given and not re.fullmatch(r"n=[1-9]\d*", given[-1]):
         raise ConfigError(f"{given[-1]} is not allowed; n is the number of replies per label: a whole number from 1")
-    return int(given[-1][2:]) if given else default, [one for one in overrides if one not in given]
+    return int(given[-1][2:]) if given else default, [override for override in overrides if override not in given]
 
 
 def preview(config: Config, num: int, console: Console) -> None:
@@ -96,8 +96,8 @@ def name_attributes(experiment: Experiment, store: Store, console: Console) -> N
     """prompt=kadg_auto: has the LLM name the attributes, as a run would; starts no server where the store has them."""
     if not is_complete(experiment, "attributes", store):
         ask(experiment, "attributes", store, console)
-    for one in auto_attributes(experiment, store):
-        console.print(f"attribute {one.name}: {', '.join(one.values)}", soft_wrap=True, markup=False)
+    for attribute in auto_attributes(experiment, store):
+        console.print(f"attribute {attribute.name}: {', '.join(attribute.values)}", soft_wrap=True, markup=False)
 
 
 def print_prompts(experiment: Experiment, stream: Stream, rows: StreamRows, console: Console) -> None:
@@ -105,7 +105,7 @@ def print_prompts(experiment: Experiment, stream: Stream, rows: StreamRows, cons
     task = experiment.task
     texts = f"{stream.texts_per_request} {'first sentences' if task.is_pair else 'texts'} a {'reply' if stream.verbalized else 'request'}"
     if stream.temperatures:
-        texts += f", temperatures {', '.join(f'{one:g}' for one in stream.temperatures)} in turn"
+        texts += f", temperatures {', '.join(f'{temperature:g}' for temperature in stream.temperatures)} in turn"
     console.rule(f"[bold]{escape(task.name)}[/]: prompts as they are sent to {escape(experiment.config.llm.name)} ({texts})", align="left")
     if not task.is_pair:
         for name in task.label_names:
@@ -151,10 +151,16 @@ def print_replies(name: str, selector: Selector, rows: StreamRows, num: int, con
     table = Table(box=None, show_header=False, padding=(0, 1, 0, 2), pad_edge=False)
     for column in ("mark", "text"):
         table.add_column(column, overflow="fold", no_wrap=column == "mark", vertical="top")
-    found: list[tuple[int, str, str]] = [(one.index, "", _texts(one.texts)) for one in selector.accepted if one.label == name]
-    for one in selector.rejected:
-        if one.label == name:
-            found.append((one.index, _why(selector, rows, one.index, one.reason), _raw(selector, rows, name, one.index, one.text)))
+    found: list[tuple[int, str, str]] = [(row.index, "", _texts(row.texts)) for row in selector.accepted if row.label == name]
+    for rejected in selector.rejected:
+        if rejected.label == name:
+            found.append(
+                (
+                    rejected.index,
+                    _why(selector, rows, rejected.index, rejected.reason),
+                    _raw(selector, rows, name, rejected.index, rejected.text),
+                )
+            )
     shown = sorted(found)[:num]
     for _, reason, text in shown:
         table.add_row("[red]rejected[/]" if reason else "[green]accepted[/]", escape(text))

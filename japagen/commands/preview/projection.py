@@ -1,4 +1,4 @@
-"""From a few replies to what a full run takes: replies, tokens, hours and money, as far as few replies can tell.
+"""From a few replies to what a full run takes: replies, tokens, hours and money, as far as few replies allow.
 
 Few replies give a range: from the highest to the lowest acceptance that fits them (95%). Duplicates grow with the number
 of texts and come on top. Speed was measured with few requests open, and a run keeps many open, so hours are 'at most'.
@@ -43,7 +43,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the stream's rows say."""
+    """Measurements from the stream's rows."""
 
     judged: dict[str, int]
     """Label -> replies judged (pairs: counting those whose first sentence was rejected)."""
@@ -74,7 +74,7 @@ class Projection:
 
 
 def measure(experiment: Experiment, store: Store, rows: StreamRows, selector: Selector) -> Measured:
-    """Counts over all rows of the stream that stand in the store."""
+    """Counts over all rows of the stream in the store."""
     names = experiment.task.label_names
     turns = []
     for turn in range(experiment.task.num_turns):
@@ -93,9 +93,9 @@ def measure(experiment: Experiment, store: Store, rows: StreamRows, selector: Se
 
 
 def _rows_per_s(store: Store, key: str) -> float:
-    found = [one for one in sessions(store.path("stream", key)) if one["rows"]]
-    seconds = sum(one["seconds"] for one in found)
-    return sum(one["rows"] for one in found) / seconds if seconds else 0.0
+    found = [session for session in sessions(store.path("stream", key)) if session["rows"]]
+    seconds = sum(session["seconds"] for session in found)
+    return sum(session["rows"] for session in found) / seconds if seconds else 0.0
 
 
 def project(measured: Measured, num_per_label: int, acceptance: dict[str, float]) -> Projection:
@@ -177,19 +177,19 @@ def _cost(config: Config, least: Projection, most: Projection) -> str:
     if llm.price_per_gpu_hour is not None and most.hours is not None:
         parts.append(f"at most {most.hours * llm.gpus * llm.price_per_gpu_hour:,.2f} by llm.price_per_gpu_hour={llm.price_per_gpu_hour:g}")
     if llm.price_per_million_tokens is not None:
-        low, high = (one.tokens / 1e6 * llm.price_per_million_tokens for one in (least, most))
+        low, high = (end.tokens / 1e6 * llm.price_per_million_tokens for end in (least, most))
         parts.append(f"{low:,.2f} to {high:,.2f} by llm.price_per_million_tokens={llm.price_per_million_tokens:g}")
     words = "; ".join(parts) or "no price in the YAML (llm.price_per_gpu_hour, llm.price_per_million_tokens)"
     return f"cost of {most.num_per_label:,} a label: {words}"
 
 
-def _warnings(config: Config, one: Projection) -> list[str]:
+def _warnings(config: Config, projection: Projection) -> list[str]:
     """What would stop the run, at the lowest acceptance."""
-    budget = max(LEAST_BUDGET, math.ceil(one.num_per_label * config.synthesis.max_rows_factor))
-    if one.dearest <= budget:
+    budget = max(LEAST_BUDGET, math.ceil(projection.num_per_label * config.synthesis.max_rows_factor))
+    if projection.dearest <= budget:
         return []
-    need = f"up to {one.dearest:,} replies for its least accepted label"
-    return [f"[yellow]{one.num_per_label:,} a label may stop early: {need}, budget {budget:,} (synthesis.max_rows_factor)[/]"]
+    need = f"up to {projection.dearest:,} replies for its least accepted label"
+    return [f"[yellow]{projection.num_per_label:,} a label may stop early: {need}, budget {budget:,} (synthesis.max_rows_factor)[/]"]
 
 
 def _count(number: float) -> str:

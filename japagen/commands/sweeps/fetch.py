@@ -44,23 +44,23 @@ def bring(things: Sequence[Needed], say: Say, console: Console) -> int:
     _set_progress_bars(console)
     commits: dict[str, str] = {}
     failed = []
-    for one in things:
+    for item in things:
         try:
-            if one.on_hub:
-                line, commits[f"{GROUPS[one.kind]}={one.name}"] = _bring_model(one, say)
+            if item.on_hub:
+                line, commits[f"{GROUPS[item.kind]}={item.name}"] = _bring_model(item, say)
             else:
-                line = _bring_file(one)
+                line = _bring_file(item)
         except JapagenError as error:
-            failed.append(one)
+            failed.append(item)
             line = f"FAILED: {error}"
-        say(f"{describe(one)}: {line}")
-        if one.note:
-            say(f"  note: {one.note}")
+        say(f"{describe(item)}: {line}")
+        if item.note:
+            say(f"  note: {item.note}")
     _say_commits(commits, say)
     if failed:
         say(f"{len(failed)} of {len(things)} could not be had, each for the cause above; the same command tries them again:")
-        for one in failed:
-            say(f"  {describe(one)}")
+        for item in failed:
+            say(f"  {describe(item)}")
     return 1 if failed else 0
 
 
@@ -68,9 +68,9 @@ def _check_online(things: Sequence[Needed]) -> None:
     """Raises ConfigError, before anything else, where models are missing and the environment forbids to ask the hub."""
     from huggingface_hub import constants
 
-    absent = [one for one in things if one.on_hub and not one.present]
+    absent = [item for item in things if item.on_hub and not item.present]
     if absent and constants.HF_HUB_OFFLINE:
-        listed = ", ".join(one.id for one in absent)
+        listed = ", ".join(item.id for item in absent)
         raise ConfigError(f"HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) is set, so {listed} can't be downloaded; unset it for this command")
 
 
@@ -81,87 +81,87 @@ def _set_progress_bars(console: Console) -> None:
         disable_progress_bars()
 
 
-def _bring_file(one: Needed) -> str:
-    """What to say of a folder or a gold file; downloads a publisher's."""
-    if one.gold is None:
-        if not one.present:
-            raise ConfigError(one.missing)
-        return "present" if one.num_bytes is None else f"present, {size(one.num_bytes)}"
-    path = find_file(one.gold.published, one.gold.file, one.gold.data, one.gold.hint)
-    return f"{'present' if one.present else 'fetched'}, {size(path.stat().st_size)}"
+def _bring_file(item: Needed) -> str:
+    """The printed state of a folder or a gold file; downloads a publisher's file."""
+    if item.gold is None:
+        if not item.present:
+            raise ConfigError(item.missing)
+        return "present" if item.num_bytes is None else f"present, {size(item.num_bytes)}"
+    path = find_file(item.gold.published, item.gold.file, item.gold.data, item.gold.hint)
+    return f"{'present' if item.present else 'fetched'}, {size(path.stat().st_size)}"
 
 
-def _bring_model(one: Needed, say: Say) -> tuple[str, str]:
-    """What to say of a hub model, and its commit; downloads the files that are loaded and missing."""
+def _bring_model(item: Needed, say: Say) -> tuple[str, str]:
+    """The printed state of a hub model, and its commit; downloads the files that are loaded and missing."""
     from huggingface_hub import snapshot_download
 
-    assert one.cache is not None
+    assert item.cache is not None
     try:
-        commit, names, num_bytes = _on_hub(one)
+        commit, names, num_bytes = _on_hub(item)
     except FetchError as error:
-        if not one.present or one.revision is None:
+        if not item.present or item.revision is None:
             raise
-        return f"present, {size(one.num_bytes)}, commit {one.revision} (from the cache: {error})", one.revision
-    before = look_up(one.id, commit, one.cache)
+        return f"present, {size(item.num_bytes)}, commit {item.revision} (from the cache: {error})", item.revision
+    before = look_up(item.id, commit, item.cache)
     if not before.missing:
         return f"present, {size(before.num_bytes)}, commit {commit}", commit
-    _check_space(one, num_bytes)
-    say(f"{describe(one)}: downloading up to {size(num_bytes)} at commit {commit} into {one.cache}")
+    _check_space(item, num_bytes)
+    say(f"{describe(item)}: downloading up to {size(num_bytes)} at commit {commit} into {item.cache}")
     try:
-        snapshot_download(one.id, revision=commit, allow_patterns=names, cache_dir=one.cache)
+        snapshot_download(item.id, revision=commit, allow_patterns=names, cache_dir=item.cache)
     except Exception as error:  # its HTTP library's errors have no common base with its own
-        raise FetchError(_cause(one, error)) from error
-    after = look_up(one.id, commit, one.cache)
+        raise FetchError(_cause(item, error)) from error
+    after = look_up(item.id, commit, item.cache)
     if after.missing:
         raise FetchError(f"the hub's files are not enough to load it: {after.missing}")
     return f"fetched, {size(after.num_bytes)}, commit {commit}", commit
 
 
-def _on_hub(one: Needed) -> tuple[str, list[str], int]:
-    """(commit, files that are loaded, their bytes) as the hub tells; the cache notes which commit the revision's name means.
+def _on_hub(item: Needed) -> tuple[str, list[str], int]:
+    """(commit, files that are loaded, their bytes) as the hub lists them; the cache notes which commit the revision's name means.
 
     That note is what runs without internet resolve `revision: null` by.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
 
-    assert one.cache is not None
+    assert item.cache is not None
     api = HfApi()
     try:
-        commit = api.resolve_revision(one.id, revision=one.asked, cache_dir=one.cache).resolved
-        sizes = cached_listing(one.id, commit, one.cache)  # a commit's files never change
+        commit = api.resolve_revision(item.id, revision=item.asked, cache_dir=item.cache).resolved
+        sizes = cached_listing(item.id, commit, item.cache)  # a commit's files never change
         if sizes is None:
-            tree = api.list_repo_tree(one.id, recursive=True, revision=commit)
+            tree = api.list_repo_tree(item.id, recursive=True, revision=commit)
             files = {file.path: file.size for file in tree if isinstance(file, RepoFile)}
             sizes = {name: files[name] for name in loaded_files(files)}
     except Exception as error:  # as above
-        raise FetchError(_cause(one, error)) from error
+        raise FetchError(_cause(item, error)) from error
     return commit, list(sizes), sum(sizes.values())
 
 
-def _cause(one: Needed, error: Exception) -> str:
+def _cause(item: Needed, error: Exception) -> str:
     """What went wrong, and what to do, in words."""
     from huggingface_hub import constants, errors
 
     root: BaseException = error
     while root.__cause__ is not None:
         root = root.__cause__
-    said = f"{type(root).__name__}: {(str(root).strip().splitlines() or [''])[0][:200]}"
-    name = f"{GROUPS[one.kind]}.id"
+    reason = f"{type(root).__name__}: {(str(root).strip().splitlines() or [''])[0][:200]}"
+    name = f"{GROUPS[item.kind]}.id"
     if isinstance(error, errors.GatedRepoError):
-        return f"its makers ask for consent: accept the terms at {constants.ENDPOINT}/{one.id}, then set HF_TOKEN or run `hf auth login`"
+        return f"its makers ask for consent: accept the terms at {constants.ENDPOINT}/{item.id}, then set HF_TOKEN or run `hf auth login`"
     if isinstance(error, errors.RepositoryNotFoundError):
         return f"{constants.ENDPOINT} has no such model (or it is private: set HF_TOKEN); check {name}"
     if isinstance(error, errors.RevisionNotFoundError):
-        return f"it has no revision {one.asked!r}; check {name.replace('.id', '.revision')}"
+        return f"it has no revision {item.asked!r}; check {name.replace('.id', '.revision')}"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-        return f"{one.cache} can't be written ({said}); make room, or set HF_HOME to another folder"
-    return f"{constants.ENDPOINT} can't be reached, or the download broke off ({said}); whole files are kept, the same command goes on"
+        return f"{item.cache} can't be written ({reason}); make room, or set HF_HOME to another folder"
+    return f"{constants.ENDPOINT} can't be reached, or the download broke off ({reason}); whole files are kept, the same command goes on"
 
 
-def _check_space(one: Needed, num_bytes: int) -> None:
-    assert one.cache is not None
-    standing = next(folder for folder in (one.cache.absolute(), *one.cache.absolute().parents) if folder.exists())
+def _check_space(item: Needed, num_bytes: int) -> None:
+    assert item.cache is not None
+    standing = next(folder for folder in (item.cache.absolute(), *item.cache.absolute().parents) if folder.exists())
     free = shutil.disk_usage(standing).free
     if free < num_bytes:
         raise FetchError(f"{size(num_bytes)} are needed and {standing} has {size(free)} free; make room, or set HF_HOME to another folder")

@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
 
     def look() -> UnitRow:
         rows = read_overview(folder, reader.read(job_ids(folder))).rows
-        return next(one for one in rows if one.unit.id == row.unit.id)
+        return next(current for current in rows if current.unit.id == row.unit.id)
 
     print(f"log of {row.unit.id} ({row.unit.name}; {row.state}): {row.log}", flush=True)
     for path in server_logs(store, row):
@@ -93,7 +93,7 @@ class LogReader:
 
     def __init__(self, path: Path, position: int = 0) -> None:
         self.path, self.position = path, position
-        self._decoder = getincrementaldecoder("utf-8")("replace")  # the end of what is there may stand within a character
+        self._decoder = getincrementaldecoder("utf-8")("replace")  # the file may end within a character
 
     def print_new(self) -> None:
         """Everything behind `position`; from the beginning where the file was begun anew (a job's second start may do so)."""

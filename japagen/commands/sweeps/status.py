@@ -39,7 +39,7 @@ QUEUE_S = 10.0
 MOST_QUIET = 20
 """Units that wait or are done shown without --all."""
 WIDE = 140
-"""From so many characters a line on each unit has one line; on narrower screens what it says stands below its name."""
+"""From so many characters a line on each unit has one line; on narrower screens its details are below its name."""
 _STYLES = {FAILED: "bold red", LOST: "bold red", UNFINISHED: "yellow", RUNNING: "cyan", WAITING: "", DONE: "green"}
 
 
@@ -102,18 +102,18 @@ def list_sweeps(store: Store, console: Console) -> int:
 def watch(folder: SweepFolder, reader: QueueReader, console: Console, show_all: bool) -> int:
     """Redraws until the sweep is over, or Ctrl-C; without a terminal a line for each change, and the whole in the end."""
     overview = read_overview(folder, reader.read(job_ids(folder)))
-    said = ""
+    printed = ""
     try:
         with Live(console=console, auto_refresh=False, transient=True) as live:
             while not overview.is_over:
                 if console.is_terminal:
                     live.update(draw_brief(overview, console.width, console.height), refresh=True)
-                elif (line := _line(overview)) != said:
-                    console.print(said := line)
+                elif (line := _line(overview)) != printed:
+                    console.print(printed := line)
                 time.sleep(REDRAW_S)
                 overview = read_overview(folder, reader.read(job_ids(folder)))
     except KeyboardInterrupt:
-        pass  # the picture as it was last stands below
+        pass  # the last picture stays below
     return show(overview, console, show_all)
 
 
@@ -175,31 +175,31 @@ def _styled(text: str, state: str) -> str:
 
 
 def _table(overview: Overview, rows: Sequence[UnitRow], width: int) -> Table:
-    """A column only where one of the rows has something to say; on a narrow screen most of it below the name."""
+    """The table without empty columns; on a narrow screen most details are below the name."""
     cells = [_cells(overview, row) for row in rows]
-    headings = [name for name in cells[0] if any(one[name] for one in cells)]
+    headings = [name for name in cells[0] if any(texts[name] for texts in cells)]
     beside = headings if width >= WIDE else [name for name in headings if name == "took"]
     table = _empty_table("unit", "state")
     for name in ("name", *beside):
         table.add_column(name, no_wrap=name not in _RATIOS, overflow="fold", ratio=_RATIOS.get(name))
-    for row, one in zip(rows, cells, strict=True):
-        below = "" if row.state == DONE or width >= WIDE else _below(one)
-        table.add_row(row.unit.id, _state(row), escape(row.unit.name) + below, *(escape(one[name]) for name in beside))
+    for row, texts in zip(rows, cells, strict=True):
+        below = "" if row.state == DONE or width >= WIDE else _below(texts)
+        table.add_row(row.unit.id, _state(row), escape(row.unit.name) + below, *(escape(texts[name]) for name in beside))
     return table
 
 
 def _brief_table(overview: Overview, rows: Sequence[UnitRow], width: int) -> Table:
-    """One line a unit; names are cut in their middle, since seeds stand at their ends."""
+    """One line a unit; names are cut in their middle, since seeds are at their ends."""
     cells = [_cells(overview, row) for row in rows]
-    beside = [name for name in (("job", "host", "took") if width >= WIDE else ("took",)) if any(one[name] for one in cells)]
-    taken = sum(2 + max(len(name), *(len(one[name]) for one in cells)) for name in beside)
+    beside = [name for name in (("job", "host", "took") if width >= WIDE else ("took",)) if any(texts[name] for texts in cells)]
+    taken = sum(2 + max(len(name), *(len(texts[name]) for texts in cells)) for name in beside)
     room = width - taken - max(len(row.unit.id) for row in rows) - max(len(row.state) for row in rows) - 6
     table = _empty_table("unit", "state", "name", *beside)
-    for row, one in zip(rows, cells, strict=True):
+    for row, texts in zip(rows, cells, strict=True):
         text = row.unit.name if len(row.unit.name) <= room else f"{row.unit.name[: room // 2 - 1]}…{row.unit.name[-(room // 2 - 1) :]}"
-        if said := one["texts"] or one["cause"]:
-            text = f"{said}; {row.unit.name}"[:room]
-        table.add_row(row.unit.id, _styled(row.state, row.state), escape(text), *(escape(one[name]) for name in beside))
+        if about := texts["texts"] or texts["cause"]:
+            text = f"{about}; {row.unit.name}"[:room]
+        table.add_row(row.unit.id, _styled(row.state, row.state), escape(text), *(escape(texts[name]) for name in beside))
     return table
 
 
@@ -215,7 +215,7 @@ _RATIOS = {"name": 4, "cause": 3, "log": 2}
 
 
 def _cells(overview: Overview, row: UnitRow) -> dict[str, str]:
-    """Heading -> text, '' for what there is nothing to say about."""
+    """Heading -> text, '' for no value."""
     kept, has_begun = row.kept, row.state != WAITING
     took = row.took_s(time.time()) if has_begun else None
     return {
@@ -231,7 +231,7 @@ def _cells(overview: Overview, row: UnitRow) -> dict[str, str]:
 
 
 def _below(cells: Mapping[str, str]) -> str:
-    """What stands under a name on a narrow screen; causes stand in full below the table."""
+    """The details under a name on a narrow screen; causes are in full below the table."""
     job = f"job {cells['job']}" if cells["job"] else ""
     host = f"on {cells['host']}" if cells["host"] else ""
     started = f"started {cells['started']}" if cells["started"] else ""
@@ -241,7 +241,7 @@ def _below(cells: Mapping[str, str]) -> str:
 
 
 def _state(row: UnitRow) -> str:
-    """The state; for a unit that waits for its job also what SLURM says."""
+    """The state; for a unit that waits for its job also SLURM's state."""
     text = _styled(row.state, row.state)
     return text if row.queue is None else f"{text}\n[dim]{escape(row.queue[0])}[/]\n[dim]{escape(row.queue[1])}[/]"
 
@@ -257,7 +257,7 @@ def _texts(texts: Texts | None, state: str) -> str:
 
 
 def _short_cause(row: UnitRow) -> str:
-    """The first 60 characters; the whole stands below the table."""
+    """The first 60 characters; the whole is below the table."""
     first = row.cause.partition("\n")[0]
     return first if len(first) <= 60 else f"{first[:59]}…"
 

@@ -1,4 +1,4 @@
-"""What `japagen new-task` was told, in; a Task with prompts in our own wording out.
+"""In: the answers given to `japagen new-task`. Out: a Task with prompts in this project's wording.
 
 Japanese prompts for Japanese tasks, English ones that name the language for all others. They are a start: short, all of one
 form, each naming the limit that the filters hold to. `japagen preview` shows what an LLM makes of them.
@@ -56,7 +56,9 @@ def draft_task(answers: Answers) -> Task:
         label_field=answers.label_field,
         system=texts.system(),
         first_instruction=texts.first_instruction() if answers.kind == "pair" else "",
-        labels=[Label(name=one.name, instruction=texts.instruction(one), word=one.word, score=one.score) for one in answers.labels],
+        labels=[
+            Label(name=label.name, instruction=texts.instruction(label), word=label.word, score=label.score) for label in answers.labels
+        ],
         attributes=[Attribute(name=name, values=values, phrase=texts.phrase()) for name, values in answers.attributes.items()],
         label_map=dict(answers.label_map),
     )
@@ -72,7 +74,7 @@ class _Japanese:
         what = "二つの文の組" if answers.kind == "pair" else "文章"
         purpose = f"{what}に点数をつける課題" if answers.target == "regression" else f"{what}を{num}種類に分ける課題"
         lines = [f"あなたは{answers.about}を書く担当者です。{purpose}のための例文を作ります。"]
-        return "\n".join([*lines, *(f"「{one.word}」は、{one.description}です。" for one in answers.labels)])
+        return "\n".join([*lines, *(f"「{label.word}」は、{label.description}です。" for label in answers.labels)])
 
     def first_instruction(self) -> str:
         return f"{self._answers.about}を、組の一つ目の文として{self._limit}文だけを出力してください。"
@@ -97,7 +99,7 @@ class _English:
         what = "pairs of sentences" if answers.kind == "pair" else "texts"
         purpose = f"giving {what} a score" if answers.target == "regression" else f"sorting {what} into {num} classes"
         lines = [f"You write {answers.about} in {answers.language}, as examples for the task of {purpose}."]
-        return "\n".join([*lines, *(f'"{one.word}": {one.description}.' for one in answers.labels)])
+        return "\n".join([*lines, *(f'"{label.word}": {label.description}.' for label in answers.labels)])
 
     def first_instruction(self) -> str:
         return f"Write one of these: {self._answers.about}, as the first sentence of a pair ({self._limit}). Output the sentence only."

@@ -1,4 +1,4 @@
-"""What a few labelled rows say about a task: which columns hold texts and labels, which labels there are, how long texts are."""
+"""A task's properties from a few labelled rows: which columns hold texts and labels, which labels there are, how long texts are."""
 
 import math
 from collections import Counter

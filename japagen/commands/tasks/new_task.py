@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _flag(option: str) -> str:
-    """As it is typed; those given once for each of several are named in the singular."""
+    """The flag as typed; options that are repeated for each value are named in the singular."""
     return {"descriptions": "--description", "attributes": "--attribute"}.get(option, f"--{option.replace('_', '-')}")
 
 
@@ -180,7 +180,7 @@ def _from_answers(asker: Asker, options: argparse.Namespace) -> tuple[Task, Path
     hint = "one line in the texts' language, no full stop, e.g. 商品の注文についての問い合わせ"
     descriptions = asker.ask_each("descriptions", names, "what are its texts?", [None] * len(names), hint)
     attributes = asker.ask("attributes", "For prompt=kadg: what is to vary in the texts?", _attributes, "", "NAME=VALUE,VALUE; or nothing")
-    labels = tuple(LabelAnswer(*one) for one in zip(names, words, (text.rstrip("。.") for text in descriptions), scores, strict=True))
+    labels = tuple(LabelAnswer(*answer) for answer in zip(names, words, (text.rstrip("。.") for text in descriptions), scores, strict=True))
     answers = Answers(
         name,
         title,

@@ -1,8 +1,8 @@
-"""A prompt file in the form of JapaGen's authors (github.com/retrieva/JapaGen, config/*.json) as a Task of ours.
+"""A prompt file in the form of JapaGen's authors (github.com/retrieva/JapaGen, config/*.json) as a Task of this project.
 
 Their form is one JSON object: `task_name`; `content`, the system message; for pairs `first instruction`; `labels`, an object
 whose values hold an `instruction` each; and, for KADG, a list of strings under a name such as `object` or `genre`, one of
-which is written wherever a text holds that name in double quotes (`"object"`). Ours draws values too, but says them in a
+which is written wherever a text holds that name in double quotes (`"object"`). This project draws values too, but writes them in a
 sentence after the instruction (in pairs the first one), so placeholders are taken out of the texts:
 
 - `content`: the sentence with the placeholder becomes that sentence after the instruction, and leaves the system message.
@@ -28,7 +28,7 @@ _LIMIT = re.compile(r"(\d+)\s*(?:文字|字)")
 
 @dataclass(frozen=True)
 class PaperForm:
-    """What such a file says, in our terms."""
+    """The content of such a file, in this project's terms."""
 
     name: str
     system: str
@@ -36,7 +36,7 @@ class PaperForm:
     labels: tuple[Label, ...]
     attributes: tuple[Attribute, ...]
     ignored: tuple[str, ...]
-    """Keys that say nothing to us, and why."""
+    """Keys that are ignored, and why."""
 
     @property
     def max_chars(self) -> int | None:
@@ -170,15 +170,18 @@ def _put(text: str, names: list[str], words: str) -> str:
 
 
 def _is_list_of_texts(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(one, str) and one.strip() for one in value)
+    return isinstance(value, list) and bool(value) and all(isinstance(entry, str) and entry.strip() for entry in value)
 
 
 def renamed(form: PaperForm, names: list[str]) -> tuple[tuple[Label, ...], tuple[Attribute, ...]]:
     """The form's labels and attributes with the labels called `names`, in their order."""
     if len(names) != len(form.labels):
         raise ConfigError(
-            f"--labels names {len(names)} labels, but the file has {len(form.labels)}: {', '.join(one.name for one in form.labels)}"
+            f"--labels names {len(names)} labels, but the file has {len(form.labels)}: {', '.join(label.name for label in form.labels)}"
         )
     new = {label.name: name for label, name in zip(form.labels, names, strict=True)}
     labels = tuple(Label(new[label.name], label.instruction, label.described) for label in form.labels)
-    return labels, tuple(Attribute(one.name, one.values, one.phrase, [new[name] for name in one.labels]) for one in form.attributes)
+    return labels, tuple(
+        Attribute(attribute.name, attribute.values, attribute.phrase, [new[name] for name in attribute.labels])
+        for attribute in form.attributes
+    )

@@ -44,14 +44,14 @@ def _escaped(value: Any) -> Any:
     if isinstance(value, str):
         return re.sub(r"(\\*)\$\{", lambda found: f"{found[1] * 2}\\${{", value)
     if isinstance(value, list):
-        return [_escaped(one) for one in value]
+        return [_escaped(entry) for entry in value]
     if isinstance(value, dict):
-        return {name: _escaped(one) for name, one in value.items()}
+        return {name: _escaped(entry) for name, entry in value.items()}
     return value
 
 
 def task_yaml(task: Task, origin: str) -> str:
-    """The file's text; `origin` says in the head comment where its prompts are from."""
+    """The file's text; `origin`: where its prompts are from, for the head comment."""
     what = f"{'pair' if task.is_pair else 'single text'}, {task.target}, {task.metric}"
     metrics = ", ".join(name for name, target in METRICS.items() if target == task.target)
     head = [

@@ -1,4 +1,4 @@
 """A Report in the formats that people and programs read; all but the HTML page, which is `japagen.reporting.html`'s.
 
-`layout` decides what tables for people say and `notes` what stands below them; each other module knows how its format is written.
+`layout` decides the content of tables for people and `notes` the lines below them; each other module knows how its format is written.
 """

@@ -16,12 +16,14 @@ def render(report: Report) -> str:
     """Strict JSON: a number that is none (NaN, infinity) is null."""
     tables = pivots(report)
     named = [named_settings(run.config) for run in report.runs]
-    varied = [name for name in dict.fromkeys(name for one in named for name in one) if len({one.get(name) for one in named}) > 1]
+    varied = [
+        name for name in dict.fromkeys(name for values in named for name in values) if len({values.get(name) for values in named}) > 1
+    ]
     content = {
         "sweeps": [asdict(sweep) for sweep in report.sweeps],
         "notes": notes(report, tables),
         "tables": [asdict(pivot) for pivot in tables],
-        "comparisons": [asdict(one) for one in report.comparisons],
+        "comparisons": [asdict(comparison) for comparison in report.comparisons],
         "runs": [
             _run(run) | {"varied": {name: values[name] for name in varied if name in values}}
             for run, values in zip(report.runs, named, strict=True)
@@ -38,9 +40,9 @@ def _run(run: Run) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """The value with null in place of numbers that JSON doesn't have."""
+    """The value with null for numbers that JSON cannot express."""
     if isinstance(value, dict):
-        return {name: _finite(one) for name, one in value.items()}
+        return {name: _finite(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
+        return [_finite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

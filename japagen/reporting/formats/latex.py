@@ -14,7 +14,7 @@ _ESCAPES = {
 
 
 def render(report: Report) -> str:
-    """Tables with their captions; what else is to be known stands in front as comments."""
+    """Tables with their captions; notes precede them as comments."""
     tables = pivots(report)
     lines = ["% \\usepackage{booktabs}", *(f"% {' '.join(line.split())}" for line in notes(report, tables))]
     for pivot in tables:
@@ -64,8 +64,8 @@ def score_text(score: Score, is_best: bool) -> str:
     value = rf"\textbf{{{number}}}" if is_best else number
     spread = rf" $\pm$ {score.sd}" if score.sd else ""
     mark = r"$^{\dagger}$" if score.is_significant else ""
-    said = [f"{value}{spread}{mark}", REFERENCE if score.is_reference else "", escape(f"({score.remark})") if score.remark else ""]
-    return " ".join(filter(None, said))
+    parts = [f"{value}{spread}{mark}", REFERENCE if score.is_reference else "", escape(f"({score.remark})") if score.remark else ""]
+    return " ".join(filter(None, parts))
 
 
 def _caption(report: Report, pivot: Pivot) -> str:

@@ -1,13 +1,13 @@
-"""What a table for people says, before any format: which columns it needs, and each cell in words and marks.
+"""The content of a table for people, before any format: which columns it needs, and each cell in words and marks.
 
-What is the same in all rows is said once below the table and takes no column.
+A value that all rows share appears once below the table and takes no column.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from japagen.reporting.pivots import NONE, Cell, Column, Pivot, Row
+from japagen.reporting.pivots import NONE, Cell, Column, Pivot, PivotRow
 from japagen.reporting.setting_names import TITLES
 
 HEADS = {
@@ -19,7 +19,7 @@ HEADS = {
     "size": "n/label",
     "options": "options",
 }
-"""Row's field -> its column's title."""
+"""PivotRow field -> its column's title."""
 REFERENCE, SIGNIFICANT, DEMO = "(ref)", "†", "*"
 
 
@@ -70,7 +70,7 @@ class Layout:
 
 
 def lay_out(pivot: Pivot) -> Layout:
-    """The pivot's rows under the columns that tell them apart."""
+    """The pivot's rows under the columns that distinguish them."""
     texts = {name: list(dict.fromkeys(text for row in pivot.rows if (text := getattr(row, name)) not in ("", NONE))) for name in HEADS}
     shown = [name for name in HEADS if name == "method" or len(texts[name]) > 1 or (name == "options" and texts[name])]
     common = [f"{HEADS[name]} {texts[name][0]}" for name in HEADS if name not in shown and texts[name]]
@@ -100,7 +100,7 @@ def title_of(pivot: Pivot) -> str:
     return "Without gold data" if pivot.data is None else f"{TITLES[pivot.data]}: mean ± sample standard deviation over runs"
 
 
-def is_demo(row: Row) -> bool:
+def is_demo(row: PivotRow) -> bool:
     """Whether demo models or smoke data take part."""
     return any(cell.demo for cell in row.cells if cell is not None)
 

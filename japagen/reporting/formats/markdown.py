@@ -8,19 +8,19 @@ from japagen.reporting.pivots import Column, pivots
 from japagen.reporting.report import Report
 
 _MARKUP = re.compile(r"([\\`*|<>\[\]~#$!])|(?<![^\W_])(_)|(_)(?![^\W_])")
-"""What GitHub may take for markup; an underscore only where it doesn't stand within a word."""
+"""Characters that GitHub may read as markup; an underscore only outside words."""
 
 
 def render(report: Report) -> str:
     """Tables, then what they mean as a list."""
     tables = pivots(report)
-    said = notes(report, tables)
-    parts = [f"**{escape(DEMO)}**"] if DEMO in said else []
+    remarks = notes(report, tables)
+    parts = [f"**{escape(DEMO)}**"] if DEMO in remarks else []
     for pivot in tables:
         layout = lay_out(pivot)
         parts += [f"**{escape(layout.title)}**", _table(layout)]
         parts += [escape(f"In all rows: {layout.common}")] if layout.common else []
-    return "\n\n".join([*parts, "\n".join(f"- {escape(line)}" for line in said if line != DEMO)]) + "\n"
+    return "\n\n".join([*parts, "\n".join(f"- {escape(line)}" for line in remarks if line != DEMO)]) + "\n"
 
 
 def _table(layout: Layout) -> str:

@@ -1,4 +1,4 @@
-"""What stands below the tables of every format: what marks mean, what was scored, what each setting saw, and what failed."""
+"""The lines below the tables of every format: what marks mean, what was scored, what each setting saw, and what failed."""
 
 from collections.abc import Sequence
 
@@ -49,21 +49,28 @@ def _marks(report: Report, pivots: Sequence[Pivot]) -> list[str]:
     cells = [cell for pivot in pivots for row in pivot.rows for cell in row.cells if cell is not None]
     if not any(cell.is_reference for cell in cells):
         return []
-    said = f"{REFERENCE}: what the other settings of its column are compared with; {MARK}: differs from it with p < {SIGNIFICANT}"
-    lines = [f"{said}, over gold rows and seeds, Holm over {_count(report.num_compared, 'comparison')}"]
-    not_made = [one for one in report.comparisons if one.difference is None]
-    return lines + [f"not compared: {one.task} {one.split}, {one.first} with {one.second}: {one.note}" for one in not_made]
+    meaning = f"{REFERENCE}: what the other settings of its column are compared with; {MARK}: differs from it with p < {SIGNIFICANT}"
+    lines = [f"{meaning}, over gold rows and seeds, Holm over {_count(report.num_compared, 'comparison')}"]
+    not_made = [comparison for comparison in report.comparisons if comparison.difference is None]
+    return lines + [
+        f"not compared: {comparison.task} {comparison.split}, {comparison.first} with {comparison.second}: {comparison.note}"
+        for comparison in not_made
+    ]
 
 
 def _scored(report: Report, pivots: Sequence[Pivot]) -> list[str]:
     columns = dict.fromkeys(column for pivot in pivots for column in pivot.columns)
-    lines = [f"{one.task} {one.split}: {one.metric}, n = {one.num_eval} gold rows of {one.source}" for one in columns if one.num_eval]
+    lines = [
+        f"{column.task} {column.split}: {column.metric}, n = {column.num_eval} gold rows of {column.source}"
+        for column in columns
+        if column.num_eval
+    ]
     without = dict.fromkeys(result.task for result in report.results if not result.split)
     return lines + [f"{task}: the task has no gold data, so there is a student and no score" for task in without]
 
 
 def seeds_lines(report: Report) -> list[str]:
-    """'runs of gold, japagen: seed 0, 1, 2': all seeds that a method was run with; a cell with fewer runs says so."""
+    """'runs of gold, japagen: seed 0, 1, 2': all seeds that a method was run with; a cell with fewer runs names its own."""
     by_method: dict[str, list[Result]] = {}
     for result in report.results:
         by_method.setdefault(result.method, []).append(result)
@@ -85,7 +92,9 @@ def _seen(report: Report) -> list[str]:
             by_methods.setdefault(", ".join(methods), []).append(task)
         lines += [f"protocol of {methods} on {', '.join(names)}: {protocol}" for methods, names in by_methods.items()]
     lines += [
-        f"{one.task}: gold rows seen in training or prompts come from {one.train_source}" for one in report.results if one.train_source
+        f"{result.task}: gold rows seen in training or prompts come from {result.train_source}"
+        for result in report.results
+        if result.train_source
     ]
     return list(dict.fromkeys(lines))
 
@@ -104,9 +113,9 @@ def _baselines(pivots: Sequence[Pivot]) -> list[str]:
     present = dict.fromkeys(row.method for pivot in pivots for row in pivot.rows if row.is_baseline)
     if not present:
         return []
-    said = ", ".join(f"{name} is {BASELINES[name]}" for name in present)
+    listed = ", ".join(f"{name} is {BASELINES[name]}" for name in present)
     rows = f"the training rows of the setting marked {REFERENCE}, or of the first one that has any"
-    return [f"baselines without a neural network, on {rows}: {said}"]
+    return [f"baselines without a neural network, on {rows}: {listed}"]
 
 
 def _lacking(report: Report) -> list[str]:

@@ -26,8 +26,8 @@ def render(report: Report) -> str:
             head = [*("" if name == NONE else name for name in names), row.is_baseline]
             for column, cell in zip(pivot.columns, row.cells, strict=True):
                 if cell is not None:
-                    place = [pivot.data, column.task, column.split, column.metric, column.num_eval or None, column.source]
+                    column_cells = [pivot.data, column.task, column.split, column.metric, column.num_eval or None, column.source]
                     score = [cell.mean, cell.sd, cell.seeds, cell.num_runs, cell.num_failed, cell.num_pending, cell.demo, cell.protocol]
                     marks = [cell.p_holm, cell.is_reference, cell.is_significant]
-                    writer.writerow([safe_cell(value) for value in (*place, *head, *score, *marks)])
+                    writer.writerow([safe_cell(value) for value in (*column_cells, *head, *score, *marks)])
     return stream.getvalue()

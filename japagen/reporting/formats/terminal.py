@@ -25,7 +25,7 @@ def print_report(report: Report, console: Console) -> None:
 
 
 def draw(layout: Layout) -> Table:
-    """One table; the best of each column is bold, baselines stand below a line."""
+    """One table; the best of each column is bold, baselines are below a line."""
     table = Table()
     for head in layout.heads:
         table.add_column(head, overflow="fold")

@@ -1,4 +1,4 @@
-"""Which settings stand in one figure: those scored on the same gold rows, so that smoke data never stand beside published ones."""
+"""Which settings share a figure: those scored on the same gold rows, so that smoke data never appear beside published data."""
 
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ class Benchmark:
 
 
 def benchmarks_of(report: Report, further: bool = True) -> list[Benchmark]:
-    """In the runs' order, those splits behind their task's that stand beside it; without `further` only the primary ones."""
+    """Benchmarks in the runs' order, further splits after their task's primary one; without `further` only the primary splits."""
     found: dict[tuple[str, str, str, str | None, bool], list[Aggregate]] = {}
     for group in report.groups:
         first = group.results[0]

@@ -84,16 +84,19 @@ def _read(path: Path) -> list[tuple[Any, Any]] | None:
 
 
 def _matrix(task: Task, name: str, pairs: Sequence[tuple[str, str]], num_runs: int) -> Matrix:
-    counts = Counter((gold, said or NO_ANSWER) for gold, said in pairs)
+    counts = Counter((gold, predicted or NO_ANSWER) for gold, predicted in pairs)
     others = sorted({label for pair in counts for label in pair} - set(task.label_names) - {NO_ANSWER})
-    columns = [*task.label_names, *others, *([NO_ANSWER] if any(said == NO_ANSWER for _, said in counts) else [])]
-    rows = [(gold, tuple(counts[gold, said] for said in columns)) for gold in columns if gold != NO_ANSWER]
+    columns = [*task.label_names, *others, *([NO_ANSWER] if any(predicted == NO_ANSWER for _, predicted in counts) else [])]
+    rows = [(gold, tuple(counts[gold, predicted] for predicted in columns)) for gold in columns if gold != NO_ANSWER]
     return Matrix(name, tuple(columns), tuple((gold, sum(found), found) for gold, found in rows if sum(found)), num_runs)
 
 
 def _levels(task: Task, pairs: Sequence[tuple[float, float]]) -> tuple[tuple[int, float | None, float | None], ...]:
     found: dict[str, list[float]] = {name: [] for name in task.label_names}
-    for gold, said in pairs:
-        if math.isfinite(said):
-            found[nearest_level(task, gold).name].append(said)
-    return tuple((len(said), *((statistics.fmean(said), statistics.pstdev(said)) if said else (None, None))) for said in found.values())
+    for gold, predicted in pairs:
+        if math.isfinite(predicted):
+            found[nearest_level(task, gold).name].append(predicted)
+    return tuple(
+        (len(predicted), *((statistics.fmean(predicted), statistics.pstdev(predicted)) if predicted else (None, None)))
+        for predicted in found.values()
+    )

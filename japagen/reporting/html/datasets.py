@@ -1,4 +1,4 @@
-"""What the page tells of each data set among the results: what it was made with, its quality, and texts and rejects to look at."""
+"""The page's section on each data set among the results: what it was made with, its quality, and sampled texts and rejects."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from japagen.store.store import Store
 TEXTS_BYTES = 1_600_000
 """What all data sets' texts may take of the page."""
 LARGEST_SAMPLE = 60_000
-"""What one data set's may."""
+"""Maximum for one data set."""
 _PARTS = ("labels", "rejects", "length", "diversity", "neighbours", "overlap", "one_text_only", "agreement")
 
 
@@ -33,7 +33,7 @@ class DatasetPage:
     fields: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
     runs: tuple[int, ...]
-    """Places in Report.runs."""
+    """Indices in Report.runs."""
     grids: tuple[Grid, ...]
     has_quality: bool
     texts: tuple[Text, ...]
@@ -64,7 +64,7 @@ def _measured(store: Store) -> dict[str, Mapping[str, Any]]:
         except JapagenError:  # broken, or being written: the data set is shown as one without
             continue
         if all(part in content for part in _PARTS):
-            found[content["dataset"]] = max(found.get(content["dataset"], ("", {})), (created, content), key=lambda one: one[0])
+            found[content["dataset"]] = max(found.get(content["dataset"], ("", {})), (created, content), key=lambda entry: entry[0])
     return {key: content for key, (_, content) in found.items()}
 
 

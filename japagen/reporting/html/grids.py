@@ -36,15 +36,15 @@ def quality_grids(quality: Mapping[str, Any]) -> list[Grid]:
 
 def _labels(quality: Mapping[str, Any]) -> Grid:
     rows = []
-    for name, one in quality["labels"].items():
+    for name, figures in quality["labels"].items():
         reasons = ", ".join(f"{reason} {counts[name]}" for reason, counts in quality["rejects"].items() if counts.get(name))
-        shares = (share(one["share"]), share(one["weighted_share"]), share(one["gold_share"]), share(one["accepted_share"]))
-        rows.append((name, str(one["rows"]), *shares, reasons or "none"))
+        shares = (share(figures["share"]), share(figures["weighted_share"]), share(figures["gold_share"]), share(figures["accepted_share"]))
+        rows.append((name, str(figures["rows"]), *shares, reasons or "none"))
     return Grid("Labels", ("label", "rows", "share", "by weight", "gold", "accepted", "rejected"), tuple(rows))
 
 
 def counted_labels(labels: Sequence[str], num_rows: Mapping[str, int], rejects: Mapping[str, Mapping[str, int]]) -> Grid:
-    """What a data set's own meta.json tells, where no quality report was made."""
+    """Counts from a data set's own meta.json, for data sets without a quality report."""
     rows = []
     for name in [*labels, *(label for label in rejects if label not in labels)]:
         reasons, num = rejects.get(name, {}), num_rows.get(name, 0)
@@ -57,11 +57,11 @@ def counted_labels(labels: Sequence[str], num_rows: Mapping[str, int], rejects: 
 
 def _lengths(quality: Mapping[str, Any]) -> Grid:
     rows = []
-    for name, one in quality["length"].items():
+    for name, figures in quality["length"].items():
         for side in ("synthetic", "gold"):
-            if one[side]:
-                distance = number(one["ks_distance"]) if side == "synthetic" else ""
-                rows.append((f"{name}, {side}", *_summary(one[side], 1), distance))
+            if figures[side]:
+                distance = number(figures["ks_distance"]) if side == "synthetic" else ""
+                rows.append((f"{name}, {side}", *_summary(figures[side], 1), distance))
     columns = ("text", "n", "mean", "5%", "50%", "95%", "longest", "KS")
     return Grid("Length in characters", columns, tuple(rows), "KS: Kolmogorov-Smirnov distance from gold, 0 (alike) to 1.")
 
@@ -70,15 +70,15 @@ def _summary(summary: Mapping[str, Any] | None, digits: int) -> tuple[str, ...]:
     """n, mean, 5%, 50%, 95%, highest."""
     if summary is None:
         return ("0", *[NOTHING] * 5)
-    quantiles = [summary["quantiles"][one] for one in ("0.05", "0.5", "0.95", "1")]
+    quantiles = [summary["quantiles"][quantile] for quantile in ("0.05", "0.5", "0.95", "1")]
     return (str(summary["n"]), *(number(value, digits) for value in (summary["mean"], *quantiles)))
 
 
 def _diversity(quality: Mapping[str, Any]) -> Grid:
     rows, names = [], ("segment_ttr", "distinct_1", "distinct_2", "distinct_3", "self_bleu_4")
-    for field, one in quality["diversity"].items():
-        sides = one["equal_size"] or {"synthetic": one["own"]}
-        for side, measured in {"all": one["own"], **sides}.items():
+    for field, figures in quality["diversity"].items():
+        sides = figures["equal_size"] or {"synthetic": figures["own"]}
+        for side, measured in {"all": figures["own"], **sides}.items():
             if side != "all" or measured != sides["synthetic"]:
                 sizes = (str(measured["tokens"]), str(measured["types"]))
                 rows.append((f"{field}, {side}", *sizes, *(number(measured[name]) for name in names)))
@@ -90,7 +90,7 @@ def _neighbours(found: Mapping[str, Any] | None) -> Grid | None:
     if found is None:
         return None
     sides = [("a synthetic row", found), *([("a gold row", found["gold_to_gold"])] if found["gold_to_gold"] else [])]
-    rows = [(name, *_summary(one["cosine"], 3), *(share(value) for value in one["share_from"].values())) for name, one in sides]
+    rows = [(name, *_summary(figures["cosine"], 3), *(share(value) for value in figures["share_from"].values())) for name, figures in sides]
     columns = ("of", "n", "mean", "5%", "50%", "95%", "highest", *(f"≥ {threshold}" for threshold in found["share_from"]))
     return Grid("Closest other gold row", columns, tuple(rows), "By cosine of character 2- and 3-grams.")
 
@@ -107,11 +107,11 @@ def _overlap(found: Mapping[str, Any] | None) -> Grid | None:
 
 
 def _one_text_only(found: Mapping[str, Any] | None) -> Grid | None:
-    probed = {name: one for name, one in (found or {}).items() if one is not None}
+    probed = {name: figures for name, figures in (found or {}).items() if figures is not None}
     if not probed:
         return None
     fields = list(next(iter(probed.values()))["fields"])
-    scores = {name: [*(one["fields"][field] for field in fields), one["majority"]] for name, one in probed.items()}
+    scores = {name: [*(figures["fields"][field] for field in fields), figures["majority"]] for name, figures in probed.items()}
     rows = [(name, str(probed[name]["n"]), *map(number, values)) for name, values in scores.items()]
     about = "Of a linear model on rows held out; above the majority, that sentence gives the label away."
     return Grid("Label from one sentence alone", ("rows", "n", *fields, "majority"), tuple(rows), about)
@@ -121,8 +121,8 @@ def _agreement(found: Mapping[str, Any] | None) -> Grid | None:
     if found is None:
         return None
     student, rows = found["student"], []
-    for name, one in found["by_label"].items():
-        is_number = "mean_prediction" in one
-        rows.append((name, str(one["n"]), number(one["mean_prediction"]) if is_number else share(one["agreement"])))
+    for name, figures in found["by_label"].items():
+        is_number = "mean_prediction" in figures
+        rows.append((name, str(figures["n"]), number(figures["mean_prediction"]) if is_number else share(figures["agreement"])))
     about = f"{student['encoder']}, {student['num_train']} gold rows; n={found['n']}{'; demo' if student['demo'] else ''}."
     return Grid("Labels held against a gold-trained student", ("label", "n", "prediction or agreement"), tuple(rows), about)

@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 
 
 def write_page(report: Report, store: Store, out: Path) -> None:
-    """Writes `out` whole: no reader sees half of it. Data sets and predictions that the store doesn't have are said to be missing."""
+    """Writes `out` whole: no reader sees half of it. Data sets and predictions that the store lacks are marked as missing."""
     html = render(report, store)
 
     def write(path: Path) -> None:
@@ -56,7 +56,7 @@ def _context(report: Report, store: Store) -> dict[str, Any]:
         "report": report,
         "made": datetime.now(UTC).isoformat(timespec="minutes"),
         "tasks": list(dict.fromkeys(run.outcome.task for run in report.runs)),
-        "failures": [(place, run.outcome) for place, run in enumerate(report.runs) if _has_failed(run)],
+        "failures": [(index, run.outcome) for index, run in enumerate(report.runs) if _has_failed(run)],
         "num_pending": sum(run.is_pending for run in report.runs),
         "tables": pivot_listings(report),
         "differences": comparisons_listing(report),
@@ -64,14 +64,14 @@ def _context(report: Report, store: Store) -> dict[str, Any]:
         "growth": growth_plots(report),
         "confusions": confusions(report, store),
         "costs": [
-            (plot, cost_listing(f"costs{place}", where.heading, where.metric, spent)) for place, (where, plot, spent) in enumerate(costs)
+            (plot, cost_listing(f"costs{index}", where.heading, where.metric, spent)) for index, (where, plot, spent) in enumerate(costs)
         ],
         "break_even": break_even_listing(report),
         "datasets": datasets,
         "num_gone": num_gone,
         "runs": runs_listing(report),
         "sweeps": [(sweep, sweep_command(sweep)) for sweep in report.sweeps],
-        "provenance": [_provenance(report, place) for place in range(len(report.runs))],
+        "provenance": [_provenance(report, index) for index in range(len(report.runs))],
         "titles": TITLES,
         "meanings": REASONS,
     }
@@ -88,9 +88,9 @@ def _own_files() -> Mapping[str, Markup | str]:
     return {"style": Markup(style), "script": Markup(script), "script_hash": f"sha256-{digest}"}
 
 
-def _provenance(report: Report, place: int) -> dict[str, Any]:
-    run = report.runs[place]
-    shown = {"place": place, "name": run.outcome.name, "about": "", "sweep": run.sweep, "facts": [], "keys": {}, "command": ""}
+def _provenance(report: Report, index: int) -> dict[str, Any]:
+    run = report.runs[index]
+    shown = {"index": index, "name": run.outcome.name, "about": "", "sweep": run.sweep, "facts": [], "keys": {}, "command": ""}
     if isinstance(run.outcome, Result):
         command = run_command(report, run.sweep, run.config, run.outcome)
         shown |= {"facts": facts_of(run.outcome), "keys": run.outcome.keys, "command": command}

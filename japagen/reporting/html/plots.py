@@ -1,6 +1,6 @@
-"""The report's figures, and what stands in them: scores with intervals, growth curves, cost against score.
+"""The report's figures and their content: scores with intervals, growth curves, cost against score.
 
-One figure of each kind for each source of gold data, task and split; smoke data never stand beside published ones.
+One figure of each kind for each source of gold data, task and split; smoke data never appear beside published data.
 """
 
 import math
@@ -20,7 +20,7 @@ from japagen.reporting.seeds import Aggregate
 from japagen.reporting.setting_names import setting_names
 
 WIDTH = 460.0
-"""Of every figure, in SVG units."""
+"""Width of every figure, in SVG units."""
 ROW_HEIGHT = 36.0
 
 
@@ -114,9 +114,9 @@ def _curves(benchmark: Benchmark) -> dict[str, list[tuple[int, Aggregate]]]:
         first = group.results[0]
         same = (first.method, first.prompt, first.shots, first.llm, first.model, first.gold_per_label, first.options_text)
         alike.setdefault(same, []).append(group)
-    curves = [group for group in alike.values() if len({one.results[0].num_per_label for one in group}) > 1]
+    curves = [group for group in alike.values() if len({setting.results[0].num_per_label for setting in group}) > 1]
     names = setting_names([group[0] for group in curves], without=["size"])
-    sized = [sorted(((one.results[0].num_per_label or 0, one) for one in group), key=lambda pair: pair[0]) for group in curves]
+    sized = [sorted(((setting.results[0].num_per_label or 0, setting) for setting in group), key=lambda pair: pair[0]) for group in curves]
     return dict(zip(names, sized, strict=True))
 
 
@@ -124,7 +124,9 @@ def _growth_plot(benchmark: Benchmark, curves: Mapping[str, Sequence[tuple[int, 
     height = 280.0
     gold = [group for group in benchmark.groups if group.results[0].method == "gold" and group.results[0].gold_per_label == "all"]
     lines = [
-        (statistics.fmean(one["value"] for one in benchmark.points(group)), "gold, all rows") for group in gold if benchmark.points(group)
+        (statistics.fmean(score["value"] for score in benchmark.points(group)), "gold, all rows")
+        for group in gold
+        if benchmark.points(group)
     ]
 
     def draw(figure: Any) -> None:
@@ -148,14 +150,14 @@ def _growth_plot(benchmark: Benchmark, curves: Mapping[str, Sequence[tuple[int, 
 
 def _draw_curve(axes: Any, benchmark: Benchmark, curve: Sequence[tuple[int, Aggregate]], color: str, style: str) -> None:
     points = [(size, benchmark.points(group)) for size, group in curve]
-    means = [statistics.fmean(one["value"] for one in scores) for _, scores in points]
-    ends = [[statistics.fmean(one[end] for one in scores) for _, scores in points] for end in ("low", "high")]
+    means = [statistics.fmean(score["value"] for score in scores) for _, scores in points]
+    ends = [[statistics.fmean(score[end] for score in scores) for _, scores in points] for end in ("low", "high")]
     sizes = [size for size, _ in points]
     axes.fill_between(sizes, ends[0], ends[1], color=color, alpha=0.12, linewidth=0, zorder=1)
     axes.plot(sizes, means, color=color, linewidth=2, linestyle=style, marker="o", markersize=6, markeredgecolor=PAPER, zorder=3)
     for size, scores in points:
         if len(scores) > 1:
-            axes.scatter([size] * len(scores), [one["value"] for one in scores], s=10, color=color, alpha=0.5, linewidths=0, zorder=2)
+            axes.scatter([size] * len(scores), [score["value"] for score in scores], s=10, color=color, alpha=0.5, linewidths=0, zorder=2)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ _NO_STRING = ("null", "true", "false", "nan", "inf")
 
 
 def facts_of(result: Result) -> list[tuple[str, str]]:
-    """What made the result, line by line; what says nothing is left out."""
+    """What made the result, line by line; empty values are left out."""
     found: dict[str, Any] = {
         "protocol": result.protocol,
         "gold": result.gold_source and f"{result.gold_source} ({result.data}, split {result.split})",
@@ -48,14 +48,14 @@ def sweep_command(sweep: Sweep) -> str:
 
 def run_command(report: Report, sweep: str, config: Config, result: Result) -> str:
     """One command for this run alone; a task's YAML from elsewhere is found as the sweep found it."""
-    typed = next((one.command for one in report.sweeps if one.name == sweep), ())
+    typed = next((candidate.command for candidate in report.sweeps if candidate.name == sweep), ())
     return shlex.join(["python", "run.py", *_config_dir(typed), *_overrides(config, result)])
 
 
 def _config_dir(command: Sequence[str]) -> list[str]:
-    for place, word in enumerate(command):
+    for index, word in enumerate(command):
         if word in ("--config-dir", "-cd"):
-            return list(command[place : place + 2])
+            return list(command[index : index + 2])
         if word.startswith("--config-dir="):
             return [word]
     return []
@@ -81,13 +81,13 @@ def _overrides(config: Config, result: Result) -> list[str]:
 
 
 def _value(value: Any) -> str:
-    """As Hydra's grammar reads it."""
+    """The value in Hydra's grammar."""
     if isinstance(value, bool):
         return str(value).lower()
     if value is None:
         return "null"
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{_key(str(name))}:{_value(one)}" for name, one in value.items()) + "}"
+        return "{" + ",".join(f"{_key(str(name))}:{_value(entry)}" for name, entry in value.items()) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ",".join(map(_value, value)) + "]"
     if not isinstance(value, str) or (_WORD.fullmatch(value) and value.lower() not in _NO_STRING):

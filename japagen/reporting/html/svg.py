@@ -1,4 +1,4 @@
-"""Figures as SVG that stands in a page: text stays text, colours follow the page's light or dark, ids are the figure's own.
+"""Figures as SVG embedded in a page: text stays text, colours follow the page's light or dark, ids are the figure's own.
 
 Figures draw with the placeholder colours below; the page's style sheet gives their meaning. What matplotlib wrote is parsed and written
 again, so whatever text a figure holds comes out as text.

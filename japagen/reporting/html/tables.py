@@ -27,7 +27,7 @@ class Shown:
     marks: str = ""
     title: str = ""
     link: str = ""
-    """A place in the page."""
+    """The anchor in the page that the text links to."""
     is_best: bool = False
 
 
@@ -54,7 +54,7 @@ class Listing:
 
 def pivot_listings(report: Report) -> list[Listing]:
     """One for each source of gold data."""
-    return [_pivot(pivot, f"results{place}") for place, pivot in enumerate(pivots(report))]
+    return [_pivot(pivot, f"results{index}") for index, pivot in enumerate(pivots(report))]
 
 
 def _pivot(pivot: Pivot, id_: str) -> Listing:
@@ -62,7 +62,7 @@ def _pivot(pivot: Pivot, id_: str) -> Listing:
     used = [name for name in names if name == "method" or any(getattr(row, name) not in ("", NOTHING, None) for row in pivot.rows)]
     headings = [Heading(name) for name in used]
     headings += [Heading(f"{column.task} ({column.split})", f"{column.metric}, n={column.num_eval:,}", True) for column in pivot.columns]
-    best = [_best(pivot, place) for place in range(len(pivot.columns))]
+    best = [_best(pivot, index) for index in range(len(pivot.columns))]
     rows = [
         (
             *(Shown(getattr(row, name) or NOTHING) for name in used),
@@ -70,12 +70,12 @@ def _pivot(pivot: Pivot, id_: str) -> Listing:
         )
         for row in pivot.rows
     ]
-    quiet = frozenset(place for place, row in enumerate(pivot.rows) if row.is_baseline)
+    quiet = frozenset(index for index, row in enumerate(pivot.rows) if row.is_baseline)
     return Listing(id_, TITLES.get(pivot.data, str(pivot.data)), tuple(headings), tuple(rows), quiet)
 
 
-def _best(pivot: Pivot, place: int) -> float | None:
-    means = [cell.mean for row in pivot.rows if not row.is_baseline and (cell := row.cells[place]) is not None and cell.mean is not None]
+def _best(pivot: Pivot, index: int) -> float | None:
+    means = [cell.mean for row in pivot.rows if not row.is_baseline and (cell := row.cells[index]) is not None and cell.mean is not None]
     return max(means, default=None)
 
 
@@ -99,26 +99,26 @@ def runs_listing(report: Report) -> Listing:
     headings = [Heading(name) for name in ("run", "task", "method", "llm", "model", "size")]
     headings += [Heading("seed", is_number=True), Heading("score", "95% interval", True)]
     headings += [*(Heading(name, is_number=True) for name in ("n", "rows", "tokens", "seconds")), Heading("key")]
-    rows = tuple(_run_row(place, run) for place, run in enumerate(report.runs))
+    rows = tuple(_run_row(index, run) for index, run in enumerate(report.runs))
     return Listing("runs", "Runs", tuple(headings), rows)
 
 
-def _run_row(place: int, run: Run) -> tuple[Shown, ...]:
+def _run_row(index: int, run: Run) -> tuple[Shown, ...]:
     outcome, nothing = run.outcome, Shown(NOTHING, "")
-    name = Shown(outcome.name, link=f"run-{place}", marks="*" if isinstance(outcome, Result) and outcome.demo else "")
+    name = Shown(outcome.name, link=f"run-{index}", marks="*" if isinstance(outcome, Result) and outcome.demo else "")
     if not isinstance(outcome, Result):
         state = Shown("to come" if run.is_pending else "failed", "", title=outcome.cause)
         return name, Shown(outcome.task), *[Shown(NOTHING)] * 4, nothing, state, *[nothing] * 4, Shown(NOTHING)
     score, seed = outcome.primary, outcome.seeds.get("seed")
     further = [f"{split.name} {format_score(split.metrics.get(outcome.metric))}" for split in outcome.splits[1:]]
-    said = format_score(score) if outcome.split else "no gold"
+    score_text = format_score(score) if outcome.split else "no gold"
     counts = (outcome.num_eval, outcome.num_train, sum(outcome.tokens.values()), sum(outcome.seconds.values()))
     return (
         name,
         Shown(f"{outcome.task} ({outcome.split})" if outcome.split else outcome.task),
         *(Shown(text or NOTHING) for text in (outcome.method, outcome.llm, outcome.model, size_of(outcome))),
         nothing if seed is None else Shown(str(seed), seed),
-        Shown(said, "" if score is None else score["value"], "; ".join(further), title=outcome.metric),
+        Shown(score_text, "" if score is None else score["value"], "; ".join(further), title=outcome.metric),
         *(Shown(f"{count:,.0f}", count) for count in counts),
         Shown(outcome.keys.get("result", NOTHING)[:8]),
     )
@@ -129,7 +129,7 @@ def cost_listing(id_: str, caption: str, metric: str, spent: Sequence[Spent]) ->
     headings = [Heading("#", is_number=True), Heading("setting"), Heading(metric, is_number=True)]
     headings += [Heading("tokens", is_number=True), Heading("LLM", "GPU s", True), Heading("training", "s", True)]
     headings += [Heading("money", is_number=True), Heading("1,000 texts", "s", True)]
-    return Listing(id_, caption, tuple(headings), tuple(_cost_row(one) for one in spent))
+    return Listing(id_, caption, tuple(headings), tuple(_cost_row(setting) for setting in spent))
 
 
 def _cost_row(spent: Spent) -> tuple[Shown, ...]:
@@ -163,18 +163,21 @@ def break_even_listing(report: Report) -> Listing | None:
     headings += [Heading("writing and training", "once", True), Heading("student", "1,000 texts", True)]
     headings += [Heading("prompting", "1,000 texts", True)]
     headings += [Heading(f"latency, {side}", "s, 1,000 texts", True) for side in ("student", "prompting")]
-    students = setting_names([one.student for one in found])
-    prompting = setting_names([one.prompting for one in found])
+    students = setting_names([break_even.student for break_even in found])
+    prompting = setting_names([break_even.prompting for break_even in found])
     rows = tuple(_break_even_row(*row) for row in zip(found, students, prompting, strict=True))
     return Listing("breakeven", "Break-even", tuple(headings), rows)
 
 
-def _break_even_row(one: BreakEven, student: str, prompting: str) -> tuple[Shown, ...]:
-    result, num = one.student.results[0], one.num_texts
-    unit = "" if one.unit == MONEY else " s"
-    scores = [Shown(number(group.mean), "" if group.mean is None else group.mean) for group in (one.student, one.prompting)]
-    spent = [Shown(f"{amount(value)}{unit}", value) for value in (one.making, 1000 * one.student_use, 1000 * one.prompting_use)]
-    latencies = [Shown(amount(1000 * value), value) for value in (one.student_latency_s, one.prompting_latency_s)]
+def _break_even_row(break_even: BreakEven, student: str, prompting: str) -> tuple[Shown, ...]:
+    result, num = break_even.student.results[0], break_even.num_texts
+    unit = "" if break_even.unit == MONEY else " s"
+    scores = [Shown(number(group.mean), "" if group.mean is None else group.mean) for group in (break_even.student, break_even.prompting)]
+    spent = [
+        Shown(f"{amount(value)}{unit}", value)
+        for value in (break_even.making, 1000 * break_even.student_use, 1000 * break_even.prompting_use)
+    ]
+    latencies = [Shown(amount(1000 * value), value) for value in (break_even.student_latency_s, break_even.prompting_latency_s)]
     return (
         Shown(result.task, marks="*" if result.demo else ""),
         Shown(result.llm or NOTHING),
@@ -192,14 +195,17 @@ def comparisons_listing(report: Report) -> Listing | None:
     headings = [Heading("task"), Heading("split"), Heading("setting"), Heading("reference"), Heading("metric")]
     headings += [Heading("difference", "95% interval", True), Heading("p (Holm)", is_number=True), Heading("significant")]
     rows = []
-    for one in report.comparisons:
-        found = one.difference
-        value, p = Shown(one.note or NOTHING, ""), Shown(NOTHING, "")
-        if found is not None and one.p_holm is not None:
+    for comparison in report.comparisons:
+        found = comparison.difference
+        value, p = Shown(comparison.note or NOTHING, ""), Shown(NOTHING, "")
+        if found is not None and comparison.p_holm is not None:
             value = Shown(f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]", found.value)
-            p = Shown("< 0.001" if one.p_holm < 0.001 else f"{one.p_holm:.3f}", one.p_holm)
-        names = [Shown(one.task, marks="*" if one.demo else ""), *map(Shown, (one.split, one.first, one.second, one.metric))]
-        rows.append((*names, value, p, Shown("yes" if one.is_significant else "no")))
+            p = Shown("< 0.001" if comparison.p_holm < 0.001 else f"{comparison.p_holm:.3f}", comparison.p_holm)
+        names = [
+            Shown(comparison.task, marks="*" if comparison.demo else ""),
+            *map(Shown, (comparison.split, comparison.first, comparison.second, comparison.metric)),
+        ]
+        rows.append((*names, value, p, Shown("yes" if comparison.is_significant else "no")))
     return Listing("differences", "Differences from each task's reference", tuple(headings), tuple(rows))
 
 

@@ -1,8 +1,8 @@
-"""Which texts of a data set the page shows: such as the LLM wrote, and no gold text or text of the user's.
+"""Which texts of a data set the page shows: texts that the LLM wrote, and no gold text or text of the user's.
 
-Shown are rows whose id says where in the stream they stand. Left out are rows that an LLM labelled and didn't write, rejects that are
-gold texts by their reason, and any reply that repeats a part of a text which its prompt showed. Where that can't be told, as the stream
-is gone, none is shown.
+Shown are rows whose id gives their position in the stream. Left out are rows that an LLM labelled and didn't write, rejects that are
+gold texts by their reason, and any reply that repeats a part of a text which its prompt showed. Where the stream is gone,
+repeats cannot be detected, and no text is shown.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ class RejectedText:
 
 
 class Prompts:
-    """What the prompts of a stream showed, to tell the LLM's own words from repeated ones."""
+    """Texts that the prompts of a stream showed, to distinguish the LLM's own words from repeated ones."""
 
     def __init__(self, store: Store, stream: str | None) -> None:
         """stream: its key; None for a data set without written texts."""
@@ -90,7 +90,7 @@ def _rows_with_attributes(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def written_rows(task: Task, examples: Sequence[Example]) -> list[Example]:
-    """Those that an LLM wrote, by their ids."""
+    """Rows that an LLM wrote, by their ids."""
     labels = [name for name in task.label_names if name != ANNOTATED]
     parts = [(row, row.id.rpartition("/")) for row in examples]
     return [row for row, (label, _, index) in parts if label in labels and index.isdigit()]
@@ -103,11 +103,11 @@ def sample_texts(task: Task, examples: Sequence[Example], prompts: Prompts, budg
         if len(by_label[row.label]) < PER_LABEL and prompts.allow(row.texts):
             by_label[row.label].append(row)
     kept: dict[str, list[Example]] = {name: [] for name in by_label}
-    for place in range(PER_LABEL):
+    for index in range(PER_LABEL):
         for name, rows in by_label.items():
-            if place < len(rows) and (place < LEAST_PER_LABEL or budget > 0):
-                kept[name].append(rows[place])
-                budget -= sum(len(cut(text).encode()) for text in rows[place].texts) + _MARKUP_BYTES
+            if index < len(rows) and (index < LEAST_PER_LABEL or budget > 0):
+                kept[name].append(rows[index])
+                budget -= sum(len(cut(text).encode()) for text in rows[index].texts) + _MARKUP_BYTES
     chosen = [row for rows in kept.values() for row in rows]
     drawn = prompts.attributes([row.id for row in chosen], task.num_turns - 1)
     return [Text(row.label, tuple(cut(text) for text in row.texts), row.id, drawn.get(row.id, {})) for row in chosen]
@@ -129,7 +129,7 @@ def sample_rejects(path: Path, prompts: Prompts) -> list[RejectedText]:
 
 def _in_turn(lists: Sequence[Sequence[RejectedText]]) -> list[RejectedText]:
     longest = max(map(len, lists))
-    return [one[place] for place in range(longest) for one in lists if place < len(one)]
+    return [items[index] for index in range(longest) for items in lists if index < len(items)]
 
 
 def cut(text: str) -> str:

@@ -50,9 +50,9 @@ def export(store: Store, capsys: pytest.CaptureFixture[str]) -> Export:
     def run(*arguments: str | Path) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as caught:
             main(["export", "--store", str(store.root), *map(str, arguments)])
-        said = capsys.readouterr()
+        captured = capsys.readouterr()
         assert isinstance(caught.value.code, int)
-        return caught.value.code, said.out, said.err
+        return caught.value.code, captured.out, captured.err
 
     return run
 
@@ -74,7 +74,7 @@ def put_dataset(store: Store, composed: Compose, *sources: LicensedSource) -> st
     def build(out: Path) -> dict[str, Any]:
         write_dataset(config.task, dataset, out, dataset_card(config.task, dataset, {}, sources))
         write_task(config.task, config.data, out)
-        return {"sources": [asdict(one) for one in sources], "rejects": dataset.rejects, "num_train": 4, "num_valid": 1}
+        return {"sources": [asdict(source) for source in sources], "rejects": dataset.rejects, "num_train": 4, "num_valid": 1}
 
     return publish(store, "dataset", {"stream": "a" * 32, "num_per_label": 5}, build)
 
@@ -84,7 +84,7 @@ def put_model(store: Store, *sources: LicensedSource, files: dict[str, bytes] | 
         for name, content in (files or {"config.json": b"{}", "model.safetensors": b"weights"}).items():
             (out / name).write_bytes(content)
         (out / "README.md").write_text("# a student\n", encoding="utf-8")
-        return {"sources": [asdict(one) for one in sources], "num_train": 4, "training": {}, "seconds": 1.0}
+        return {"sources": [asdict(source) for source in sources], "num_train": 4, "training": {}, "seconds": 1.0}
 
     return publish(store, "model", {"rows": "b" * 32, "encoder": {"id": SECRET, "revision": "r"}, "seed": 0}, build)
 
@@ -106,11 +106,11 @@ def test_a_data_set_stands_by_itself(export: Export, store: Store, composed: Com
     import datasets
 
     key, out = put_dataset(store, composed, MIT), tmp_path / "new" / "texts"
-    code, said, _ = export(key[:8], out)
+    code, output, _ = export(key[:8], out)
     assert code == 0
     for part in (f"data set {key}", f"datasets.load_dataset('{out}')", "language model owner/llm at r1: MIT. The MIT licence"):
-        assert part in said, part
-    assert "warning" not in said
+        assert part in output, part
+    assert "warning" not in output
     assert files_of(out) == {"train.parquet", "valid.parquet", "README.md", "rejects.jsonl", "provenance.json"}
     loaded = datasets.load_dataset(str(out), cache_dir=str(tmp_path / "cache"))
     assert {name: len(split) for name, split in loaded.items()} == {"train": 4, "validation": 1}
@@ -135,11 +135,11 @@ def test_provenance_says_how_and_nothing_of_this_machine(export: Export, store: 
     key, model = put_dataset(store, composed, MIT), put_model(store, MIT)
     export(key, tmp_path / "texts")
     export(model, tmp_path / "student")
-    told = json.loads((tmp_path / "texts" / "provenance.json").read_text(encoding="utf-8"))
-    assert (told["key"], told["stage"], told["identity"]["stream"]) == (key, "dataset", "a" * 32)
-    assert told["asked"] == {"llm": {"id": "owner/llm"}, "texts_per_request": 8, "seed": 0}
-    assert told["task"]["name"] == "jcola"
-    assert {"versions", "commit", "created", "sources"} <= told.keys()
+    provenance = json.loads((tmp_path / "texts" / "provenance.json").read_text(encoding="utf-8"))
+    assert (provenance["key"], provenance["stage"], provenance["identity"]["stream"]) == (key, "dataset", "a" * 32)
+    assert provenance["asked"] == {"llm": {"id": "owner/llm"}, "texts_per_request": 8, "seed": 0}
+    assert provenance["task"]["name"] == "jcola"
+    assert {"versions", "commit", "created", "sources"} <= provenance.keys()
     both = [path.read_text(encoding="utf-8") for path in tmp_path.glob("*/provenance.json")]
     assert len(both) == 2
     for text in both:
@@ -164,9 +164,9 @@ def test_a_student_loads_and_carries_its_scores(export: Export, store: Store, tm
     result = put_result(store, model)
     out = tmp_path / "student"
     out.mkdir()
-    code, said, _ = export(result[:8], out)
+    code, output, _ = export(result[:8], out)
     assert code == 0
-    assert f"student {model}" in said
+    assert f"student {model}" in output
     assert {"label", "score"} == set(pipeline("text-classification", model=str(out))("犬が走る。")[0])
     card = (out / "README.md").read_text(encoding="utf-8")
     assert card.startswith("# a student\n\n## Scores\n")
@@ -234,25 +234,25 @@ def test_what_can_not_be_exported_is_refused(export: Export, store: Store, compo
 
 def test_a_name_that_a_license_does_not_allow_is_warned_of(export: Export, store: Store, composed: Compose, tmp_path: Path) -> None:
     model = put_model(store, LLAMA)
-    code, said, _ = export(model, tmp_path / "my-student")
+    code, output, _ = export(model, tmp_path / "my-student")
     assert code == 0
-    assert "warning: a licence asks that the name of a student handed on begin with 'Llama', and 'my-student' doesn't" in said
+    assert "warning: a licence asks that the name of a student handed on begin with 'Llama', and 'my-student' doesn't" in output
     assert "warning" not in export(model, tmp_path / "Llama-my-student")[1]
     assert "warning" not in export(put_dataset(store, composed, LLAMA), tmp_path / "texts")[1], "the rule is for models"
 
 
 def test_texts_of_the_users_are_warned_of(export: Export, store: Store, composed: Compose, tmp_path: Path) -> None:
-    said = export(put_dataset(store, composed, MIT, OWN_TEXTS), tmp_path / "texts")[1]
-    assert "warning: it holds texts that no model wrote (files: mails.csv, licence the user's own)" in said
+    output = export(put_dataset(store, composed, MIT, OWN_TEXTS), tmp_path / "texts")[1]
+    assert "warning: it holds texts that no model wrote (files: mails.csv, licence the user's own)" in output
     assert "hold texts that no model wrote" in (tmp_path / "texts" / "README.md").read_text(encoding="utf-8")
 
 
 def test_what_an_older_version_made_is_exported_with_a_warning(export: Export, store: Store, composed: Compose, tmp_path: Path) -> None:
     config = composed("task=jnli")
     key = store_dataset(store, config, pairs(3, config.task), knows_task=False)
-    code, said, _ = export(key, tmp_path / "texts")
+    code, output, _ = export(key, tmp_path / "texts")
     assert code == 0
-    assert "kept no licences with it" in said
+    assert "kept no licences with it" in output
     assert pq.read_table(tmp_path / "texts" / "train.parquet").num_rows == 9
     code, _, err = export(key, tmp_path / "pushed", "--push", "me/texts")
     assert code == 1
@@ -284,9 +284,9 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> type[StandInHub]:
 def test_a_push_uploads_the_folder_into_a_private_repository(
     export: Export, store: Store, hub: type[StandInHub], composed: Compose, tmp_path: Path
 ) -> None:
-    code, said, _ = export(put_model(store, LLAMA), tmp_path / "x", "--push", "me/Llama-mails")
+    code, output, _ = export(put_model(store, LLAMA), tmp_path / "x", "--push", "me/Llama-mails")
     assert code == 0
-    assert "pushed to me/Llama-mails" in said
+    assert "pushed to me/Llama-mails" in output
     create, upload = hub.calls
     assert create == ("create", {"repo_id": "me/Llama-mails", "private": True, "repo_type": "model", "exist_ok": True})
     assert upload[1]["repo_id"] == "me/Llama-mails"

@@ -50,9 +50,9 @@ def gc(store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     def run(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as caught:
             main(["gc", *arguments])
-        said = capsys.readouterr()
+        captured = capsys.readouterr()
         assert isinstance(caught.value.code, int)
-        return caught.value.code, said.out, said.err
+        return caught.value.code, captured.out, captured.err
 
     return run
 
@@ -210,11 +210,11 @@ def test_what_becomes_held_meanwhile_stays_with_its_inputs(store: Store) -> None
     make_sweep(store, "trial", keys)
     inventory, plan = make_plan(store, ["trial"], True, 7)
     lock_of(store, "model", keys["model"])
-    said: list[str] = []
-    carry_out(inventory, plan, said.append)
+    messages: list[str] = []
+    carry_out(inventory, plan, messages.append)
     assert there(store) == {keys["model"], keys["dataset"], keys["stream"]}
     assert list(read_inventory(store).sweeps) == ["trial"], "so that it can be forgotten later"
-    assert any("stays: waiting: process 1 on elsewhere holds" in line for line in said)
+    assert any("stays: waiting: process 1 on elsewhere holds" in line for line in messages)
 
 
 def test_a_stream_that_is_written_stays(store: Store, gc: Gc) -> None:
@@ -372,7 +372,7 @@ def inventories(draw: st.DrawFn) -> Inventory:
         items[names[number]] = Item(stage, names[number], Extent(Path("/nowhere"), 1, changed), {"identity": identity}, frozenset(inputs))
     plans = st.lists(st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True), max_size=3)
     sweeps = {
-        name: tuple(Planned("x", "t", {str(place): one for place, one in enumerate(keys)}) for keys in draw(plans)) for name in ("a", "b")
+        name: tuple(Planned("x", "t", {str(index): key for index, key in enumerate(keys)}) for keys in draw(plans)) for name in ("a", "b")
     }
     return Inventory(Store("/nowhere"), items, (), (), {}, (), sweeps, ())
 
@@ -380,11 +380,11 @@ def inventories(draw: st.DrawFn) -> Inventory:
 @given(inventories(), st.lists(st.sampled_from(["a", "b"]), unique=True), st.booleans())
 def test_nothing_that_is_kept_ever_loses_what_it_needs(inventory: Inventory, forgotten: list[str], streams: bool) -> None:
     plan = plan_removal(inventory, forgotten, streams, 7, NOW)
-    gone = [one.key for one in plan.removals if one.kind != SWEEP]
+    gone = [removal.key for removal in plan.removals if removal.kind != SWEEP]
     assert len(gone) == len(set(gone))
     others = {name: planned for name, planned in inventory.sweeps.items() if name not in forgotten}
-    named = {made for planned in others.values() for one in planned for made in one.keys.values()}
-    let_go = {made for name in forgotten for one in inventory.sweeps[name] for made in one.keys.values()} - named
+    named = {made for planned in others.values() for experiment in planned for made in experiment.keys.values()}
+    let_go = {made for name in forgotten for experiment in inventory.sweeps[name] for made in experiment.keys.values()} - named
     results = {item.key for item in inventory.items.values() if item.stage == "result"} - let_go
     assert not (inventory.reachable(results | named) & set(gone))
     reports = {item.key for item in inventory.items.values() if item.stage == "quality" and item.inputs & let_go}
@@ -393,7 +393,7 @@ def test_nothing_that_is_kept_ever_loses_what_it_needs(inventory: Inventory, for
     if not streams:
         assert not [made for made in gone if inventory.items[made].stage in LLM_STAGES]
     assert [made for made in gone if inventory.items[made].stage == "result" and made not in let_go] == []
-    stand = set(inventory.items)
+    left = set(inventory.items)
     for made in gone:
-        stand.discard(made)
-        assert not [one for one in stand if made in inventory.items[one].inputs], "killed here, nothing stands without its inputs"
+        left.discard(made)
+        assert not [key for key in left if made in inventory.items[key].inputs], "killed here, nothing stands without its inputs"

@@ -30,9 +30,9 @@ def ls(store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     def run(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as caught:
             main(["ls", *arguments])
-        said = capsys.readouterr()
+        captured = capsys.readouterr()
         assert isinstance(caught.value.code, int)
-        return caught.value.code, said.out, said.err
+        return caught.value.code, captured.out, captured.err
 
     return run
 
@@ -72,7 +72,7 @@ def test_stages_sweeps_and_order_are_chosen(store: Store, ls: Ls) -> None:
     def keys(*arguments: str) -> list[str]:
         code, out, _ = ls(*arguments, "--json")
         assert code == 0
-        return [one["key"] for one in json.loads(out)["artifacts"]]
+        return [artifact["key"] for artifact in json.loads(out)["artifacts"]]
 
     assert keys("models", "--sort", "size") == [first["model"], second["model"]]
     assert keys("model", "--sort", "key") == sorted([first["model"], second["model"]])
@@ -85,11 +85,11 @@ def test_json_has_whole_keys_and_their_users(store: Store, ls: Ls) -> None:
     make_sweep(store, "sweep", keys)
     lock_of(store, "model", keys["model"])
     _, out, _ = ls("models", "--json")
-    said = json.loads(out)
-    (model,) = said["artifacts"]
+    listing = json.loads(out)
+    (model,) = listing["artifacts"]
     assert (model["results"], model["sweeps"], model["needed"], model["demo"]) == ([keys["result"]], ["sweep"], True, False)
     assert model["bytes"] > 1000
-    assert said["locks"][0]["living"]
+    assert listing["locks"][0]["living"]
 
 
 def test_demo_is_what_serves_demo_results_only(store: Store, ls: Ls) -> None:

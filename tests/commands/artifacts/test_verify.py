@@ -58,7 +58,7 @@ def test_what_was_left_alone_is_the_same_and_stays_so(store: Store, verify: Veri
     code, lines = verify("--train")
     assert code == 0, lines
     assert not [line for line in lines if line.startswith(("differs", "close", "not checked"))]
-    said = "\n".join(starting(lines, "same"))
+    same = "\n".join(starting(lines, "same"))
     for what in (
         "keys",
         "replies",
@@ -67,7 +67,7 @@ def test_what_was_left_alone_is_the_same_and_stays_so(store: Store, verify: Veri
         "predictions",
         "scores",
     ):
-        assert what in said
+        assert what in same
     assert before == {path: path.read_bytes() for path in store.root.rglob("*") if path.is_file()}
 
 

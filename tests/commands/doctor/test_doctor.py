@@ -26,11 +26,11 @@ def by_name(found: list[Check]) -> dict[str, Check]:
 
 def test_this_installation_has_no_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor.main([f"store={tmp_path}/store", f"data.cache={tmp_path}/cache"]) == 0
-    said = capsys.readouterr().out
-    assert "0 fault(s)" in said
+    output = capsys.readouterr().out
+    assert "0 fault(s)" in output
     for name in ("Python", "packages", "torch, GPU", "vLLM", "store", "HF cache", "data of jnli", "model hub", "W&B", "SLURM"):
-        assert f" {name} " in said
-    assert "not reachable: offline (test)" in said
+        assert f" {name} " in output
+    assert "not reachable: offline (test)" in output
     assert not (tmp_path / "store").exists(), "a check makes nothing"
 
 

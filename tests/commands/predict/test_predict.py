@@ -50,7 +50,7 @@ def save_classifier(folder: Path, **head: Any) -> Path:
 @pytest.fixture(scope="module")
 def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = dict(enumerate(LABELS))
-    labels = {"id2label": names, "label2id": {name: place for place, name in names.items()}}
+    labels = {"id2label": names, "label2id": {name: index for index, name in names.items()}}
     return save_classifier(tmp_path_factory.mktemp("student"), problem_type="single_label_classification", **labels)
 
 
@@ -65,7 +65,7 @@ def expected(student: Path) -> list[tuple[str, list[float]]]:
     from transformers import pipeline
 
     found: Any = pipeline("text-classification", model=str(student), device="cpu", top_k=None)(TEXTS, truncation=True)
-    named = [{one["label"]: one["score"] for one in row} for row in found]
+    named = [{entry["label"]: entry["score"] for entry in row} for row in found]
     assert len({max(row, key=lambda name: row[name]) for row in named}) > 1
     return [(max(row, key=lambda name: row[name]), [row[name] for name in LABELS]) for row in named]
 
@@ -78,9 +78,9 @@ def predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     def run(*arguments: str | Path) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as caught:
             main(["predict", "--device", "cpu", *map(str, arguments)])
-        said = capsys.readouterr()
+        captured = capsys.readouterr()
         assert isinstance(caught.value.code, int)
-        return caught.value.code, said.out, said.err
+        return caught.value.code, captured.out, captured.err
 
     return run
 
@@ -149,7 +149,7 @@ def test_every_format_gives_what_transformers_pipeline_gives_in_the_files_order(
         found = [row["probabilities"][name] for name in LABELS] if suffix == ".jsonl" else [float(row[f"p({name})"]) for name in LABELS]
         assert found == pytest.approx(probabilities, abs=1.1e-4)
         assert float(row["confidence"]) == max(found)
-    assert [one.name for one in tmp_path.glob("out*")] == [out.name], "nothing partial is left"
+    assert [file.name for file in tmp_path.glob("out*")] == [out.name], "nothing partial is left"
 
 
 @pytest.mark.parametrize(("name", "suffix"), [("a.csv", ".csv"), ("a.tsv", ".tsv"), ("a.jsonl", ".jsonl"), ("a.txt", ".csv")])
@@ -269,7 +269,7 @@ def test_a_regression_gives_scores(predict: Predict, regressor: Path, tmp_path: 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.txt", "a.parquet"])
 def test_empty_texts_keep_their_row_and_get_no_label(name: str, predict: Predict, student: Path, tmp_path: Path) -> None:
     texts = ["", "良い", "　 ", "悪い"]
-    path = WRITERS[name](tmp_path / name, [{"n": str(place), "text": text} for place, text in enumerate(texts)])
+    path = WRITERS[name](tmp_path / name, [{"n": str(index), "text": text} for index, text in enumerate(texts)])
     _, out, err = predict(student, path)
     rows = read_out(out, ".jsonl" if name == "a.jsonl" else ".csv")
     assert [bool(row["label"]) for row in rows] == [False, True, False, True]

@@ -29,9 +29,9 @@ def sample(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyte
     def run(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as caught:
             main(["sample-to-label", *arguments])
-        said = capsys.readouterr()
+        captured = capsys.readouterr()
         assert isinstance(caught.value.code, int)
-        return caught.value.code, said.out, said.err
+        return caught.value.code, captured.out, captured.err
 
     return run
 
@@ -56,7 +56,7 @@ def write_rows(path: str, rows: list[dict[str, str]], encoding: str = "utf-8") -
 
 def test_a_sheet_opens_in_spreadsheets_and_shows_no_label(sample: Sample) -> None:
     put_texts(Path("文.csv"), *(f"{number}番目の犬、\n走る。" for number in range(20)), encoding="cp932")
-    code, said, _ = sample("文.csv", "task=jcola", "n=5")
+    code, output, _ = sample("文.csv", "task=jcola", "n=5")
     assert code == 0
     assert Path("文-to-label.csv").read_bytes().startswith(BOM)
     rows = rows_of("文-to-label.csv")
@@ -65,25 +65,25 @@ def test_a_sheet_opens_in_spreadsheets_and_shows_no_label(sample: Sample) -> Non
     assert len({row["sentence"] for row in rows}) == 5
     for part in ("文-to-label.csv: 5 of 20 different texts", "文.csv: read as CP932", "acceptable, or 1: 容認できる", "unacceptable, or 0",
                  "of mcc up to ±0.88 with 5, ±0.44 with 20 labels (at 0,"):  # fmt: skip
-        assert part in said, part
-    assert "warning" not in said
+        assert part in output, part
+    assert "warning" not in output
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp932"])
 def test_it_comes_back_labelled_in_part(sample: Sample, encoding: str) -> None:
     put_texts(Path("文.csv"), *(f"{number}番目の犬、\n走る。" for number in range(9)))
-    code, said, _ = sample("文.csv", "task=jcola", "n=5")
+    code, output, _ = sample("文.csv", "task=jcola", "n=5")
     assert code == 0
     rows = rows_of("文-to-label.csv")
     for row, label in zip(rows, ["1", "unacceptable", "容認"], strict=False):
         row["label"] = label
     rows[2]["label"] = " "
     write_rows("文-to-label.csv", rows, encoding)
-    (line,) = (line for line in said.splitlines() if line.startswith("Then: python run.py "))
-    config = compose_config([one for one in shlex.split(line)[3:] if "=…" not in one])
+    (line,) = (line for line in output.splitlines() if line.startswith("Then: python run.py "))
+    config = compose_config([override for override in shlex.split(line)[3:] if "=…" not in override])
     split = read_eval(config.task, config.data)
     assert split is not None
-    assert [(one.id, one.texts[0], one.label) for one in split.examples] == [
+    assert [(example.id, example.texts[0], example.label) for example in split.examples] == [
         (rows[0]["id"], rows[0]["sentence"], "acceptable"),
         (rows[1]["id"], rows[1]["sentence"], "unacceptable"),
     ]
@@ -112,7 +112,7 @@ def test_no_label_column_is_an_error_and_an_empty_value_may_be_a_label(tmp_path:
     task.label_map[""] = "acceptable"
     split = read_eval(task, Data(source="files", eval_file=str(path)))
     assert split is not None
-    assert [one.label for one in split.examples] == ["acceptable", "unacceptable"]
+    assert [example.label for example in split.examples] == ["acceptable", "unacceptable"]
     assert split.notes == ()
 
 
@@ -138,11 +138,11 @@ def test_a_published_file_without_a_label_is_an_error(tmp_path: Path) -> None:
 
 def test_empty_and_repeated_texts_are_passed_over(sample: Sample) -> None:
     put_texts(Path("t.csv"), "犬が走る。", "", " ", "犬が走る。", "猫が走る。")
-    code, said, _ = sample("t.csv", "task=jcola", "n=100")
+    code, output, _ = sample("t.csv", "task=jcola", "n=100")
     assert code == 0
     assert sorted(row["sentence"] for row in rows_of("t-to-label.csv")) == ["犬が走る。", "猫が走る。"]
-    assert "2 of 2 different texts (passed over: 2 without a text, 1 repeated)" in said
-    assert "n=100 were asked for; the file has no more" in said
+    assert "2 of 2 different texts (passed over: 2 without a text, 1 repeated)" in output
+    assert "n=100 were asked for; the file has no more" in output
 
 
 def test_the_draw_is_by_seed_and_uniform(tmp_path: Path) -> None:
@@ -179,28 +179,28 @@ def test_pairs_and_scores(sample: Sample) -> None:
     Path("t.jsonl").write_text(
         "".join(json.dumps({"sentence1": "犬が走る。", "sentence2": second}) + "\n" for second in ("猫。", "馬。", "")), encoding="utf-8"
     )
-    code, said, _ = sample("t.jsonl", "task=jsts", "--out", "new/sheet.csv")
+    code, output, _ = sample("t.jsonl", "task=jsts", "--out", "new/sheet.csv")
     assert code == 0
-    assert "Write a number from 0 to 5 into column 'label'" in said
-    assert "data.eval_file=new/sheet.csv" in said
+    assert "Write a number from 0 to 5 into column 'label'" in output
+    assert "data.eval_file=new/sheet.csv" in output
     rows = rows_of("new/sheet.csv")
     assert list(rows[0]) == ["id", "sentence1", "sentence2", "label"]
     write_rows("new/sheet.csv", [rows[0] | {"label": "3.4"}, rows[1]])
     split = read_eval(load_task("jsts"), Data(source="files", eval_file="new/sheet.csv"))
     assert split is not None
-    assert [one.score for one in split.examples] == [3.4]
+    assert [example.score for example in split.examples] == [3.4]
 
 
 def test_texts_that_spreadsheets_take_otherwise_stay_and_are_named(sample: Sample) -> None:
     texts = ["=SUM(A1)", "+1点です", "-5度でした", "@東京", "2024/01/02", "007", "今日は-5度", "全角＝です"]
     put_texts(Path("t.csv"), *texts)
-    code, said, _ = sample("t.csv", "task=jcola")
+    code, output, _ = sample("t.csv", "task=jcola")
     assert code == 0
     rows = rows_of("t-to-label.csv")
     assert {row["sentence"] for row in rows} == set(texts)
-    assert "a spreadsheet takes 6 of these texts for a formula" in said
-    assert "Import the sheet with its columns as Text" in said
-    ids = said.split("(id ")[1].split(")")[0].split(", ")
+    assert "a spreadsheet takes 6 of these texts for a formula" in output
+    assert "Import the sheet with its columns as Text" in output
+    ids = output.split("(id ")[1].split(")")[0].split(", ")
     assert {row["sentence"] for row in rows if row["id"] in ids} == set(texts[:6])
 
 

@@ -50,18 +50,18 @@ def every_second_is_chat(messages: Messages, seed: int) -> str:
 
 def test_each_label_gets_n_replies_judged_in_words(stub_llm: StubLLM, tmp_path: Path) -> None:
     stub_llm.write = every_second_is_chat
-    said = show(stub_llm, tmp_path, "task=jcola", "data=published", "data.mirror=/nowhere", n=4)
+    output = show(stub_llm, tmp_path, "task=jcola", "data=published", "data.mirror=/nowhere", n=4)
     config = config_of(stub_llm, tmp_path, "task=jcola")
     for label in config.task.labels:
-        assert f"label {label.name}: 2 of 4 accepted" in said
-        assert said.count(label.instruction) == 1, "the prompt as it is sent"
-    assert said.count(config.task.system.splitlines()[0]) == 2, "no gold data were read, though there are none at data.mirror"
-    assert said.count("preamble: chat before or around the text") == 4
-    assert "はい、以下が例文です。" in said
-    assert "2 of 4 replies accepted, 50% (15% to 85% fit)" in said
+        assert f"label {label.name}: 2 of 4 accepted" in output
+        assert output.count(label.instruction) == 1, "the prompt as it is sent"
+    assert output.count(config.task.system.splitlines()[0]) == 2, "no gold data were read, though there are none at data.mirror"
+    assert output.count("preamble: chat before or around the text") == 4
+    assert "はい、以下が例文です。" in output
+    assert "2 of 4 replies accepted, 50% (15% to 85% fit)" in output
     assert len(rows_of(stub_llm, tmp_path, "task=jcola")) == 8
     assert len(stub_llm.bodies) == 4
-    assert "cost of 300 a label: no price in the YAML" in said
+    assert "cost of 300 a label: no price in the YAML" in output
 
 
 def test_a_second_preview_asks_only_for_what_is_missing(stub_llm: StubLLM, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_run_goes_on_from_a_preview(stub_llm: StubLLM, tmp_path: Path) -> None
     asyncio.run(run())
     assert is_complete(experiment, "stream", store)
     after = {row.position: row for row in rows_of(stub_llm, tmp_path, "task=jnli")}
-    assert {place: after[place] for place in before} == before
+    assert {key: after[key] for key in before} == before
     assert sum(body["n"] for body in stub_llm.bodies) == len(after), "nothing was asked for twice"
 
 
@@ -100,9 +100,9 @@ def test_attributes_of_the_llms_own_are_named_first(stub_llm: StubLLM, tmp_path:
         return some_text(seed)
 
     stub_llm.write = write
-    said = show(stub_llm, tmp_path, "task=jcola", "prompt=kadg_auto", n=2)
-    assert "attribute 話題: 旅, 料理" in said
-    assert "話題は「旅」です。" in said or "話題は「料理」です。" in said
+    output = show(stub_llm, tmp_path, "task=jcola", "prompt=kadg_auto", n=2)
+    assert "attribute 話題: 旅, 料理" in output
+    assert "話題は「旅」です。" in output or "話題は「料理」です。" in output
     asked = len(stub_llm.bodies)
     show(stub_llm, tmp_path, "task=jcola", "prompt=kadg_auto", n=2)
     assert len(stub_llm.bodies) == asked
@@ -112,10 +112,10 @@ def test_attributes_of_the_llms_own_are_named_first(stub_llm: StubLLM, tmp_path:
 def test_answers_are_previewed_and_kept(stub_llm: StubLLM, tmp_path: Path, method: str) -> None:
     stub_llm.write = lambda messages, seed: "容認できる" if len(stub_llm.bodies) % 2 else "さあ"
     settings = ["task=jcola", f"method={method}", "method.answer=free", "data=sample"]
-    said = show(stub_llm, tmp_path, *settings, n=2)
-    assert "文が日本語として容認できるかどうかを答える課題です。" in said
-    assert "容認できる → acceptable" in said
-    assert "さあ → no usable answer" in said
+    output = show(stub_llm, tmp_path, *settings, n=2)
+    assert "文が日本語として容認できるかどうかを答える課題です。" in output
+    assert "容認できる → acceptable" in output
+    assert "さあ → no usable answer" in output
     asked = len(stub_llm.bodies)
     assert asked == 2
     assert "answers (0 new)" in show(stub_llm, tmp_path, *settings, n=2)
@@ -138,10 +138,10 @@ def test_what_a_preview_paid_is_recorded_under_the_lock(
         show(stub_llm, tmp_path, *settings, n=num)
         experiment = Planner().plan(config_of(stub_llm, tmp_path, *settings), until="llm")
         (stage,) = experiment.llm_stages
-        told = sessions(store.path(stage, experiment.keys[stage]))
-        assert len(told) == num_sessions == locked.count(("sessions", experiment.keys[stage]))
-        assert sum(one["rows"] for one in told) == num * (len(experiment.task.labels) if method == "japagen" else 1)
-        assert llm_seconds(experiment, store) == sum(one["seconds"] for one in told) > 0
+        recorded = sessions(store.path(stage, experiment.keys[stage]))
+        assert len(recorded) == num_sessions == locked.count(("sessions", experiment.keys[stage]))
+        assert sum(session["rows"] for session in recorded) == num * (len(experiment.task.labels) if method == "japagen" else 1)
+        assert llm_seconds(experiment, store) == sum(session["seconds"] for session in recorded) > 0
 
 
 def test_a_preview_looks_at_no_encoder(stub_llm: StubLLM, tmp_path: Path) -> None:
@@ -161,27 +161,27 @@ def test_pairs_show_turn_one_once_and_why_a_first_sentence_fell(stub_llm: StubLL
         return some_text(seed)
 
     stub_llm.write = write
-    said = show(stub_llm, tmp_path, "task=jnli", n=4)
-    assert said.count("ある画像の内容を説明する日本語の文を") == 1
-    assert said.count("(the first sentence, as the LLM wrote it)") == 3
-    assert "first sentence: the pair's first sentence was rejected (too long: over the task's max_chars)" in said
-    assert "turn 2: mean " in said
-    assert said.count("2 of 4 accepted") == 3
+    output = show(stub_llm, tmp_path, "task=jnli", n=4)
+    assert output.count("ある画像の内容を説明する日本語の文を") == 1
+    assert output.count("(the first sentence, as the LLM wrote it)") == 3
+    assert "first sentence: the pair's first sentence was rejected (too long: over the task's max_chars)" in output
+    assert "turn 2: mean " in output
+    assert output.count("2 of 4 accepted") == 3
     later = show(stub_llm, tmp_path, "task=jnli", n=4)
     assert "(the first sentence, as the LLM wrote it)" not in later, "one that was written stands in the prompt"
 
 
 def test_no_projection_where_nothing_was_accepted(stub_llm: StubLLM, tmp_path: Path) -> None:
     stub_llm.write = lambda messages, seed: "申し訳ありませんが、お答えできません。"
-    said = show(stub_llm, tmp_path, "task=jcola")
-    assert "refusal: the LLM declines or speaks of itself" in said
-    assert "No projection: not one reply was accepted for " in said
-    assert "texts per label" not in said
+    output = show(stub_llm, tmp_path, "task=jcola")
+    assert "refusal: the LLM declines or speaks of itself" in output
+    assert "No projection: not one reply was accepted for " in output
+    assert "texts per label" not in output
 
 
 def test_exemplars_are_shown_with_shots(stub_llm: StubLLM, tmp_path: Path) -> None:
-    said = show(stub_llm, tmp_path, "task=jcola", "shots=1", "data=sample")
-    assert said.count("例:\n") == 2
+    output = show(stub_llm, tmp_path, "task=jcola", "shots=1", "data=sample")
+    assert output.count("例:\n") == 2
     with pytest.raises(DataError, match=r"set data=files data\.train_file=FILE"):
         show(stub_llm, tmp_path, "task=jcola", "shots=1", "data=files")
 
@@ -207,11 +207,11 @@ def test_options_of_the_text_generation_are_shown_as_they_are_sent(stub_llm: Stu
     persons.write_text("小さな店の主人\n受験を控えた学生\n", encoding="utf-8")
     stub_llm.write = lambda messages, seed: json.dumps([{"text": some_text(seed + j), "probability": 0.5} for j in range(2)])
     options = (f"prompt.personas={persons}", "synthesis.verbalized=true", "synthesis.temperatures=[0.5,1.5]")
-    said = show(stub_llm, tmp_path, "task=jcola", *options, n=4)
-    assert "(2 texts a reply, temperatures 0.5, 1.5 in turn)" in said
-    assert said.count("(persona: ") == 2
-    assert said.count(list_phrase(2)) == 2
-    assert said.count("4 of 4 accepted") == 2
+    output = show(stub_llm, tmp_path, "task=jcola", *options, n=4)
+    assert "(2 texts a reply, temperatures 0.5, 1.5 in turn)" in output
+    assert output.count("(persona: ") == 2
+    assert output.count(list_phrase(2)) == 2
+    assert output.count("4 of 4 accepted") == 2
     assert [body["n"] for body in stub_llm.bodies] == [1] * 4
     assert sorted(body["temperature"] for body in stub_llm.bodies) == [0.5, 0.5, 1.5, 1.5]
     assert all(body["structured_outputs"] == {"regex": list_pattern(2)} for body in stub_llm.bodies if "structured_outputs" in body)
@@ -225,11 +225,11 @@ def test_a_second_turn_is_shown_with_the_first_one_that_asked_for_no_list(stub_l
         return json.dumps([{"text": some_text(seed + j), "probability": 0.5} for j in range(2)]) if asks_for_list else some_text(seed)
 
     stub_llm.write = write
-    said = show(stub_llm, tmp_path, "task=jnli", "synthesis.verbalized=true", n=2)
-    assert "(2 first sentences a reply)" in said
-    assert said.count(list_phrase(2)) == 1, "in turn 1 only"
-    assert said.count("ある画像の内容を説明する日本語の文を") == 4
-    assert said.count("2 of 2 accepted") == 3
+    output = show(stub_llm, tmp_path, "task=jnli", "synthesis.verbalized=true", n=2)
+    assert "(2 first sentences a reply)" in output
+    assert output.count(list_phrase(2)) == 1, "in turn 1 only"
+    assert output.count("ある画像の内容を説明する日本語の文を") == 4
+    assert output.count("2 of 2 accepted") == 3
 
 
 def test_n_is_taken_out_of_the_overrides() -> None:
@@ -241,9 +241,9 @@ def test_n_is_taken_out_of_the_overrides() -> None:
 
 def test_projections_by_hand() -> None:
     single = Measured({"a": 10, "b": 10}, {"a": 5, "b": 10}, (Turn(20, 200, 600),), 1.0, 2.0)
-    one = project(single, 100, {"a": 0.5, "b": 1.0})
-    assert (one.replies, one.prompt_tokens, one.completion_tokens, one.dearest) == (300, 3000, 9000, 200)
-    assert one.hours == pytest.approx(300 / 2 / 3600)
+    projection = project(single, 100, {"a": 0.5, "b": 1.0})
+    assert (projection.replies, projection.prompt_tokens, projection.completion_tokens, projection.dearest) == (300, 3000, 9000, 200)
+    assert projection.hours == pytest.approx(300 / 2 / 3600)
     pair = Measured({"a": 4, "b": 4}, {"a": 2, "b": 2}, (Turn(8, 80, 80), Turn(4, 400, 40)), 0.5, 0.0)
     two = project(pair, 10, {"a": 0.5, "b": 0.5})
     assert two.replies == 20 + 20, "20 first sentences, of which half get one second sentence for each of two labels"
@@ -254,11 +254,11 @@ def test_prices_and_budget_are_said(composed) -> None:  # type: ignore[no-untype
     config = composed("num_per_label=100000", "llm.price_per_gpu_hour=2.0", "llm.gpus=4", "llm.price_per_million_tokens=0.5")
     console = Console(width=200, record=True, file=io.StringIO(), highlight=False)
     print_projection(config, Measured({"a": 10, "b": 10}, {"a": 1, "b": 10}, (Turn(20, 2000, 2000),), 1.0, 100.0), console)
-    said = console.export_text()
+    output = console.export_text()
     low = wilson(1, 10)[0]
     hours = (100_000 / low + 100_000 / wilson(10, 10)[0]) / 100 / 3600
-    assert f"at most {hours * 4 * 2:,.2f} by llm.price_per_gpu_hour=2" in said
-    assert "by llm.price_per_million_tokens=0.5" in said
-    assert "100,000 a label may stop early" in said
-    assert "25,000" in said
-    assert "not timed" not in said
+    assert f"at most {hours * 4 * 2:,.2f} by llm.price_per_gpu_hour=2" in output
+    assert "by llm.price_per_million_tokens=0.5" in output
+    assert "100,000 a label may stop early" in output
+    assert "25,000" in output
+    assert "not timed" not in output

@@ -229,7 +229,7 @@ def test_a_disk_that_is_too_small_is_told_before_the_download(
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1000))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(fetch_module, "_on_hub", lambda one: (COMMIT, ["config.json"], 5000))
+    monkeypatch.setattr(fetch_module, "_on_hub", lambda item: (COMMIT, ["config.json"], 5000))
     assert fetch_module.main(["llm.id=owner/llm", "logger=none"]) == 1
     assert f"5.0 kB are needed and {tmp_path} has 1.0 kB free; make room, or set HF_HOME" in capsys.readouterr().out
     assert hub.sent == []

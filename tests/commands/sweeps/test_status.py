@@ -45,7 +45,7 @@ def make_sweep(store: Store, num_students: int, name: str = "monday") -> SweepFo
     """An LLM unit that runs here, and students that all wait."""
     planned = [Planned(name_of(number), "jnli", {}) for number in range(num_students)]
     units = [Unit("llm-0", LLM, "big, 2 stream(s)", tuple(range(num_students)))]
-    units += [Unit(f"student-{number:04d}", STUDENT, one.name, (number,), ("llm-0",)) for number, one in enumerate(planned)]
+    units += [Unit(f"student-{number:04d}", STUDENT, experiment.name, (number,), ("llm-0",)) for number, experiment in enumerate(planned)]
     folder = SweepFolder.create(store, name, [], planned, units)
     log = folder.log("llm-0")
     log.write_text("first\nsecond\nthird\n", encoding="utf-8")
@@ -172,21 +172,21 @@ def test_watching_ends_with_the_sweep(sweep: SweepFolder, monkeypatch: pytest.Mo
     codes: list[int] = []
     watcher = threading.Thread(target=lambda: codes.append(status.main(["--watch"])))
     watcher.start()
-    said = ""
+    output = ""
 
-    def has_said(words: str) -> bool:
-        nonlocal said
-        said += capsys.readouterr().out
-        return words in said
+    def has_printed(words: str) -> bool:
+        nonlocal output
+        output += capsys.readouterr().out
+        return words in output
 
-    assert eventually(lambda: has_said("generation: 1 running; students: 4 waiting"))
+    assert eventually(lambda: has_printed("generation: 1 running; students: 4 waiting"))
     write(sweep, "llm-0", DONE)
-    assert eventually(lambda: has_said("generation: 1 done; students: 4 waiting"))
+    assert eventually(lambda: has_printed("generation: 1 done; students: 4 waiting"))
     for number in range(4):
         write(sweep, f"student-{number:04d}", FAILED if number == 3 else DONE)
     watcher.join(20)
     assert codes == [1]
-    assert has_said("students:   1 failed, 3 done")
+    assert has_printed("students:   1 failed, 3 done")
 
 
 def test_the_queue_is_asked_no_more_than_needed() -> None:
@@ -255,25 +255,25 @@ def test_following_ends_with_the_unit(sweep: SweepFolder, monkeypatch: pytest.Mo
     codes: list[int] = []
     follower = threading.Thread(target=lambda: codes.append(logs.main(["llm-0", "-f", "-n", "1"])))
     follower.start()
-    said = ""
+    output = ""
 
-    def has_said(words: str) -> bool:
-        nonlocal said
-        said += capsys.readouterr().out
-        return words in said
+    def has_printed(words: str) -> bool:
+        nonlocal output
+        output += capsys.readouterr().out
+        return words in output
 
-    assert eventually(lambda: has_said("third\n"))
+    assert eventually(lambda: has_printed("third\n"))
     with sweep.log("llm-0").open("ab") as file:
         file.write("四つ".encode()[:4])  # the writer's buffer ends within a character
         file.flush()
-        assert eventually(lambda: has_said("四"))
+        assert eventually(lambda: has_printed("四"))
         file.write("四つ".encode()[4:] + b"\n")
-    assert eventually(lambda: has_said("四つ\n"))
+    assert eventually(lambda: has_printed("四つ\n"))
     write(sweep, "llm-0", FAILED, cause="no memory", log=str(sweep.log("llm-0")))
     follower.join(20)
     assert codes == [0]
-    assert has_said("llm-0: failed: no memory")
-    assert "second" not in said
+    assert has_printed("llm-0: failed: no memory")
+    assert "second" not in output
 
 
 def test_a_log_begun_anew_is_read_from_its_beginning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,10 +49,12 @@ def test_options_alone_write_a_task(folder: Path, capsys: pytest.CaptureFixture[
     assert task.labels[1].instruction == (
         "窓口に届くメールのうち「在庫」にあたるものを100文字以内で一つ書いてください。「在庫」は、在庫の話です。本文だけを出力してください。"
     )
-    assert [(one.name, one.values) for one in task.attributes] == [("channel", ["電話", "手紙"])]
-    said = capsys.readouterr().out
-    assert "japagen preview --config-dir my task=mail llm=qwen3-swallow-8b\n" in said
-    assert "python run.py --config-dir my task=mail llm=qwen3-swallow-8b model=modernbert-ja-130m data=files data.eval_file=FILE\n" in said
+    assert [(attribute.name, attribute.values) for attribute in task.attributes] == [("channel", ["電話", "手紙"])]
+    output = capsys.readouterr().out
+    assert "japagen preview --config-dir my task=mail llm=qwen3-swallow-8b\n" in output
+    assert (
+        "python run.py --config-dir my task=mail llm=qwen3-swallow-8b model=modernbert-ja-130m data=files data.eval_file=FILE\n" in output
+    )
 
 
 def test_a_file_proposes_columns_labels_and_length(folder: Path) -> None:
@@ -98,21 +100,21 @@ def test_typed_answers_and_wrong_ones_asked_again(
     task = written()
     assert (task.title, task.max_chars, task.label_names) == ("問い合わせ", 40, ["注文", "在庫"])
     assert "「注文」は、注文の話です。" in task.system
-    assert [one.name for one in task.attributes] == ["channel", "季節"]
-    said = capsys.readouterr().out
-    assert "'メール' can't be a task's name" in said
-    assert "'jnli' is a task that japagen ships" in said
-    assert "mail.csv does not exist (did you mean 'mails.csv'?)" in said
-    assert "'tripple' is not known" in said
-    assert "column of mails.csv='番' is not known" in said
-    assert "'x' is no whole number from 2" in said
-    assert "1 label(s); a task needs 2 or more" in said
+    assert [attribute.name for attribute in task.attributes] == ["channel", "季節"]
+    output = capsys.readouterr().out
+    assert "'メール' can't be a task's name" in output
+    assert "'jnli' is a task that japagen ships" in output
+    assert "mail.csv does not exist (did you mean 'mails.csv'?)" in output
+    assert "'tripple' is not known" in output
+    assert "column of mails.csv='番' is not known" in output
+    assert "'x' is no whole number from 2" in output
+    assert "1 label(s); a task needs 2 or more" in output
 
 
 def test_pairs_with_scores_in_another_language(folder: Path) -> None:
     arguments = ["--name", "sim", "--kind", "pair", "--target", "regression", "--language", "English", "--about", "captions", "--yes"]
-    said = ["--description", "nothing in common", "--description", "the same meaning"]
-    assert new_task.main([*arguments, "--labels", "0,5", *said]) == 0
+    descriptions = ["--description", "nothing in common", "--description", "the same meaning"]
+    assert new_task.main([*arguments, "--labels", "0,5", *descriptions]) == 0
     task = written("sim")
     assert (task.kind, task.metric, task.language, task.fields) == ("pair", "spearman", "", ["sentence1", "sentence2"])
     assert task.label_scores() == [0.0, 5.0]

@@ -116,7 +116,7 @@ def test_what_is_missing_or_of_another_form_is_named(content: Any, words: str) -
 def test_a_list_that_no_text_names_is_ignored_aloud() -> None:
     form = read_paper_form(save(SINGLE | {"color": ["赤", "青"]}))
     assert form.ignored == ('color (no text holds "color")',)
-    assert [one.name for one in form.attributes] == ["genre"]
+    assert [attribute.name for attribute in form.attributes] == ["genre"]
 
 
 def test_what_is_no_json_and_what_clashes() -> None:

@@ -29,7 +29,7 @@ def poison(config: Config) -> None:
     """Names that a task's, an LLM's or an encoder's YAML may give."""
     config.task.title = config.task.metric + TEXTS[0]
     config.task.labels[0].name = TEXTS[1]
-    config.task.fields = [f"{TEXTS[2]}{place}" for place in range(len(config.task.fields))]
+    config.task.fields = [f"{TEXTS[2]}{index}" for index in range(len(config.task.fields))]
     config.llm.name, config.model.name = TEXTS[3], TEXTS[5]
 
 

@@ -49,7 +49,7 @@ def result_for(config: Config, value: float, rng: random.Random, data: str = "pu
     num = config.num_per_label * len(task.labels)
     seconds = ({"generation": 0.09 * num if written else 900.0} if asked else {}) | ({"training": 40 + 0.02 * num} if student else {})
     base = {"majority": 0.33, "tfidf": value - 0.08} | ({"overlap": 0.52} if task.is_pair else {})
-    baselines = {name: {task.metric: interval(one)} for name, one in base.items()}
+    baselines = {name: {task.metric: interval(value)} for name, value in base.items()}
     result = Result(
         task=task.name, split="valid", method=method, prompt=config.prompt.name if asked else None, llm=config.llm.name if asked else None,
         model=config.model.name if student else None, data=data, gold_source=f"{task.name} v1 valid",
@@ -105,11 +105,11 @@ def write_dataset_folder(store: Store, key: str, task: Task, rows: Sequence[Exam
     dataset = Dataset(tuple(rows), (), {}, tuple(rejected))
     write_examples(task, dataset.train, folder / "train.parquet")
     write_examples(task, dataset.valid, folder / "valid.parquet")
-    lines = [json.dumps(vars(one), ensure_ascii=False) + "\n" for one in rejected]
+    lines = [json.dumps(vars(reject), ensure_ascii=False) + "\n" for reject in rejected]
     (folder / "rejects.jsonl").write_text("".join(lines), encoding="utf-8")
     counts: dict[str, dict[str, int]] = {}
-    for one in rejected:
-        counts.setdefault(one.label, {})[one.reason] = 1
+    for reject in rejected:
+        counts.setdefault(reject.label, {})[reject.reason] = 1
     meta = {"rejects": counts, "num_train": len(rows), "num_valid": 0, "tokens": {"prompt": 9, "completion": 4}, "replies": len(rows) + 3}
     write_json(folder / "meta.json", meta | {"created": "2026-11-21T20:50:00+00:00", "identity": {}})
     return folder
@@ -137,11 +137,13 @@ def write_predictions(folder: Path, task: Task, rng: random.Random, num: int = 2
     folder.mkdir(parents=True, exist_ok=True)
     if task.is_regression:
         gold: list[Any] = [rng.uniform(0, 5) for _ in range(num)]
-        said: list[Any] = [0.7 * value + 0.8 + rng.gauss(0, 0.6) for value in gold]
+        predictions: list[Any] = [0.7 * value + 0.8 + rng.gauss(0, 0.6) for value in gold]
     else:
         gold = [rng.choice(task.label_names) for _ in range(num)]
-        said = [label if rng.random() < 0.7 else rng.choice([*task.label_names, ""]) for label in gold]
-    pq.write_table(pa.table({"id": [str(one) for one in range(num)], "gold": gold, "prediction": said}), folder / "predictions.parquet")
+        predictions = [label if rng.random() < 0.7 else rng.choice([*task.label_names, ""]) for label in gold]
+    pq.write_table(
+        pa.table({"id": [str(number) for number in range(num)], "gold": gold, "prediction": predictions}), folder / "predictions.parquet"
+    )
 
 
 def invented_report(
@@ -152,7 +154,7 @@ def invented_report(
     rng = random.Random(7)
     runs = []
     for number, task in enumerate(tasks):
-        arms = [((f"num_per_label={size}",), 0.5 + 0.07 * place) for place, size in enumerate(sizes)]
+        arms = [((f"num_per_label={size}",), 0.5 + 0.07 * index) for index, size in enumerate(sizes)]
         arms += [((f"num_per_label={sizes[-1]}", "shots=3"), 0.68), (("method=prompting",), 0.66), (("method=gold",), 0.86)]
         for overrides, value in arms:
             for seed in range(seeds):

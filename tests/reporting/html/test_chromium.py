@@ -66,10 +66,10 @@ class Opened:
     def __exit__(self, *_: object) -> None:
         self.context.close()
 
-    def column(self, table: str, place: int) -> list[str]:
+    def column(self, table: str, number: int) -> list[str]:
         """Texts of a column's cells in rows that are seen."""
         found: list[str] = self.page.eval_on_selector_all(
-            f"#{table} tbody tr:not([hidden]) td:nth-child({place})", "cells => cells.map((cell) => cell.textContent)"
+            f"#{table} tbody tr:not([hidden]) td:nth-child({number})", "cells => cells.map((cell) => cell.textContent)"
         )
         return found
 
@@ -155,8 +155,8 @@ def test_hostile_texts_run_nothing_and_are_read_as_they_are(browser: Any, hostil
         assert opened.complaints == []
         assert opened.requests == [hostile_file.as_uri()]
         text = opened.page.locator("body").inner_text()
-        for one in TEXTS:
-            assert one in text, one
+        for hostile_text in TEXTS:
+            assert hostile_text in text, hostile_text
 
 
 def test_the_policy_stops_what_would_get_through(browser: Any, hostile_file: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from japagen.experiments.result import Result
 from japagen.reporting.html import tables
 from japagen.reporting.html.page import render, write_page
-from japagen.reporting.pivots import Cell, Column, Pivot, Row
+from japagen.reporting.pivots import Cell, Column, Pivot, PivotRow
 from japagen.reporting.report import Report, Run
 from japagen.store.files import write_json
 from japagen.store.store import Store
@@ -133,7 +133,8 @@ def test_a_score_without_a_value_is_a_dash(composed: Compose, tmp_path: Path) ->
     config = composed("task=jsts")
     results = [replace(result_for(config, 0.4, random.Random(0)), metrics={"spearman": None}), result_for(config, 0.4, random.Random(1))]
     runs = tuple(
-        Run("methods", config, replace(one, seeds={"seed": number}, keys={"result": str(number)})) for number, one in enumerate(results)
+        Run("methods", config, replace(result, seeds={"seed": number}, keys={"result": str(number)}))
+        for number, result in enumerate(results)
     )
     assert "–" in render(Report((sweep_named(),), runs), Store(tmp_path))
 
@@ -190,7 +191,7 @@ def test_cells_are_marked(composed: Compose, tmp_path: Path, monkeypatch: pytest
     cell = Cell(0.712, 0.01, "seed 0, 1", 2, 1, True, "zero-shot", 0.01)
     reference = Cell(0.6, None, "seed 0", 1, 0, False, "zero-shot", None, True, 3)
     heads = [("japagen", cell), ("gold", reference), ("overlap", Cell(0.9, None, "", 1, 0, False, "")), ("mixed", None)]
-    rows = tuple(Row(name, "–", "–", "–", "–", "–", "–", (one,), name == "overlap") for name, one in heads)
+    rows = tuple(PivotRow(name, "–", "–", "–", "–", "–", "–", (cell,), name == "overlap") for name, cell in heads)
     pivot = Pivot("published", (Column("jnli", "valid", "accuracy", 100),), rows)
     monkeypatch.setattr(tables, "pivots", lambda report: [pivot])
     config = composed("task=jnli")

@@ -17,7 +17,7 @@ from tests.conftest import Compose
 from tests.reporting.html.invented import interval, invented_report, result_for, sweep_named
 
 
-def one_run(composed: Compose, *overrides: str, **changes: object) -> Report:
+def single_run(composed: Compose, *overrides: str, **changes: object) -> Report:
     config = composed(*overrides)
     return Report((sweep_named(),), (Run("s", config, replace(result_for(config, 0.5, random.Random(0)), **changes)),))  # type: ignore[arg-type]
 
@@ -43,7 +43,7 @@ def test_growth_takes_two_sizes_of_one_setting(composed: Compose, tmp_path: Path
     assert [name for _, name in plot.legend] == ["japagen"], "3 shots have one size only"
     for text in ("40", "160", "gold, all rows"):
         assert f">{text}</" in plot.svg
-    assert growth_plots(one_run(composed, "task=jnli")) == []
+    assert growth_plots(single_run(composed, "task=jnli")) == []
 
 
 def test_cost_is_in_money_where_all_have_a_price_and_numbers_are_the_tables(composed: Compose, tmp_path: Path) -> None:
@@ -59,38 +59,38 @@ def test_cost_is_in_money_where_all_have_a_price_and_numbers_are_the_tables(comp
 
 
 def test_one_setting_alone_has_a_cost_and_no_figure(composed: Compose) -> None:
-    report = one_run(composed, "task=jnli")
+    report = single_run(composed, "task=jnli")
     ((_, plot, (row,)),) = cost_plots(report, costs_of(report))
     assert plot is None
     assert row.number is None
     assert row.cost.gpu_s > 0
 
 
-def predictions(path: Path, gold: list[object], said: list[object]) -> None:
+def predictions(path: Path, gold: list[object], predicted: list[object]) -> None:
     path.parent.mkdir(parents=True)
-    pq.write_table(pa.table({"id": [str(one) for one in range(len(gold))], "gold": gold, "prediction": said}), path)
+    pq.write_table(pa.table({"id": [str(number) for number in range(len(gold))], "gold": gold, "prediction": predicted}), path)
 
 
 def test_a_matrix_counts_all_runs_and_answers_that_never_came(composed: Compose, tmp_path: Path) -> None:
-    report, store = one_run(composed, "task=jcola"), Store(tmp_path)
+    report, store = single_run(composed, "task=jcola"), Store(tmp_path)
     path = store.path("result", report.results[0].keys["result"]) / "predictions.parquet"
     predictions(path, ["acceptable", "acceptable", "unacceptable"], ["acceptable", "", "acceptable"])
-    ((found,),) = [one.matrices for one in confusions(report, store)]
+    ((found,),) = [confusion.matrices for confusion in confusions(report, store)]
     assert found.columns == ("acceptable", "unacceptable", NO_ANSWER)
     assert found.rows == (("acceptable", 2, (1, 0, 1)), ("unacceptable", 1, (1, 0, 0)))
 
 
 def test_regression_has_a_mean_for_each_level(composed: Compose, tmp_path: Path) -> None:
-    report, store = one_run(composed, "task=jsts"), Store(tmp_path)
+    report, store = single_run(composed, "task=jsts"), Store(tmp_path)
     path = store.path("result", report.results[0].keys["result"]) / "predictions.parquet"
     predictions(path, [0.0, 0.4, 5.0], [1.0, 2.0, 4.5])
-    ((found,),) = [one.levels for one in confusions(report, store)]
+    ((found,),) = [confusion.levels for confusion in confusions(report, store)]
     assert found.levels[0] == (2, 1.5, 0.5)
     assert found.levels[1] == (0, None, None)
     assert found.levels[5] == (1, 4.5, 0.0)
 
 
 def test_predictions_that_are_gone_are_said_to_be(composed: Compose, tmp_path: Path) -> None:
-    (found,) = confusions(one_run(composed, "task=jnli", metrics={"accuracy": interval(0.5)}), Store(tmp_path))
+    (found,) = confusions(single_run(composed, "task=jnli", metrics={"accuracy": interval(0.5)}), Store(tmp_path))
     assert found.missing == ("japagen",)
     assert found.matrices == ()

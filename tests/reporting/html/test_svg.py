@@ -40,7 +40,7 @@ def test_ids_are_the_figures_own_and_every_reference_leads_somewhere() -> None:
         elements = list(ElementTree.fromstring(drawn(name)).iter())
         ids = [element.get("id") for element in elements if element.get("id")]
         assert len(set(ids)) == len(ids)
-        assert all(one is not None and one.startswith(f"{name}-") for one in ids)
+        assert all(id_ is not None and id_.startswith(f"{name}-") for id_ in ids)
         links = [value for element in elements for key, value in element.attrib.items() if key.endswith("href")]
         assert links
         assert all(link.removeprefix("#") in ids for link in links)

@@ -44,7 +44,7 @@ def test_rows_that_an_llm_labelled_are_no_written_ones() -> None:
         row(GOLD_TEXT, "train/3"),
         row(GOLD_TEXT, ""),
     ]
-    assert [one.id for one in written_rows(JCOLA, rows)] == [f"{LABEL}/3"]
+    assert [row.id for row in written_rows(JCOLA, rows)] == [f"{LABEL}/3"]
 
 
 def test_a_relabelled_row_is_a_written_one(tmp_path: Path) -> None:
@@ -81,17 +81,17 @@ def test_rejects_show_no_gold_text(tmp_path: Path) -> None:
     ]
     lines = [json.dumps({"label": LABEL, "index": 0, "reason": reason, "text": text}) for reason, text in replies]
     (tmp_path / "rejects.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert [(one.reason, one.text) for one in sample_rejects(tmp_path / "rejects.jsonl", prompts)] == [("too long", "長い文。")]
+    assert [(reject.reason, reject.text) for reject in sample_rejects(tmp_path / "rejects.jsonl", prompts)] == [("too long", "長い文。")]
     assert sample_rejects(tmp_path / "none.jsonl", prompts) == []
 
 
 def test_rejects_of_a_reason_are_of_different_labels(tmp_path: Path) -> None:
     labels = [LABEL] * 20 + [JCOLA.label_names[1]]
-    lines = [json.dumps({"label": label, "index": place, "reason": "empty", "text": ""}) for place, label in enumerate(labels)]
+    lines = [json.dumps({"label": label, "index": index, "reason": "empty", "text": ""}) for index, label in enumerate(labels)]
     (tmp_path / "rejects.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     found = sample_rejects(tmp_path / "rejects.jsonl", prompts_of(Store(tmp_path)))
     assert len(found) == PER_REASON
-    assert {one.label for one in found} == set(JCOLA.label_names)
+    assert {reject.label for reject in found} == set(JCOLA.label_names)
 
 
 def test_the_sample_is_the_same_whatever_order_rows_come_in_and_keeps_to_its_budget(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_an_annotated_data_set_shows_its_numbers_and_none_of_its_texts(composed:
     store, config = Store(tmp_path), composed("task=jcola", "method=annotate")
     result = result_for(config, 0.4, random.Random(0))
     result = replace(result, keys={**result.keys, "dataset": "annotated"})
-    write_dataset_folder(store, "annotated", config.task, [row(GOLD_TEXT, f"annotated/{place}") for place in range(9)], [])
+    write_dataset_folder(store, "annotated", config.task, [row(GOLD_TEXT, f"annotated/{index}") for index in range(9)], [])
     report = Report((sweep_named(),), (Run("methods", config, result),))
     ((page,), gone) = dataset_pages(report, store)
     assert (page.texts, page.rejects, gone) == ((), (), 0)
