@@ -47,7 +47,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Runs and words errors: one message for a fault of the user's, a traceback for one of ours."""
+    """Runs and words errors: one message for a user's error, a traceback for a bug of japagen."""
     accept_all_characters()
     signal.signal(signal.SIGTERM, _stop)
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:

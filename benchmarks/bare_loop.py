@@ -37,8 +37,8 @@ async def ask_all(url: str, chats: list[Any], num: int, num_open: int, num_texts
                 body = {"model": "stub", "messages": chat, "n": num_texts, "seed": first, "temperature": 0.7, "max_tokens": 256}
                 choices = await ask(session, f"{url}/chat/completions", body)
                 lost += num_texts - len(choices)
-                for place, choice in enumerate(choices, first):
-                    out.write(json.dumps({"i": place, "text": choice["message"]["content"]}, ensure_ascii=False) + "\n")
+                for index, choice in enumerate(choices, first):
+                    out.write(json.dumps({"i": index, "text": choice["message"]["content"]}, ensure_ascii=False) + "\n")
 
         firsts = iter(range(0, num, num_texts))
         await asyncio.gather(*(ask_some(firsts) for _ in range(num_open)))

@@ -220,12 +220,12 @@ def compare(stub: str, checkouts: Mapping[str, Path], folder: Path, num: int) ->
 def summary(runs: Sequence[Mapping[str, Any]], programs: Sequence[str], num_open: int, num_texts: int) -> dict[str, Any]:
     """Medians (and ranges) over the rounds; ratios to the bare loop are medians of each round's own."""
     found: dict[str, Any] = {"open": num_open, "texts a request": num_texts}
-    chosen = {name: [one for one in runs if key_of(one) == (name, num_open, num_texts)] for name in programs}
+    chosen = {name: [run for run in runs if key_of(run) == (name, num_open, num_texts)] for name in programs}
     for name, own in chosen.items():
-        found[name] = {field: spread([one[field] for one in own]) for field in ("rows_per_s", "cpu_us_per_row", "server_cpu_us_per_row")}
+        found[name] = {field: spread([run[field] for run in own]) for field in ("rows_per_s", "cpu_us_per_row", "server_cpu_us_per_row")}
         if name != "bare":
             for field in ("rows_per_s", "cpu_us_per_row"):
-                found[name][f"{field} / bare"] = spread([one[field] / bare[field] for one, bare in zip(own, chosen["bare"], strict=True)])
+                found[name][f"{field} / bare"] = spread([run[field] / bare[field] for run, bare in zip(own, chosen["bare"], strict=True)])
     return found
 
 
@@ -233,14 +233,14 @@ def per_text(runs: Sequence[Mapping[str, Any]], programs: Sequence[str], num_ope
     """How many times less CPU a row takes where a request brings MANY texts."""
     ratios = {}
     for name in programs:
-        ones, many = ([one["cpu_us_per_row"] for one in runs if key_of(one) == (name, num_open, n)] for n in (1, MANY))
-        ratios[name] = spread([one / other for one, other in zip(ones, many, strict=True)])
+        single_runs, many_runs = ([run["cpu_us_per_row"] for run in runs if key_of(run) == (name, num_open, n)] for n in (1, MANY))
+        ratios[name] = spread([run / other for run, other in zip(single_runs, many_runs, strict=True)])
     return ratios
 
 
-def key_of(one: Mapping[str, Any]) -> tuple[str, int, int]:
+def key_of(run: Mapping[str, Any]) -> tuple[str, int, int]:
     """What tells the runs of a round apart."""
-    return one["program"], one["open"], one["texts a request"]
+    return run["program"], run["open"], run["texts a request"]
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

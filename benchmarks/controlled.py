@@ -123,7 +123,7 @@ def gold_rows(name: str) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
     train, valid = read_train(task, data), read_eval(task, data)
     assert train is not None
     assert valid is not None
-    return tuple(replace(row, id=str(place)) for place, row in enumerate(train.examples)), valid.examples
+    return tuple(replace(row, id=str(index)) for index, row in enumerate(train.examples)), valid.examples
 
 
 def train_once(run: Run) -> dict[str, Any]:
@@ -156,12 +156,12 @@ def spoilt_labels(
 ) -> tuple[Sequence[Example], Sequence[Example], dict[str, Any]]:
     """Rows to learn from and to select on, with the condition's share of wrong labels, after the arm's judging of both."""
     rng = np.random.default_rng([run.seed, 1])
-    drawn = [gold[place] for place in rng.permutation(len(gold))[: run.num_rows]]
+    drawn = [gold[index] for index in rng.permutation(len(gold))[: run.num_rows]]
     share = 0.0 if run.condition == ANY_NOISE else float(run.condition.rstrip("%")) / 100
     # One order decides which rows are wrong, so that those wrong at 10% are wrong at 20% too, with the same label.
     wrong = set(rng.permutation(len(drawn))[: round(share * len(drawn))].tolist())
     others = [other_label(task, row.label, rng) for row in drawn]
-    rows = [relabelled(task, row, others[place]) if place in wrong else row for place, row in enumerate(drawn)]
+    rows = [relabelled(task, row, others[index]) if index in wrong else row for index, row in enumerate(drawn)]
     notes: dict[str, Any] = {}
     if run.arm in JUDGED:
         judged = judge_examples(task, rows, stub_judge(task, drawn, rng), run.arm, JUDGE_THRESHOLD)
@@ -178,7 +178,7 @@ def other_label(task: Task, label: str, rng: np.random.Generator) -> str:
 
 def relabelled(task: Task, row: Example, label: str) -> Example:
     """The row with another label; in a regression with that level's score."""
-    return replace(row, label=label, score=next(one.score for one in task.labels if one.name == label))
+    return replace(row, label=label, score=next(candidate.score for candidate in task.labels if candidate.name == label))
 
 
 def stub_judge(task: Task, drawn: Sequence[Example], rng: np.random.Generator) -> dict[str, tuple[float, ...]]:
@@ -200,7 +200,7 @@ def shifted_priors(
     The unlabelled texts for the estimate have the frequencies of the train split, and none of them is learned from.
     """
     rng = np.random.default_rng([run.seed, 2])
-    shuffled = [gold[place] for place in rng.permutation(len(gold))]
+    shuffled = [gold[index] for index in rng.permutation(len(gold))]
     unlabelled, rest = shuffled[:NUM_UNLABELLED], shuffled[NUM_UNLABELLED:]
     taken = Counter({name: round(share * run.num_rows) for name, share in shifted(task, run.condition).items()})
     rows = []
@@ -238,11 +238,11 @@ def distance(prior: dict[str, float], truth: dict[str, float]) -> float:
 def summarise(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """A cell for each (task, part, condition, arm): mean and sd of the metric, and of its gain over the plain student of a seed."""
     cells: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for one in found:
-        cells.setdefault((one["task"], one["part"], one["condition"], one["arm"]), []).append(one)
+    for entry in found:
+        cells.setdefault((entry["task"], entry["part"], entry["condition"], entry["arm"]), []).append(entry)
     summary = []
-    for (task, part, condition, arm), ones in cells.items():
-        values = [one["value"] for one in ones]
+    for (task, part, condition, arm), entries in cells.items():
+        values = [entry["value"] for entry in entries]
         cell: dict[str, Any] = {
             "task": task,
             "part": part,
@@ -251,13 +251,13 @@ def summarise(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             "values": [round(value, 4) for value in values],
         }
         cell |= {"mean": round(statistics.mean(values), 4), "sd": spread(values)}
-        plain = {one["seed"]: one["value"] for one in cells.get((task, part, condition, "plain"), ())}
+        plain = {entry["seed"]: entry["value"] for entry in cells.get((task, part, condition, "plain"), ())}
         if plain and arm != "plain":
-            gains = [one["value"] - plain[one["seed"]] for one in ones]
+            gains = [entry["value"] - plain[entry["seed"]] for entry in entries]
             cell |= {"gain": round(statistics.mean(gains), 4), "gain_sd": spread(gains)}
         for name in ("rows", "wrong_labels", "distance"):
-            if name in ones[0]:
-                cell[name] = round(statistics.mean(one[name] for one in ones), 3)
+            if name in entries[0]:
+                cell[name] = round(statistics.mean(entry[name] for entry in entries), 3)
         summary.append(cell)
     return summary
 
@@ -273,7 +273,7 @@ def tables(report: dict[str, Any]) -> str:
     for part, heads in (("noise", "wrong labels"), ("prior", "training rows")):
         for task, about in report["tasks"].items():
             cells = {(cell["condition"], cell["arm"]): cell for cell in report["cells"] if (cell["task"], cell["part"]) == (task, part)}
-            conditions, arms = (list(dict.fromkeys(key[place] for key in cells)) for place in (0, 1))
+            conditions, arms = (list(dict.fromkeys(key[index] for key in cells)) for index in (0, 1))
             conditions = [condition for condition in conditions if condition != ANY_NOISE]
             lines += [f"{task}, {about['split']} ({about['num_eval']} rows), {about['metric']}; {heads}:", ""]
             lines += [f"| | {' | '.join(conditions)} |", "|---" * (len(conditions) + 1) + "|"]
@@ -292,21 +292,21 @@ def _cell(cell: dict[str, Any]) -> str:
 
 
 def train_all(runs: Sequence[Run], processes: int, done: Path | None) -> list[dict[str, Any]]:
-    """What `train_once` finds, in the runs' order; what stands in the file `done` is taken from there, what is new is appended."""
+    """What `train_once` finds, in the runs' order; results in the file `done` are taken from there, new ones are appended."""
     known = {}
     if done is not None and done.exists():
         for line in done.read_text(encoding="utf-8").splitlines():
-            one = json.loads(line)
-            known[Run(**{name: one[name] for name in Run.__dataclass_fields__})] = one
+            entry = json.loads(line)
+            known[Run(**{name: entry[name] for name in Run.__dataclass_fields__})] = entry
     todo = [run for run in runs if run not in known]
     started = time.monotonic()
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for number, (run, one) in enumerate(zip(todo, pool.map(train_once, todo), strict=True), 1):
-            known[run] = one
-            print(f"{number}/{len(todo)} {time.monotonic() - started:.0f} s: {json.dumps(one)}", flush=True)
+        for number, (run, entry) in enumerate(zip(todo, pool.map(train_once, todo), strict=True), 1):
+            known[run] = entry
+            print(f"{number}/{len(todo)} {time.monotonic() - started:.0f} s: {json.dumps(entry)}", flush=True)
             if done is not None:
                 with done.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(one) + "\n")
+                    file.write(json.dumps(entry) + "\n")
     return [known[run] for run in runs]
 
 
@@ -328,7 +328,7 @@ def main() -> None:
     runs = all_runs(args.tasks, noise, seeds, num_rows, epochs)
     found = train_all(runs, args.processes, args.done)
     report = describe(args.tasks, seeds, num_rows, epochs, args.processes)
-    report |= {"trainings": len(runs), "seconds": round(sum(one["seconds"] for one in found)), "cells": summarise(found)}
+    report |= {"trainings": len(runs), "seconds": round(sum(entry["seconds"] for entry in found)), "cells": summarise(found)}
     if not args.quick:
         OUT.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     print(tables(report))

@@ -84,8 +84,8 @@ def _merged(tried: dict[str, list[dict[str, Any]]], adds: bool) -> dict[str, Any
     before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if adds and path.is_file() else {}
     report = {part: tried.get(part) or before.get(part, []) for part in PARTS}
     for part, names in (("kills", ("seed", "task")), ("vllm", ("case",)), ("slurm", ("case",))):
-        found = {tuple(one[name] for name in names): one for one in [*before.get(part, []), *tried.get(part, [])]}
-        report[part] = [found[place] for place in sorted(found)]
+        found = {tuple(trial[name] for name in names): trial for trial in [*before.get(part, []), *tried.get(part, [])]}
+        report[part] = [found[key] for key in sorted(found)]
     return {"machine": machine("torch", "aiohttp", "pyarrow"), "num_per_label": NUM_PER_LABEL, "open_requests": LIMIT} | report
 
 
@@ -140,7 +140,7 @@ def _slurm(options: argparse.Namespace, found: list[dict[str, Any]], ends: float
 
 
 def _plain(outcome: Any, folder: str) -> dict[str, Any]:
-    """Of JSON, with the folder in which it was tried left out of what was said."""
+    """The outcome as JSON, without the path of the folder in which it was tried."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(outcome), ensure_ascii=False).replace(folder, "…"))
     return plain
 
@@ -150,16 +150,16 @@ def faults(report: dict[str, Any]) -> Iterator[str]:
     for loop in report["kills"]:
         if not Loop(**loop | {"kills": tuple(Kill(**kill) for kill in loop["kills"])}).is_well:
             yield f"kills: {loop}"
-    for one in report["answers"]:
-        if one["rows_lost"] or one["rows_twice"] or one["repeated"] or bool(one["message"]) != bool(one["expected"]):
-            yield f"answers: {one}"
-    for one in report["store"]:
-        wrong = one["rows_lost"] or one["rows_twice"] or one["repeated"] or one["processes_left"] or one["is_silent"]
-        if wrong or one["after"] or one["printed"] or not one["is_same"]:
-            yield f"store: {one}"
+    for trial in report["answers"]:
+        if trial["rows_lost"] or trial["rows_twice"] or trial["repeated"] or bool(trial["message"]) != bool(trial["expected"]):
+            yield f"answers: {trial}"
+    for trial in report["store"]:
+        wrong = trial["rows_lost"] or trial["rows_twice"] or trial["repeated"] or trial["processes_left"] or trial["is_silent"]
+        if wrong or trial["after"] or trial["printed"] or not trial["is_same"]:
+            yield f"store: {trial}"
 
     for part in ("vllm", "slurm"):
-        yield from (f"{part}: {one}" for one in report[part] if not one["is_well"])
+        yield from (f"{part}: {trial}" for trial in report[part] if not trial["is_well"])
 
 
 def table(report: dict[str, Any]) -> str:
@@ -176,41 +176,41 @@ def _rows(report: dict[str, Any]) -> Iterator[Sequence[object]]:
             met = [loop for loop in report["kills"] if any(kill in some for kill in loop["kills"])]
             if some:
                 had_ended = sum(kill["message"].startswith("result: ") for kill in some)
-                told = had_ended + sum(kill["message"].startswith("stopped; what was made is in the store") for kill in some)
+                num_reported = had_ended + sum(kill["message"].startswith("stopped; what was made is in the store") for kill in some)
                 done = f"; {had_ended} of these had told their results" * bool(had_ended)
-                words = f"“stopped; what was made is in the store …” ({told} of {len(some)}{done})"
+                words = f"“stopped; what was made is in the store …” ({num_reported} of {len(some)}{done})"
                 words = "nothing: it is gone" if name == "SIGKILL" else words
                 yield (
                     f"{name}, {stage}", len(some), _total(some, "rows_lost"), sum(loop["rows_twice"] for loop in met),
                     f"{_total(some, 'repeated')} (at most {max(kill['repeated'] for kill in some)} a kill)",
                     _total(some, "processes_left"), words,
                 )  # fmt: skip
-    for name in dict.fromkeys(one["name"] for one in report["answers"]):
-        some = [one for one in report["answers"] if one["name"] == name]
-        rows = sum(sum(one["counts"].values()) for one in some)
+    for name in dict.fromkeys(trial["name"] for trial in report["answers"]):
+        some = [trial for trial in report["answers"] if trial["name"] == name]
+        rows = sum(sum(trial["counts"].values()) for trial in some)
         words = some[0]["message"][:120] or ("–" if not some[0]["failed_rows"] else "rows failed for good stand with the server's words")
         yield name, f"{rows} requests", _total(some, "rows_lost"), _total(some, "rows_twice"), _total(some, "repeated"), "0", words
-    for name in dict.fromkeys(one["group"] for one in sorted(report["store"], key=lambda one: one["case"])):
-        some = [one for one in report["store"] if one["group"] == name]
-        words = next((one["message"] for one in some if one["message"]), "–")
+    for name in dict.fromkeys(trial["group"] for trial in sorted(report["store"], key=lambda trial: trial["case"])):
+        some = [trial for trial in report["store"] if trial["group"] == name]
+        words = next((trial["message"] for trial in some if trial["message"]), "–")
         counts = [_total(some, what) for what in ("rows_lost", "rows_twice", "repeated", "processes_left")]
         yield name, len(some), *counts, _shortened(words)
     for part, title in (("vllm", "vLLM"), ("slurm", "SLURM")):
-        for one in sorted(report[part], key=lambda one: one["case"]):
-            words = one["message"] or ("nothing: it is gone" if one["code"] < 0 else "–")
-            counts = [one[what] for what in ("rows_lost", "rows_twice", "repeated", "processes_left")]
-            yield f"{title}: {one['name']}", 1, *counts, _shortened(words)
+        for trial in sorted(report[part], key=lambda trial: trial["case"]):
+            words = trial["message"] or ("nothing: it is gone" if trial["code"] < 0 else "–")
+            counts = [trial[what] for what in ("rows_lost", "rows_twice", "repeated", "processes_left")]
+            yield f"{title}: {trial['name']}", 1, *counts, _shortened(words)
 
 
 def _shortened(message: str) -> str:
     """Without the experiment's name, the unit's and folders."""
-    said = re.sub(r"^failed: [^:]*: ", "failed: ", message)
-    said = re.sub(r"\S+: the texts that the student learns from are not all written: llm-0 (failed|unfinished): ", "", said)
-    return re.sub(r"…/\S*/(?=\S)", "…/", said)[:170].replace("|", "/")
+    text = re.sub(r"^failed: [^:]*: ", "failed: ", message)
+    text = re.sub(r"\S+: the texts that the student learns from are not all written: llm-0 (failed|unfinished): ", "", text)
+    return re.sub(r"…/\S*/(?=\S)", "…/", text)[:170].replace("|", "/")
 
 
 def _total(some: Sequence[dict[str, Any]], what: str) -> int:
-    return sum(one[what] for one in some)
+    return sum(trial[what] for trial in some)
 
 
 def with_table(text: str, new: str) -> str:

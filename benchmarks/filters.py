@@ -42,7 +42,7 @@ from japagen.tasks import Task
 MOST_ROUNDS_ROWS = 100_000
 """Larger streams are measured once."""
 NUM_FUNCTIONS = 12
-"""Of a profile, by their own time."""
+"""Functions of a profile that are listed, by their own time."""
 NUM_EVALUATION = 2_000
 TEXTS_PER_REQUEST = 8
 SHARES = {"duplicate": 0.05, "near duplicate": 0.10, "reject": 0.05, "wrapped": 0.05, "evaluation": 0.002}
@@ -122,9 +122,9 @@ def compare(folder: Path, num: int, args: argparse.Namespace) -> dict[str, Any]:
             runs[name].append(run("--measure", folder, checkouts[name]))
     found: dict[str, Any] = {"rounds": rounds} | {name: summary(ones) for name, ones in runs.items()}
     if "against" in runs:
-        ratios = [one["cpu seconds"] / other["cpu seconds"] for one, other in zip(runs["ours"], runs["against"], strict=True)]
+        ratios = [run["cpu seconds"] / other["cpu seconds"] for run, other in zip(runs["ours"], runs["against"], strict=True)]
         found["CPU, ours by theirs"] = spread(ratios)
-        found["the same bytes"] = len({one["sha256"] for ones in runs.values() for one in ones}) == 1
+        found["the same bytes"] = len({run["sha256"] for own_runs in runs.values() for run in own_runs}) == 1
     return found
 
 
@@ -138,8 +138,8 @@ def further(less: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """The median round's figures, with the spread of CPU seconds over rounds."""
-    middle = sorted(runs, key=lambda one: one["cpu seconds"])[len(runs) // 2]
-    return middle | {"cpu seconds": spread([one["cpu seconds"] for one in runs])}
+    middle = sorted(runs, key=lambda run: run["cpu seconds"])[len(runs) // 2]
+    return middle | {"cpu seconds": spread([run["cpu seconds"] for run in runs])}
 
 
 def spread(values: list[float]) -> dict[str, float]:
@@ -221,18 +221,18 @@ def make_stream(folder: Path, num: int) -> dict[str, float]:
     (folder / "evaluation.json").write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
     size, waiting = 0, []
     with (
-        (folder / "rows-0000-a.jsonl").open("w", encoding="utf-8") as one,
-        (folder / "rows-0001-b.jsonl").open("w", encoding="utf-8") as two,
+        (folder / "rows-0000-a.jsonl").open("w", encoding="utf-8") as first,
+        (folder / "rows-0001-b.jsonl").open("w", encoding="utf-8") as second,
     ):
         for request in (*make_requests(rng, task, num, texts), None):
             if request is not None:
                 waiting.append(request)
                 size += sum(len(row.text) for row in request)
             while waiting and (request is None or len(waiting) > 256):
-                place = rng.randrange(len(waiting))
-                waiting[place], waiting[-1] = waiting[-1], waiting[place]
+                index = rng.randrange(len(waiting))
+                waiting[index], waiting[-1] = waiting[-1], waiting[index]
                 lines = [json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in waiting.pop()]
-                rng.choice((one, two)).writelines(lines)
+                rng.choice((first, second)).writelines(lines)
     written = sum(path.stat().st_size for path in folder.glob("rows-*.jsonl"))
     return {"mean characters": round(size / num, 1), "bytes on disk a row": round(written / num, 1)}
 
@@ -262,8 +262,8 @@ def make_reply(rng: random.Random, label: str, earlier: deque[str], evaluation: 
     if kind in ("duplicate", "near duplicate") and earlier:
         text = rng.choice(earlier)
         if kind == "near duplicate":
-            place = rng.randrange(len(text))
-            text = text[:place] + rng.choice(EDITS) + text[place + rng.randrange(2) :]
+            index = rng.randrange(len(text))
+            text = text[:index] + rng.choice(EDITS) + text[index + rng.randrange(2) :]
         return text, "stop"
     earlier.append(text)
     return text, "stop"

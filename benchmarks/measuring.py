@@ -61,7 +61,7 @@ def _watch(process: subprocess.Popen[bytes], peak: list[int]) -> None:
     while process.poll() is None:
         try:
             root = psutil.Process(process.pid)
-            peak[0] = max(peak[0], sum(_resident(one) for one in (root, *root.children(recursive=True))))
+            peak[0] = max(peak[0], sum(_resident(member) for member in (root, *root.children(recursive=True))))
         except psutil.Error:
             pass
         time.sleep(0.05)

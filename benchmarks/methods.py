@@ -85,12 +85,12 @@ def write_page(outcomes: Sequence[Outcome], comparisons: Sequence[Comparison], h
     for group in aggregate(outcomes):
         result = group.results[0]
         beside = [result.baselines.get(name, {}).get(result.metric) for name in ("majority", "overlap", "tfidf")]
-        scores = [number(value) for value in (group.mean, group.sd, *(None if one is None else one["value"] for one in beside))]
+        scores = [number(value) for value in (group.mean, group.sd, *(None if score is None else score["value"] for score in beside))]
         cells = [f"{result.task}, {result.split}", setting(result), result.protocol, group.seeds_text, str(result.num_train or "–")]
         cells += [result.metric, *scores, str(result.num_eval)]
         lines.append("| " + " | ".join(cells) + " |")
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-    lines += [f"| {one.task} | {one.name} | failed: {one.cause} |{' |' * 9}" for one in failures]
+    lines += [f"| {failure.task} | {failure.name} | failed: {failure.cause} |{' |' * 9}" for failure in failures]
     lines += [
         "",
         "## Differences",
@@ -99,13 +99,17 @@ def write_page(outcomes: Sequence[Outcome], comparisons: Sequence[Comparison], h
         "",
     ]
     lines += ["| task, split | setting | reference | metric | difference | p (Holm) | significant |", "|" + "---|" * 7]
-    for one in comparisons:
-        if one.difference is None or one.p_holm is None:
-            found = [one.note, "–", "–"]
+    for comparison in comparisons:
+        if comparison.difference is None or comparison.p_holm is None:
+            found = [comparison.note, "–", "–"]
         else:
-            interval = f"{one.difference.value:+.3f} [{one.difference.low:+.3f}, {one.difference.high:+.3f}]"
-            found = [interval, f"{one.p_holm:.3f}", "yes" if one.is_significant else "no"]
-        lines.append("| " + " | ".join([f"{one.task}, {one.split}", one.first, one.second, one.metric, *found]) + " |")
+            interval = f"{comparison.difference.value:+.3f} [{comparison.difference.low:+.3f}, {comparison.difference.high:+.3f}]"
+            found = [interval, f"{comparison.p_holm:.3f}", "yes" if comparison.is_significant else "no"]
+        lines.append(
+            "| "
+            + " | ".join([f"{comparison.task}, {comparison.split}", comparison.first, comparison.second, comparison.metric, *found])
+            + " |"
+        )
     return "\n".join([*lines, ""])
 
 

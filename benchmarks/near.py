@@ -43,7 +43,7 @@ NUM_CHECKED = 10_000
 """First texts of which all pairs are compared exactly."""
 MOST_EDITS = 8
 STEPS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.01)
-"""Of the similarity, where wrong decisions are counted."""
+"""Edges of the similarity's bins in which wrong decisions are counted."""
 _CHUNK = 250
 
 
@@ -121,8 +121,8 @@ def make_texts(num: int) -> list[str]:
         else:
             text = rng.choice(earlier)
             for _ in range(rng.randint(1, MOST_EDITS) if kind == "edited" else 0):
-                place = rng.randrange(len(text))
-                text = text[:place] + rng.choice(EDITS) + text[place + 1 :]
+                index = rng.randrange(len(text))
+                text = text[:index] + rng.choice(EDITS) + text[index + 1 :]
         texts.append(normalise(text))
     return texts
 
@@ -139,21 +139,21 @@ def do_ours(given: Path, out: Path) -> None:
 
 def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Spread of the rounds: from the texts to the answer, and of the whole process with imports."""
-    found: dict[str, Any] = {name: spread([one[name] for one in runs]) for name in ("seconds", "cpu seconds")}
-    process = {name: spread([one["process"][name] for one in runs]) for name in ("seconds", "cpu_seconds", "peak_mb")}
+    found: dict[str, Any] = {name: spread([run[name] for run in runs]) for name in ("seconds", "cpu seconds")}
+    process = {name: spread([run["process"][name] for run in runs]) for name in ("seconds", "cpu_seconds", "peak_mb")}
     return found | {"whole process": process, "kept": sum(runs[0]["kept"]), "the same in all rounds": all_same(runs)}
 
 
 def all_same(runs: Sequence[dict[str, Any]]) -> bool:
-    return all(one["kept"] == runs[0]["kept"] for one in runs)
+    return all(run["kept"] == runs[0]["kept"] for run in runs)
 
 
 def compare(ours: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Ratios, round by round: of seconds from texts to answer, and of CPU seconds and memory of whole processes."""
     pairs = list(zip(ours, theirs, strict=True))
-    ratios = {"seconds": spread([one["seconds"] / other["seconds"] for one, other in pairs])}
+    ratios = {"seconds": spread([run["seconds"] / other["seconds"] for run, other in pairs])}
     for name in ("cpu_seconds", "peak_mb"):
-        ratios[f"{name} of the process"] = spread([one["process"][name] / other["process"][name] for one, other in pairs])
+        ratios[f"{name} of the process"] = spread([run["process"][name] / other["process"][name] for run, other in pairs])
     return ratios
 
 
@@ -163,7 +163,7 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def judge(texts: Sequence[str], answers: dict[str, Sequence[bool]]) -> dict[str, Any]:
-    """Of each tool's decisions, which are wrong: by the highest similarity to a text that it kept before."""
+    """Which of each tool's decisions are wrong, by the highest similarity to a text that it kept before."""
     highest = {name: np.zeros(len(texts)) for name in answers}
     kept = {name: np.array(flags) for name, flags in answers.items()}
     grams = incidence(texts)
@@ -195,10 +195,10 @@ def decisions(highest: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
     is_near = highest >= THRESHOLD
     wrong = {"dropped wrongly": ~kept & ~is_near, "kept wrongly": kept & is_near}
     found: dict[str, Any] = {"near duplicates": int(is_near.sum()), "dropped rightly": int((~kept & is_near).sum())}
-    for name, places in wrong.items():
-        counts, _ = np.histogram(highest[places], STEPS)
+    for name, mask in wrong.items():
+        counts, _ = np.histogram(highest[mask], STEPS)
         steps = {f"{low:.2f} to {min(high, 1):.2f}": int(num) for low, high, num in zip(STEPS, STEPS[1:], counts, strict=False) if num}
-        found |= {name: int(places.sum()), f"{name}, by similarity": steps}
+        found |= {name: int(mask.sum()), f"{name}, by similarity": steps}
     return found
 
 

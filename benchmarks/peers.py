@@ -32,7 +32,7 @@ SCRIPTS = ROOT / "benchmarks" / "peers"
 SPEED = "speed"
 START_ROWS = 2
 COUNTS = ("rows", "empty", "swapped", "twice", "lost")
-"""What a script tells of its output."""
+"""Counts that a script reports about its output."""
 CL100K = "9b5ad71b2ce5302211f9c61530b329a4922fc6a4"
 """The name under which tiktoken looks for its vocabulary cl100k_base in TIKTOKEN_CACHE_DIR."""
 
@@ -125,19 +125,23 @@ def compare(pythons: Mapping[str, Path | str], address: str, num_open: int, args
 
     starts = {name: measure(name, START_ROWS) for name in pythons}
     rounds = [{name: measure(name, int(TOOLS[name].num_rows * args.scale)) for name in pythons} for _ in range(args.rounds)]
-    return {name: summary(starts[name], [one[name] for one in rounds]) for name in pythons}
+    return {name: summary(starts[name], [entry[name] for entry in rounds]) for name in pythons}
 
 
 def summary(start: dict[str, Any], rounds: list[dict[str, Any]]) -> dict[str, Any]:
     """A tool's medians over the rounds with their range, beside what start and rounds gave."""
     figures: dict[str, list[float]] = {"rows_per_s": [], "cpu_s_per_1000_rows": [], "peak_mb": []}
-    for one in rounds:
-        if one.get("ended") == 0 and start.get("ended") == 0 and one.get("lost", one["asked"]) < one["asked"]:
-            rows = one["asked"] - one["lost"]
-            figures["rows_per_s"].append(round(rows / one["stub"]["span_s"], 1))
-            figures["cpu_s_per_1000_rows"].append(round(1000 * (one["cpu_seconds"] - start["cpu_seconds"]) / (rows - START_ROWS), 3))
-            figures["peak_mb"].append(one["peak_mb"])
-    medians = {name: {"median": round(statistics.median(one), 3), "range": [min(one), max(one)]} for name, one in figures.items() if one}
+    for entry in rounds:
+        if entry.get("ended") == 0 and start.get("ended") == 0 and entry.get("lost", entry["asked"]) < entry["asked"]:
+            rows = entry["asked"] - entry["lost"]
+            figures["rows_per_s"].append(round(rows / entry["stub"]["span_s"], 1))
+            figures["cpu_s_per_1000_rows"].append(round(1000 * (entry["cpu_seconds"] - start["cpu_seconds"]) / (rows - START_ROWS), 3))
+            figures["peak_mb"].append(entry["peak_mb"])
+    medians = {
+        name: {"median": round(statistics.median(values), 3), "range": [min(values), max(values)]}
+        for name, values in figures.items()
+        if values
+    }
     return medians | {"start": start, "rounds": rounds}
 
 
@@ -157,7 +161,7 @@ def suffer(fault: Fault, name: str, python: Path | str, address: str, limit_s: f
 def command(
     name: str, python: Path | str, address: str, num_rows: int, num_open: int, out: str, limit_s: float, kill_at: int = 0
 ) -> dict[str, Any]:  # fmt: skip
-    """One command of a tool: how it ended, its cost, what it told of its output, and the stub's counts; or the cause why it can't run."""
+    """One command of a tool: how it ended, its cost, its own counts, and the stub's counts; or the cause why it can't run."""
     tool = TOOLS[name]
     if isinstance(python, str):
         return {"cause": python}
@@ -168,9 +172,9 @@ def command(
 
     line = [str(python), str(SCRIPTS / tool.script), *work, *tool.options]
     found, printed = run_until(line, surroundings(python, out), limit_s, is_over)
-    told = [text for text in printed.splitlines() if text.startswith('{"rows"')]
-    if told:
-        found |= {kind: count for kind, count in json.loads(told[-1]).items() if kind in COUNTS}
+    summaries = [text for text in printed.splitlines() if text.startswith('{"rows"')]
+    if summaries:
+        found |= {kind: count for kind, count in json.loads(summaries[-1]).items() if kind in COUNTS}
     elif found["ended"] != "killed":
         found["said"] = last_words(printed, Path(out))
     found = {"asked": num_rows} | found

@@ -40,7 +40,7 @@ def run_until(
         tree: list[psutil.Process] = []
         while ended is None:
             tree = family(process.pid) or tree
-            peak, most = max(peak, sum(look(one, seen) for one in tree)), max(most, len(tree))
+            peak, most = max(peak, sum(look(member, seen) for member in tree)), max(most, len(tree))
             if process.poll() is not None:
                 ended = process.returncode
             elif is_over():
@@ -80,7 +80,7 @@ def end(process: subprocess.Popen[bytes], tree: Sequence[psutil.Process]) -> Non
     """SIGKILL to whatever of it is left."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    for one in tree:
+    for member in tree:
         with suppress(psutil.Error):
-            one.kill()
+            member.kill()
     process.wait()

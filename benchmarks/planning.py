@@ -80,8 +80,8 @@ def one_size(num: int, rounds: int) -> dict[str, Any]:
     first = found[0]
     return {
         **{name: first[name] for name in ("jobs", "artifacts", "compositions", "calls")},
-        "cpu_seconds": {name: statistics.median(one["cpu_seconds"][name] for one in found) for name in names},
-        "peak_mb": statistics.median(one["peak_mb"] for one in found),
+        "cpu_seconds": {name: statistics.median(run["cpu_seconds"][name] for run in found) for name in names},
+        "peak_mb": statistics.median(run["peak_mb"] for run in found),
     }
 
 
@@ -92,7 +92,7 @@ def growth(small: dict[str, Any], large: dict[str, Any]) -> dict[str, float]:
     times = math.log(large["jobs"] / small["jobs"])
     seconds = {name: (small["cpu_seconds"][name], large["cpu_seconds"][name]) for name in small["cpu_seconds"]}
     calls = [
-        sum(sum(step.values()) for name, step in one["calls"].items() if name not in ("publish", "read plan")) for one in (small, large)
+        sum(sum(step.values()) for name, step in run["calls"].items() if name not in ("publish", "read plan")) for run in (small, large)
     ]
     return {
         name: round(math.log(b / a) / times, 2) for name, (a, b) in {**seconds, "calls": (calls[0], calls[1])}.items() if a > 0 and b > 0
@@ -141,9 +141,11 @@ def measure(seeds: int, folder: Path) -> None:
     experiments = step("plan", lambda: plan_experiments(configs, Planner()))
     fill(store, experiments[::2])
     units = step("units", lambda: plan_units(experiments, store))
-    sweep = step("write", lambda: SweepFolder.create(store, "x", [pinned(one) for one in experiments], planned(experiments), units))
+    sweep = step(
+        "write", lambda: SweepFolder.create(store, "x", [pinned(experiment) for experiment in experiments], planned(experiments), units)
+    )
     students = {experiments[unit.experiments[0]].keys["result"]: unit for unit in units if unit.kind == STUDENT}
-    step("outcomes", lambda: [outcome_of(sweep, students.get(one.keys["result"]), one, store) for one in experiments])
+    step("outcomes", lambda: [outcome_of(sweep, students.get(experiment.keys["result"]), experiment, store) for experiment in experiments])
     step("read plan", lambda: [sweep.units(), sweep.experiments(), sweep.config(0)])
     step("publish", lambda: publish(store))
     num_artifacts = sum(len(list(path.iterdir())) for path in (store.root / part for part in ("results", "models")) if path.is_dir())
@@ -162,15 +164,18 @@ def fill(store: Any, experiments: Sequence[Any]) -> None:
     from japagen.experiments.scoring import _describe
     from japagen.store.store import artifact_meta
 
-    for one in experiments:
+    for experiment in experiments:
         for stage in ("model", "result"):
-            path = store.path(stage, one.keys[stage])
+            path = store.path(stage, experiment.keys[stage])
             path.mkdir(parents=True)
-            meta = artifact_meta(stage, one.keys[stage], one.identities[stage]) | {"seconds": 1.0, "training": {"best_score": 0.5}}
+            meta = artifact_meta(stage, experiment.keys[stage], experiment.identities[stage]) | {
+                "seconds": 1.0,
+                "training": {"best_score": 0.5},
+            }
             (path / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-        no_dataset = replace(one, keys={name: key for name, key in one.keys.items() if name != "dataset"})
-        result = replace(_describe(no_dataset, store, (), 1.0), keys=one.keys)
-        (store.path("result", one.keys["result"]) / "result.json").write_text(json.dumps(asdict(result)), encoding="utf-8")
+        no_dataset = replace(experiment, keys={name: key for name, key in experiment.keys.items() if name != "dataset"})
+        result = replace(_describe(no_dataset, store, (), 1.0), keys=experiment.keys)
+        (store.path("result", experiment.keys["result"]) / "result.json").write_text(json.dumps(asdict(result)), encoding="utf-8")
 
 
 def publish(store: Any) -> None:

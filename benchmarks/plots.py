@@ -43,12 +43,12 @@ def read(name: str) -> dict[str, Any]:
 def draw_tools(axes: Any, speed: dict[str, Any], figure: str, title: str) -> None:
     """A bar a tool and number of open requests."""
     tools = list(speed[WIDTHS[0]])[::-1]
-    for place, tool in enumerate(tools):
+    for index, tool in enumerate(tools):
         for number, width in enumerate(WIDTHS):
             value = speed[width][tool][figure]["median"]
             color = OURS if tool.startswith("japagen") else OTHERS
-            axes.barh(place + 0.2 - 0.4 * number, value, 0.36, color=color, alpha=1 - 0.45 * number)
-            axes.annotate(written(value), (value, place + 0.2 - 0.4 * number),
+            axes.barh(index + 0.2 - 0.4 * number, value, 0.36, color=color, alpha=1 - 0.45 * number)
+            axes.annotate(written(value), (value, index + 0.2 - 0.4 * number),
                           xytext=(3, 0), textcoords="offset points", va="center", fontsize=7)  # fmt: skip
     axes.set_xscale("log")
     axes.margins(x=0.14)

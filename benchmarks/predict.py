@@ -104,8 +104,8 @@ def rate(found: dict[str, list[float]], num_lines: int) -> dict[str, float]:
 
 def run(command: Sequence[str], folder: Path, lines: str) -> float:
     """Seconds of one process from start to end."""
-    places = {"student": folder / "student", "lines": folder / lines, "out": folder / "out.csv"}
-    filled = [part.format(**places) if part.startswith("{") else part for part in command]
+    paths = {"student": folder / "student", "lines": folder / lines, "out": folder / "out.csv"}
+    filled = [part.format(**paths) if part.startswith("{") else part for part in command]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
     started = time.monotonic()
     done = subprocess.run(filled, env=environment, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -128,7 +128,7 @@ def run_pipeline(student: str, lines: str, out: str, device: str, batch_size: st
     with Path(out).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "label", "confidence"])
-        writer.writerows([text, one["label"], one["score"]] for text, one in zip(texts, found, strict=True))
+        writer.writerows([text, prediction["label"], prediction["score"]] for text, prediction in zip(texts, found, strict=True))
 
 
 def read_labels(path: Path) -> list[tuple[str, float]]:
@@ -140,9 +140,12 @@ def read_labels(path: Path) -> list[tuple[str, float]]:
 def differing(found: Sequence[tuple[str, float]], expected: Sequence[tuple[str, float]]) -> int:
     """Lines whose label or confidence is another; a tie of two labels may fall either way."""
     assert len(found) == len(expected), f"{len(found)} lines labelled, not {len(expected)}"
-    close = [math.isclose(one[1], other[1], abs_tol=TIE) for one, other in zip(found, expected, strict=True)]
-    ties = [one[1] < 0.5 + TIE for one in expected]
-    return sum(not near or (one[0] != other[0] and not tie) for near, tie, one, other in zip(close, ties, found, expected, strict=True))
+    close = [math.isclose(prediction[1], expectation[1], abs_tol=TIE) for prediction, expectation in zip(found, expected, strict=True)]
+    ties = [expectation[1] < 0.5 + TIE for expectation in expected]
+    return sum(
+        not near or (prediction[0] != expectation[0] and not tie)
+        for near, tie, prediction, expectation in zip(close, ties, found, expected, strict=True)
+    )
 
 
 def make_lines(num: int) -> list[str]:
@@ -170,7 +173,7 @@ def make_classifier(folder: Path) -> None:
 
     config = AutoConfig.from_pretrained(ENCODER)
     names = dict(enumerate(LABELS))
-    config.update({"id2label": names, "label2id": {name: place for place, name in names.items()}, "dtype": "float32"})
+    config.update({"id2label": names, "label2id": {name: index for index, name in names.items()}, "dtype": "float32"})
     config.problem_type = "single_label_classification"
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_pretrained(ENCODER, config=config, dtype=torch.float32)

@@ -65,7 +65,7 @@ def main() -> None:
             "failures": len(report.failures),
             "page_bytes": page.stat().st_size,
             "load_ms": round(statistics.median(load_ms), 1),
-            "loads_ms": [round(one, 1) for one in load_ms],
+            "loads_ms": [round(value, 1) for value in load_ms],
             "machine": platform.processor() or platform.machine(),
             "versions": {name: version(name) for name in ("matplotlib", "jinja2", "playwright")},
         }

@@ -39,7 +39,7 @@ LLMS = {
     "tinyswallow-1.5b": 1.5, "sarashina2.2-3b": 3, "qwen3-4b": 4, "qwen3-8b": 8, "qwen3-swallow-8b": 8, "llm-jp-4-8b": 8, "gemma-3-12b": 12,
     "llm-jp-3.1-13b": 13, "qwen3-32b": 32, "qwen3-swallow-32b": 32,
 }  # fmt: skip
-"""With billions of parameters."""
+"""LLMs with their billions of parameters."""
 NUM_PER_LABEL = 25_000
 SEEDS = (0, 1, 2)
 ASSUMED = {
@@ -53,7 +53,7 @@ ASSUMED = {
 }
 """Not measured by us. Tokens a second go down as parameters go up; a text has half the characters allowed, at about a token each."""
 RANGE = (2_500.0, 5_000.0, 10_000.0)
-"""Of the first of them: between an older and a present data-centre GPU."""
+"""Speeds of the first of them: between an older and a present data-centre GPU."""
 BASIC_SHARDS, BASIC_GPUS = 4, 40
 LARGE_ROWS, LARGE_TASK = 100_000_000, "covid19"
 LARGE_BLOCK = 4_096
@@ -87,7 +87,7 @@ def measured() -> dict[str, float]:
     last = filters["runs"][-1]
     by_part = last["ours"]["cpu seconds by part"]
     client = json.loads((RESULTS / "client.json").read_text(encoding="utf-8"))
-    own = {one["texts a request"]: one["filtered"]["cpu_us_per_row"]["median"] for one in client["medians"]}
+    own = {entry["texts a request"]: entry["filtered"]["cpu_us_per_row"]["median"] for entry in client["medians"]}
     return {
         "us to read and judge a row": round((by_part["read"] + by_part["judge"]) / last["rows"] * 1e6, 1),
         "us to curate a row": filters["growth"][-1]["us of CPU a row"],
@@ -124,7 +124,7 @@ def work_of(unit: Unit, experiments: Sequence[Experiment], costs: dict[str, floa
         seconds = rows * own[0].config.train.epochs / ASSUMED["training rows a second"] + ASSUMED["seconds of a student besides"]
         return Work(unit.id, seconds=seconds, needs=name_of(unit.needs[0]))
     speed = tokens_per_s * 8 / LLMS[own[0].config.llm.name] * unit.gpus
-    streams = [stream_of(one.task, one.config.synthesis.texts_per_request, speed, unit.shard[1], costs) for one in own]
+    streams = [stream_of(experiment.task, experiment.config.synthesis.texts_per_request, speed, unit.shard[1], costs) for experiment in own]
     return Work(name_of(unit.id), tuple(streams), unit.shard[1], gpus=unit.gpus)
 
 
@@ -215,7 +215,11 @@ def slow_nodes(experiments: Sequence[Experiment], costs: dict[str, float], round
     """One LLM unit (8B) whose shards run on nodes of which some are slow: hours with claimed blocks, and with fixed parts."""
     found = []
     for shards in (4, 16):
-        work = next(one for one in works_of(experiments, shards, costs) if one.id == name_of(f"llm-{list(LLMS).index('qwen3-8b')}-0"))
+        work = next(
+            candidate
+            for candidate in works_of(experiments, shards, costs)
+            if candidate.id == name_of(f"llm-{list(LLMS).index('qwen3-8b')}-0")
+        )
         even = play([work], num_gpus=shards).wall_s
         for share, slowness in ((0.0, 1.0), (0.1, 0.5), (0.25, 0.5), (0.1, 0.25)):
             row: dict[str, Any] = {"shards": shards, "slow nodes": share, "their speed": slowness}
@@ -236,11 +240,11 @@ def preemptions(experiments: Sequence[Experiment], costs: dict[str, float], roun
         found.append(
             {
                 "every h": hours,
-                "preemptions": spread([one.num_preemptions for one in runs]),
-                "time": spread([one.wall_s / even.wall_s for one in runs]),
-                "GPU time": spread([one.gpu_s / even.gpu_s for one in runs]),
-                "rows lost, share": spread([one.lost_rows / one.made_rows for one in runs]),
-                "rows made": all(one.made_rows == even.made_rows for one in runs),
+                "preemptions": spread([run.num_preemptions for run in runs]),
+                "time": spread([run.wall_s / even.wall_s for run in runs]),
+                "GPU time": spread([run.gpu_s / even.gpu_s for run in runs]),
+                "rows lost, share": spread([run.lost_rows / run.made_rows for run in runs]),
+                "rows made": all(run.made_rows == even.made_rows for run in runs),
             }
         )
     return found
@@ -248,7 +252,7 @@ def preemptions(experiments: Sequence[Experiment], costs: dict[str, float], roun
 
 def client_limits(experiments: Sequence[Experiment], costs: dict[str, float]) -> dict[str, Any]:
     """From how many shards on the client's core, which reads and judges all shards' rows, is slower than the engine."""
-    tasks = {one.task.name: one.task for one in experiments}
+    tasks = {experiment.task.name: experiment.task for experiment in experiments}
     limits = {}
     for llm, billions in LLMS.items():
         speed = RANGE[1] * 8 / billions
@@ -262,7 +266,7 @@ def client_limits(experiments: Sequence[Experiment], costs: dict[str, float]) ->
 
 def large(experiments: Sequence[Experiment], costs: dict[str, float]) -> dict[str, Any]:
     """100 million rows of one task by an 8B: as it is, and with rows judged by one reader only."""
-    task = next(one.task for one in experiments if one.task.name == LARGE_TASK)
+    task = next(experiment.task for experiment in experiments if experiment.task.name == LARGE_TASK)
     rows = []
     for shards in (16, 64, 256):
         row: dict[str, Any] = {"shards": shards}

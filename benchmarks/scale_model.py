@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 OPEN_ROWS = 512
-"""That a shard has asked for and not got yet: 256 in the engine at once, as many waiting there. With its rows a second they make the time
+"""Rows that a shard has open: 256 in the engine at once, as many waiting there. With its rows a second they make the time
 that a row takes."""
 
 
@@ -25,7 +25,7 @@ class Stream:
     blocks: tuple[int, ...]
     """Rows of each."""
     rows_per_s: float
-    """Of one shard at full speed."""
+    """Rows a second of one shard at full speed."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Work:
     streams: tuple[Stream, ...] = ()
     num_shards: int = 1
     seconds: float = 0.0
-    """Of a student."""
+    """A student's running time."""
     needs: str = ""
     """The LLM unit that writes a student's texts."""
     gpus: int = 1
@@ -53,7 +53,7 @@ class Cluster:
     preempted_every_h: float | None = None
     """Mean of each LLM job's running time up to its next preemption (exponential)."""
     slow_share: float = 0.0
-    """Of the jobs' starts, how many find a slow node."""
+    """Share of the jobs' starts that find a slow node."""
     slowness: float = 0.5
     """Speed of a slow node."""
 
@@ -70,7 +70,7 @@ class Outcome:
     waiting_gpu_s: float = 0.0
     """GPUs held by shards that waited for others at a stream's end."""
     num_starts: int = 0
-    """Of servers."""
+    """Starts of servers."""
     num_preemptions: int = 0
     lost_rows: int = 0
     """Asked for, and lost with their job."""
@@ -214,7 +214,7 @@ class Simulation:
             job.waits_since = self.now
 
     def _is_through(self, job: _Job) -> bool:
-        """With a part of its own: whether that is done in this stream."""
+        """Whether a job with a part of its own has done that part of this stream."""
         unit = self._units[job.work.id]
         return not unit.claiming and not unit.pool(job) and not job.claims
 
@@ -238,10 +238,10 @@ class Simulation:
             self._wake(unit)
 
     def _wake(self, unit: _Unit) -> None:
-        """Those that wait look again: a stream is complete, or blocks are free again."""
-        for one in unit.jobs:
-            if not one.will_ask:
-                self._go_on_at(self.now, one)
+        """Waiting jobs look again: a stream is complete, or blocks are free again."""
+        for job in unit.jobs:
+            if not job.will_ask:
+                self._go_on_at(self.now, job)
 
     def _preempt(self, job: _Job) -> None:
         """What is answered stays; the rest of its blocks goes back, and the job into the queue."""

@@ -235,7 +235,7 @@ def describe(experiment: Experiment) -> dict[str, Any]:
 def measure_serving(bench: Bench, experiment: Experiment, args: argparse.Namespace, python: str) -> dict[str, Any]:
     """Ours, vLLM's and the bare loop, in turn, another one first in each round."""
     _, client = bench.fill(experiment, args.rows, args.open)
-    requests = [one.request for one in client.sent]
+    requests = [timed.request for timed in client.sent]
     ways = {
         "ours": lambda: bench.fill(experiment, args.rows, args.open)[0],
         "vllm": lambda: bench.send_by_vllm(requests, args.open, python),
@@ -285,23 +285,23 @@ def measure_pairs(bench: Bench, experiment: Experiment, args: argparse.Namespace
         return cost
 
     fill()
-    requests = [one.request for one in sorted(clients[0].sent, key=lambda one: one.start_s)]
+    requests = [timed.request for timed in sorted(clients[0].sent, key=lambda timed: timed.start_s)]
     costs = take_turns({"ours": fill, "bare": lambda: bench.send(requests, args.open)}, args.rounds)
     sent = clients[-1].sent
-    began, ended = min(one.start_s for one in sent), max(one.end_s for one in sent)
-    firsts, seconds = ([one for one in sent if one.is_second == wanted] for wanted in (False, True))
-    last_first = max(one.end_s for one in firsts)
-    early = sum(one.start_s < last_first for one in seconds) / len(seconds)
+    began, ended = min(timed.start_s for timed in sent), max(timed.end_s for timed in sent)
+    firsts, seconds = ([timed for timed in sent if timed.is_second == wanted] for wanted in (False, True))
+    last_first = max(timed.end_s for timed in firsts)
+    early = sum(timed.start_s < last_first for timed in seconds) / len(seconds)
     return {
         "task": experiment.task.name,
         "requests": {"first": len(firsts), "second": len(seconds)},
         "open": args.open,
         **table(costs, len(requests)),
         "second turns sent before the last first turn ended": round(early, 3),
-        "first second turn sent (s)": round(min(one.start_s for one in seconds) - began, 2),
+        "first second turn sent (s)": round(min(timed.start_s for timed in seconds) - began, 2),
         "last first turn ended (s)": round(last_first - began, 2),
         "all ended (s)": round(ended - began, 2),
-        "open on average": round(sum(one.end_s - one.start_s for one in sent) / (ended - began), 1),
+        "open on average": round(sum(timed.end_s - timed.start_s for timed in sent) / (ended - began), 1),
     }
 
 
@@ -319,11 +319,11 @@ def take_turns(ways: Mapping[str, Callable[[], Cost]], rounds: int) -> dict[str,
 def table(costs: Mapping[str, Sequence[Cost]], num_requests: int) -> dict[str, Any]:
     """Every round's figures, and the ratios of ours to the others: the median over rounds, least and most."""
     shown: dict[str, Any] = {
-        "tokens a second": {name: [round(one.rate) for one in each] for name, each in costs.items()},
-        "tokens": {name: [one.tokens for one in each] for name, each in costs.items()},
-        "seconds": {name: [round(one.seconds, 2) for one in each] for name, each in costs.items()},
+        "tokens a second": {name: [round(cost.rate) for cost in each] for name, each in costs.items()},
+        "tokens": {name: [cost.tokens for cost in each] for name, each in costs.items()},
+        "seconds": {name: [round(cost.seconds, 2) for cost in each] for name, each in costs.items()},
         "client's CPU (ms a request)": {
-            name: round(1000 * statistics.median(one.cpu_s for one in each) / num_requests, 2)
+            name: round(1000 * statistics.median(cost.cpu_s for cost in each) / num_requests, 2)
             for name, each in costs.items()
             if not math.isnan(each[0].cpu_s)
         },

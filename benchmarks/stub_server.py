@@ -49,7 +49,7 @@ DID = (
     "|話していた|譲り受けた|片づけた|抱えて走った|測っていた|書き留めた|埋めておいた|塗り重ねた|笑って見せた"
 )
 WHENS, WHATS, DIDS = (words.split("|") for words in (WHEN, WHAT, DID))
-KANA = [one + two for one in "カサタナハマヤラ" for two in "アイウエオキスト"]
+KANA = [first + second for first in "カサタナハマヤラ" for second in "アイウエオキスト"]
 KINDS = ("total", "unnumbered", "ok", "texts", "e500", "e429", "reset", "outage", "e400", "disconnected")
 CLAUSE_BYTES, NUM_CLAUSES = 6, 10  # of one digest: 64 bytes at most
 

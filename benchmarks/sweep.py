@@ -33,7 +33,7 @@ def main() -> None:
         for number, (task, shots, seed) in enumerate(product(TASKS, SHOTS, SEEDS)):
             alone.append(run(Path(folder) / str(number), [f"task={task}", f"shots={shots}", f"seed={seed}", *common]))
             print(f"{task} {shots}-shot seed {seed}: {alone[-1]}", flush=True)
-    single = {name: round(sum(one[name] for one in alone), 1) for name in sweep}
+    single = {name: round(sum(run[name] for run in alone), 1) for name in sweep}
     ratio = {name: round(sweep[name] / single[name], 3) for name in sweep if single[name]}
     report = {
         "experiments": len(alone),

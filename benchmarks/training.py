@@ -122,7 +122,7 @@ def measure(args: argparse.Namespace, folder: Path, encoder: str) -> dict[str, A
     report: dict[str, Any] = {
         "parameters without embeddings": num_params,
         "kinds": summary,
-        "times": {f"{one} / {other}": compare(runs[one], runs[other]) for one, other in PAIRS if {one, other} <= set(kinds)},
+        "times": {f"{first} / {second}": compare(runs[first], runs[second]) for first, second in PAIRS if {first, second} <= set(kinds)},
     }
     if args.packed:
         report["packed"] = pack(args, folder, path)
@@ -138,12 +138,12 @@ def make_spec(args: argparse.Namespace, folder: Path, path: Path, kind: str, see
 
 def run(spec: Spec, environment: Path, threads: int, waiting: Mapping[str, str]) -> tuple[dict[str, Any], Cost]:
     """One process from start to end: what it wrote, and its cost."""
-    place = Path(f"{spec.out}.spec.json")
-    place.write_text(json.dumps(asdict(spec)), encoding="utf-8")
+    spec_path = Path(f"{spec.out}.spec.json")
+    spec_path.write_text(json.dumps(asdict(spec)), encoding="utf-8")
     paths = [str(ROOT)] if spec.kind == OURS else [str(ROOT), str(environment)]
     variables = {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": str(threads)}
     variables |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "true", **waiting}
-    cost = run_command([sys.executable, str(ROOT / "benchmarks" / "training_run.py"), str(place)], variables, timeout_s=3600)
+    cost = run_command([sys.executable, str(ROOT / "benchmarks" / "training_run.py"), str(spec_path)], variables, timeout_s=3600)
     return json.loads(Path(f"{spec.out}.json").read_text(encoding="utf-8")), cost
 
 
@@ -170,16 +170,16 @@ def train(args: argparse.Namespace, folder: Path, spec: Spec, waiting: Mapping[s
 
 def summarise(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Medians of the rates, mean and standard deviation of the scores."""
-    scores = [one["accuracy"] for one in found]
+    scores = [run["accuracy"] for run in found]
     return {
         "samples a second (median)": {
-            what: round(statistics.median(one["samples a second"][what] for one in found), 1) for what in found[0]["samples a second"]
+            what: round(statistics.median(run["samples a second"][what] for run in found), 1) for what in found[0]["samples a second"]
         },
         **{
-            f"{what} (median)": statistics.median(one[what] for one in found)
+            f"{what} (median)": statistics.median(run[what] for run in found)
             for what in ("padded tokens a second", "share of padding", "model FLOPs utilisation")
         },
-        "CPU seconds (median)": statistics.median(one["cost"]["cpu_seconds"] for one in found),
+        "CPU seconds (median)": statistics.median(run["cost"]["cpu_seconds"] for run in found),
         "accuracy (mean)": round(statistics.mean(scores), 4),
         "accuracy (sd)": round(statistics.stdev(scores), 4) if len(scores) > 1 else None,
     }
@@ -189,10 +189,10 @@ def compare(ours: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]]) ->
     """Our rates by theirs, round by round."""
     pairs = list(zip(ours, theirs, strict=True))
     rates = {
-        what: [one["samples a second"][what] / other["samples a second"][what] for one, other in pairs]
+        what: [run["samples a second"][what] / other["samples a second"][what] for run, other in pairs]
         for what in ("loop", "steps", "process")
     }
-    rates["padded tokens"] = [one["padded tokens a second"] / other["padded tokens a second"] for one, other in pairs]
+    rates["padded tokens"] = [run["padded tokens a second"] / other["padded tokens a second"] for run, other in pairs]
     return {
         what: {"median": round(statistics.median(found), 3), "rounds": [round(value, 3) for value in found]}
         for what, found in rates.items()
@@ -236,7 +236,7 @@ def accuracy(student: Path, rows: Sequence[tuple[str, str]], device: str) -> flo
 
     os.environ.pop("OMP_WAIT_POLICY", None)  # set by that import, and not to be handed to the next process
     found = predict(student, [(text,) for text, _ in rows], device, max_length=MAX_LENGTH).argmax(axis=1)
-    return round(statistics.mean(LABELS[place] == label for place, (_, label) in zip(found, rows, strict=True)), 4)
+    return round(statistics.mean(LABELS[index] == label for index, (_, label) in zip(found, rows, strict=True)), 4)
 
 
 def make_data(num: int) -> dict[str, list[tuple[str, str]]]:
@@ -250,10 +250,10 @@ def make_data(num: int) -> dict[str, list[tuple[str, str]]]:
 def make_row(rng: random.Random) -> tuple[str, str]:
     """A text, and whether more of its sentences praise or blame."""
     praise = [rng.random() < 0.5 for _ in range(min(6, 1 + int(rng.expovariate(0.8))))]
-    said = [
+    sentences = [
         f"{pick(rng, WHAT)}は{pick(rng, GOOD if good else BAD)}ので、{rng.randrange(2, 400)}日後に{pick(rng, THEN)}。" for good in praise
     ]
-    text = "".join(f"{pick(rng, WHO)}がくれた{sentence}" for sentence in said)
+    text = "".join(f"{pick(rng, WHO)}がくれた{sentence}" for sentence in sentences)
     balance = sum(praise) * 2 - len(praise)
     return text, "good" if balance > 0 else "bad" if balance < 0 else "mixed"
 

@@ -51,7 +51,7 @@ class Clock:
     cuda: bool
     seconds: dict[str, float] = field(default_factory=dict)
     tokens: dict[str, int] = field(default_factory=lambda: {"real": 0, "padded": 0})
-    """Of training batches: those of texts, and those with the padding."""
+    """Tokens of training batches: those of texts, and those with the padding."""
     _inside: list[str] = field(default_factory=list)
 
     def timed(self, part: str, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def train_ours(spec: Spec, data: dict[str, Any], clock: Clock) -> None:
-    """The stage's own function, told of metrics as a run is."""
+    """The stage's own function, with metrics reported as in a run."""
     import_module("japagen.training")  # before torch, as in a run: it says how threads wait
     from pytorch_lightning.loops.evaluation_loop import _EvaluationLoop
 
@@ -117,7 +117,7 @@ def train_ours(spec: Spec, data: dict[str, Any], clock: Clock) -> None:
         student.choose_precision = lambda *_: "bf16-mixed"
     task = Task(name="benchmark", labels=[Label(name, "書く") for name in LABELS], metric="accuracy", system="s")
     rows, valid = (
-        [Example((text,), label, id=str(place)) for place, (text, label) in enumerate(data[part])] for part in ("train", "valid")
+        [Example((text,), label, id=str(index)) for index, (text, label) in enumerate(data[part])] for part in ("train", "valid")
     )
     encoder = Encoder(name="benchmark", id=spec.encoder, max_length=MAX_LENGTH, bf16=spec.precision == "bf16")
     settings = Train(epochs=spec.epochs, batch_size=spec.batch_size, learning_rate=spec.learning_rate, patience=spec.epochs)
@@ -160,7 +160,7 @@ def train_theirs(spec: Spec, data: dict[str, Any], clock: Clock) -> None:
 
     set_seed(spec.seed)
     names = dict(enumerate(LABELS))
-    label2id = {name: place for place, name in names.items()}
+    label2id = {name: index for index, name in names.items()}
     tokenizer = AutoTokenizer.from_pretrained(spec.encoder)
     config = AutoConfig.from_pretrained(spec.encoder, id2label=names, label2id=label2id, problem_type="single_label_classification")
     model = AutoModelForSequenceClassification.from_pretrained(spec.encoder, config=config, dtype="float32")

@@ -30,7 +30,7 @@ class Search(Sweeper):
 
 
 class SearchName(SearchPathPlugin):
-    """hydra/sweeper=optuna means conf/hydra/sweeper/japagen_optuna.yaml. A file optuna.yaml can't stand beside the plugin's schema of
+    """hydra/sweeper=optuna means conf/hydra/sweeper/japagen_optuna.yaml. A file optuna.yaml cannot exist beside the plugin's schema of
     that name; Hydra calls this when all plugins are loaded, so the name is ours."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:

@@ -29,7 +29,7 @@ class _Override:
 
     line: str
     name: str
-    """Of the setting or group."""
+    """Name of the setting or group."""
     is_group: bool
     is_value: bool
     """Whether all it does is to give a setting a single value."""
@@ -46,7 +46,7 @@ class _Alike:
     """What jobs have in common that differ in values only."""
 
     composed: DictConfig
-    """By Hydra, for the first of them."""
+    """Hydra's composition for the first of them."""
     own: DictConfig
     """A copy of our part of it, which takes each job's values."""
     changing: frozenset[str]
@@ -68,13 +68,13 @@ class _Alike:
 
 
 class Compositions:
-    """Stands in for the loader's `load_sweep_config` from the launcher's set-up on."""
+    """Replaces the loader's `load_sweep_config` from the launcher's set-up on."""
 
     def __init__(self, loader: ConfigLoaderImpl) -> None:
         self._load = loader.load_sweep_config
         self._made: dict[tuple[str, ...], Config | ConfigError] = {}
         self._alike: dict[tuple[str, ...], _Alike] = {}
-        """By the overrides that jobs have in common, see `_split`."""
+        """Keyed by the overrides that jobs have in common, see `_split`."""
         self._parser = OverridesParser.create()
         self._parse = cache(self._read)
         self._is_group = cache(lambda name: bool(loader.repository.group_exists(name)))
@@ -111,7 +111,7 @@ class Compositions:
 
 
 def _alike(composed: DictConfig, values: Iterable[str]) -> _Alike:
-    """For jobs that give these settings values."""
+    """The common part of jobs that give these settings values."""
     own = composed.copy()
     with open_dict(own):
         del own["hydra"]
@@ -124,12 +124,12 @@ def _alike(composed: DictConfig, values: Iterable[str]) -> _Alike:
 def _split(overrides: Sequence[_Override]) -> tuple[tuple[str, ...], dict[str, Any]]:
     """The overrides with single values left open, and those values by setting.
 
-    Groups come before settings, wherever they stand. Where a setting of the same part is changed in another way (a list, a mapping,
+    Groups come before settings, wherever they are written. Where a setting of the same part is changed in another way (a list, a mapping,
     an addition), the order may matter, so the values stay in.
     """
-    others = {one.part for one in overrides if not one.is_value and not one.is_group}
-    values = {one.name: one.value for one in overrides if one.is_value and one.part not in others}
-    return tuple(f"{one.name}=" if one.name in values else one.line for one in overrides), values
+    others = {override.part for override in overrides if not override.is_value and not override.is_group}
+    values = {override.name: override.value for override in overrides if override.is_value and override.part not in others}
+    return tuple(f"{override.name}=" if override.name in values else override.line for override in overrides), values
 
 
 def _put(values: dict[str, Any], own: DictConfig) -> bool:

@@ -81,7 +81,7 @@ def _local_folder(experiments: Sequence[Experiment], units: Sequence[Unit], stor
     own = own_name(store, name, output_dir, planned(experiments))
     if own != name:
         say(f"this sweep is called {own}: {name} has another hydra.sweep.dir (hydra.run.dir), or experiments that this one lacks")
-    return SweepFolder.create(store, own, [pinned(one) for one in experiments], planned(experiments), units, output_dir)
+    return SweepFolder.create(store, own, [pinned(experiment) for experiment in experiments], planned(experiments), units, output_dir)
 
 
 def _log_all_found(experiments: Sequence[Experiment], store: Store, group: str) -> None:
@@ -101,7 +101,7 @@ def _check_common(configs: Sequence[Config]) -> None:
 
 def _run_here(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Experiment], store: Store, pruner: Pruner) -> None:
     """Unit by unit in this process: LLM units come first, and each stops its server before the next begins."""
-    meanwhile = load_training if any(one.has_student for one in experiments) else None
+    meanwhile = load_training if any(experiment.has_student for experiment in experiments) else None
     for unit in units:
         state = run_unit(folder, unit, [experiments[number] for number in unit.experiments], store, meanwhile)
         if state.state == FAILED:
@@ -123,7 +123,7 @@ def load_training() -> None:
 def _on_slurm(experiments: Sequence[Experiment], units: Sequence[Unit], store: Store, name: str, output_dir: str) -> list[Outcome]:
     check_jobs(experiments)
     name, pruner = unused_name(store, name), Pruner(experiments, store)
-    folder = SweepFolder.create(store, name, [pinned(one) for one in experiments], planned(experiments), units, output_dir)
+    folder = SweepFolder.create(store, name, [pinned(experiment) for experiment in experiments], planned(experiments), units, output_dir)
     _log_all_found(experiments, store, folder.name)
     if not run_on_slurm(folder, units, experiments, store, pruner.after):
         return []
@@ -141,7 +141,7 @@ def finish(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Exp
     if len(outcomes) > 1:
         files = [*write_sweep_results(outcomes, folder.root), *write_comparisons(comparisons, folder.root)]
         files.append(_write_page(folder, experiments, outcomes, comparisons, store))
-    for line in [*_places(outcomes, store), *(f"results: {path}" for path in files)]:
+    for line in [*_locations(outcomes, store), *(f"results: {path}" for path in files)]:
         say(line)
     tell_failed_rows(experiments, store, is_done=not failures(outcomes))
     return outcomes
@@ -161,7 +161,7 @@ def tell_failed_rows(experiments: Sequence[Experiment], store: Store, is_done: b
 def _write_page(
     folder: SweepFolder, experiments: Sequence[Experiment], outcomes: Sequence[Outcome], comparisons: Sequence[Comparison], store: Store
 ) -> Path:
-    """The sweep's report; experiments that come to the same stand in it once."""
+    """The sweep's report; experiments with the same result are in it once."""
     from japagen.reporting.html.page import write_page
 
     runs = {
@@ -190,11 +190,11 @@ def _cause(folder: SweepFolder, unit: Unit, experiment: Experiment, state: State
 
 
 def failures(outcomes: Sequence[Outcome]) -> list[Failure]:
-    """Those without a result."""
+    """The outcomes without a result."""
     return [outcome for outcome in outcomes if isinstance(outcome, Failure)]
 
 
-def _places(outcomes: Sequence[Outcome], store: Store) -> list[str]:
+def _locations(outcomes: Sequence[Outcome], store: Store) -> list[str]:
     """Where to find what was made: each artifact of a single experiment, the store of several."""
     if len(outcomes) == 1 and isinstance(outcomes[0], Result):
         return [f"{stage}: {store.path(stage, key)}" for stage, key in outcomes[0].keys.items()]

@@ -7,7 +7,7 @@ _code = 0
 
 
 def note_failed_rows() -> None:
-    """Of any of the process's sweeps: a search is several."""
+    """Notes that rows failed in one of the process's sweeps: a search is several."""
     global _code
     _code = ROWS_FAILED
 

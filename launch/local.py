@@ -43,9 +43,9 @@ def find_slots(config: Config, units: Sequence[Unit]) -> list[str]:
 
 def visible_gpus() -> list[str]:
     """GPUs that this process may use, as CUDA_VISIBLE_DEVICES would name them."""
-    told = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if told is not None:
-        names = (name.strip() for name in told.split(","))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        names = (name.strip() for name in visible.split(","))
         named = takewhile(lambda name: re.fullmatch(r"\d+|GPU-[\w-]+|MIG-[\w/-]+", name), names)  # CUDA sees none behind a -1
         return list(dict.fromkeys(named))
     try:
@@ -103,7 +103,7 @@ class _Queue:
                 for task in ended:
                     self._ended.add(self._running.pop(task).id)
                     task.result()
-        except asyncio.CancelledError:  # Ctrl-C: the workers are told, and awaited
+        except asyncio.CancelledError:  # Ctrl-C: the workers are signalled, and awaited
             say(f"stopping {len(self._running)} worker(s), which put away what they have")
             for task in self._running:
                 task.cancel()
@@ -117,18 +117,18 @@ class _Queue:
         log = self._folder.log(unit.id)
         log.parent.mkdir(parents=True, exist_ok=True)
         before, started = self._folder.state(unit.id), time.time()
-        fault, told = UNFINISHED, ""
+        fault, cause = UNFINISHED, ""
         try:
             code = await self._run_worker(unit, slots, log)
-            told = f"the worker ended without a word ({describe_exit(code)}), see {log}"
+            cause = f"the worker ended without a word ({describe_exit(code)}), see {log}"
         except OSError as error:  # such as too many processes
-            fault, told = FAILED, f"the worker couldn't be started: {error}"
+            fault, cause = FAILED, f"the worker couldn't be started: {error}"
         self._free += slots
         state = self._folder.state(unit.id)
         if state.attempts == before.attempts:  # it ended before it could say that it began
             state = State(started=started, attempts=before.attempts + 1, log=str(log))
         if state.ended is None:
-            state = self._folder.write_state(unit.id, replace(state, state=fault, cause=told, ended=time.time()))
+            state = self._folder.write_state(unit.id, replace(state, state=fault, cause=cause, ended=time.time()))
         took = f"{state.ended - state.started:.0f} s" if state.ended and state.started else ""
         say(f"{unit.id} {state.state} {took} {unit.name}{'' if state.state == DONE else ': ' + state.cause}")
         self._after(unit)

@@ -19,7 +19,9 @@ def own_name(store: Store, name: str, output_dir: str, planned: Sequence[Planned
     It is the same sweep where `output_dir` is the same and `planned` has all experiments of the earlier start, so that nothing is lost.
     """
     return next(
-        one for one in _numbered(name) if _claim(store, one) or _goes_on(SweepFolder(store.root / "sweeps" / one), output_dir, planned)
+        candidate
+        for candidate in _numbered(name)
+        if _claim(store, candidate) or _goes_on(SweepFolder(store.root / "sweeps" / candidate), output_dir, planned)
     )
 
 
@@ -28,7 +30,7 @@ def unused_name(store: Store, name: str) -> str:
 
     Jobs of an earlier start of the same sweep may still read its folder, in which a unit's id can mean other work than now.
     """
-    return next(one for one in _numbered(name) if _claim(store, one))
+    return next(candidate for candidate in _numbered(name) if _claim(store, candidate))
 
 
 def _numbered(name: str) -> Iterator[str]:
@@ -55,10 +57,10 @@ def _goes_on(folder: SweepFolder, output_dir: str, planned: Sequence[Planned]) -
     A folder without a plan is another client's, which has only just made it. A plan without `output_dir` is of a version that wrote none.
     """
     try:
-        is_same_place = folder.plan().get("output_dir", output_dir) == output_dir
-        before = [_work_of(one) for one in folder.experiments()]
-        now = [_work_of(one) for one in planned]
-        if not is_same_place or not set(before) <= set(now) or folder.submitted():  # jobs on SLURM may still read a submitted one
+        is_same_folder = folder.plan().get("output_dir", output_dir) == output_dir
+        before = [_work_of(experiment) for experiment in folder.experiments()]
+        now = [_work_of(experiment) for experiment in planned]
+        if not is_same_folder or not set(before) <= set(now) or folder.submitted():  # jobs on SLURM may still read a submitted one
             return False
         return before == now or not _is_running(folder)
     except (StoreError, KeyError, TypeError, ValueError, AttributeError):  # a plan of another version, or a broken one

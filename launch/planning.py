@@ -47,7 +47,7 @@ def stages_of(experiment: Experiment, role: str) -> list[str]:
 
 
 def _is_other_llm(experiment: Experiment, stage: str) -> bool:
-    writer = next(one for one in experiment.llm_stages if experiment.llm_of(one) is experiment.config.llm)
+    writer = next(stage for stage in experiment.llm_stages if experiment.llm_of(stage) is experiment.config.llm)
     return experiment.llm_of(stage) is not experiment.config.llm and _server_setup(experiment, stage) != _server_setup(experiment, writer)
 
 
@@ -62,8 +62,8 @@ def plan_experiments(configs: Sequence[Config], planner: Planner | None = None) 
         except JapagenError as error:
             if len(configs) == 1:
                 raise
-            told = f"job {number} (task={config.task.name}, method={config.method.name}, shots={config.shots})"
-            faults.setdefault(str(error), []).append(told)
+            described = f"job {number} (task={config.task.name}, method={config.method.name}, shots={config.shots})"
+            faults.setdefault(str(error), []).append(described)
     if faults:
         raise ConfigError(list_faults(faults, len(configs)))
     return experiments

@@ -35,7 +35,7 @@ def print_plan(experiments: Sequence[Experiment], units: Sequence[Unit], store: 
     """Prints the plan of a sweep; starts and writes nothing. `unknown`: why some commits and files aren't known yet."""
     students = [unit for unit in units if unit.kind == STUDENT]
     groups = [unit for unit in units if unit.kind == LLM and unit.shard[0] == 0]
-    done = len({one.keys["result"] for one in experiments}) - len(students)
+    done = len({experiment.keys["result"] for experiment in experiments}) - len(students)
     say(f"plan: {len(experiments)} experiment(s), {len(students)} student(s) to train, {done} result(s) in the store already")
     num_rows, rates = 0, _measured_rates(store) if groups else {}
     for unit in groups:
@@ -43,16 +43,16 @@ def print_plan(experiments: Sequence[Experiment], units: Sequence[Unit], store: 
     say(f"server starts: {sum(unit.shard[1] for unit in groups if unit.gpus or not _llm(unit, experiments).base_url)}")
     _print_students([experiments[unit.experiments[0]] for unit in students], store)
     things = needed([experiment.config for experiment in experiments])
-    sizes = [one.num_bytes for one in things if one.kind == ENCODER and one.num_bytes]
-    num_datasets = len({one.keys["dataset"] for one in experiments if "dataset" in one.keys})
+    sizes = [thing.num_bytes for thing in things if thing.kind == ENCODER and thing.num_bytes]
+    num_datasets = len({experiment.keys["dataset"] for experiment in experiments if "dataset" in experiment.keys})
     _print_disk(num_rows, num_datasets, len(students), max(sizes, default=0), store)
-    absent = [one for one in things if not one.present]
-    for one in absent:
-        say(f"not on this machine: {describe(one)}: {one.missing}")
+    absent = [thing for thing in things if not thing.present]
+    for thing in absent:
+        say(f"not on this machine: {describe(thing)}: {thing.missing}")
     for line in unknown:
         say(f"not known yet: {line}")
-    told = f"{len(absent)} of {len(things)} things; `japagen fetch` brings them" if absent else "nothing"
-    say(f"nodes without internet would miss {told}")
+    missed = f"{len(absent)} of {len(things)} things; `japagen fetch` brings them" if absent else "nothing"
+    say(f"nodes without internet would miss {missed}")
     say("nothing was started (plan=true)")
 
 
@@ -65,10 +65,10 @@ def _print_group(unit: Unit, experiments: Sequence[Experiment], store: Store, me
     llm = Group((experiments[0],), unit.role).llm
     streams: dict[str, int] = {}
     answers: dict[str, int] = {}
-    for one in experiments:
-        for stage in stages_of(one, unit.role):
-            wanted, num = (streams, _num_rows(one)) if stage == "stream" else (answers, _num_questions(one, stage))
-            wanted[one.keys[stage]] = max(wanted.get(one.keys[stage], 0), num)
+    for experiment in experiments:
+        for stage in stages_of(experiment, unit.role):
+            wanted, num = (streams, _num_rows(experiment)) if stage == "stream" else (answers, _num_questions(experiment, stage))
+            wanted[experiment.keys[stage]] = max(wanted.get(experiment.keys[stage], 0), num)
     missing = sum(max(0, num - _num_there(store, "stream", key)) for key, num in streams.items())
     unanswered = sum(max(0, num - _num_there(store, "answers", key)) for key, num in answers.items())
     parts = []
@@ -124,8 +124,8 @@ def _measured_rates(store: Store) -> dict[str, Rates]:
 
 def _print_students(experiments: Sequence[Experiment], store: Store) -> None:
     by_encoder: dict[str, list[Experiment]] = {}
-    for one in (one for one in experiments if one.has_student):
-        by_encoder.setdefault(one.config.model.name, []).append(one)
+    for experiment in (candidate for candidate in experiments if candidate.has_student):
+        by_encoder.setdefault(experiment.config.model.name, []).append(experiment)
     measured: dict[str, list[float]] = {}
     for path in (store.root / "results").glob("*/result.json"):
         result = read_result(path.parent)
@@ -136,9 +136,9 @@ def _print_students(experiments: Sequence[Experiment], store: Store) -> None:
         text = f"students: {len(group)} of {name}"
         if name in measured:
             per_row = sum(measured[name]) / len(measured[name])
-            rows = sum(one.config.num_per_label * len(one.task.labels) for one in group if "stream" in one.keys)
-            rows += sum(_num_gold_rows(one) for one in group if one.learns_gold) + sum(
-                len(one.asked_texts) for one in group if one.annotates
+            rows = sum(experiment.config.num_per_label * len(experiment.task.labels) for experiment in group if "stream" in experiment.keys)
+            rows += sum(_num_gold_rows(experiment) for experiment in group if experiment.learns_gold) + sum(
+                len(experiment.asked_texts) for experiment in group if experiment.annotates
             )
             text += f", about {rows * per_row / 3600:.2f} hours one after the other, as measured in this store"
         else:

@@ -15,10 +15,10 @@ class Pruner:
 
     def __init__(self, experiments: Sequence[Experiment], store: Store) -> None:
         self._experiments, self._store = experiments, store
-        self._said = experiments[0].config.train.keep
-        self._keep = self._said or ("best_seed" if len(experiments) > 1 else "all")
+        self._configured = experiments[0].config.train.keep
+        self._keep = self._configured or ("best_seed" if len(experiments) > 1 else "all")
         self._families: dict[str, list[Experiment]] = {}
-        for experiment in (one for one in experiments if one.has_student):
+        for experiment in (candidate for candidate in experiments if candidate.has_student):
             self._families.setdefault(family(experiment), []).append(experiment)
 
     def after(self, unit: Unit) -> None:
@@ -27,11 +27,11 @@ class Pruner:
             self._prune(self._families[family(self._experiments[unit.experiments[0]])])
 
     def after_all(self) -> None:
-        """The same for every student of the sweep, also those that were done before it or while no client watched.
+        """Prunes every student of the sweep, also those that were done before it or while no client watched.
 
-        Only where `train.keep` was given: what an earlier run was told to keep doesn't go by a default.
+        Only where `train.keep` was given: a default does not remove what an earlier run was configured to keep.
         """
-        for experiments in self._families.values() if self._said else ():
+        for experiments in self._families.values() if self._configured else ():
             self._prune(experiments)
 
     def _prune(self, experiments: Sequence[Experiment]) -> None:

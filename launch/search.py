@@ -39,7 +39,7 @@ class Space:
     """Setting -> all its choices, or both ends of its range."""
 
     def corners(self) -> list[list[str]]:
-        """Overrides in which each value of each dimension stands once, the others at their first."""
+        """Overrides in which each value of each dimension occurs once, the others at their first."""
         first = {name: values[0] for name, values in self.dimensions.items()}
         changes = [{name: value} for name, values in self.dimensions.items() for value in values[1:]]
         return [[f"{name}={value}" for name, value in {**self.fixed, **first, **change}.items()] for change in ({}, *changes)]
@@ -100,14 +100,14 @@ def check_searchable(config: Config) -> None:
 
 
 def judge_trials(job_overrides: Sequence[Sequence[str]], outcomes: Sequence[Outcome], first_job: int, space: Space) -> list[JobReturn]:
-    """What Optuna is told of a batch: each trial's value, or why it has none; prints them.
+    """A batch's report to Optuna: each trial's value, or why it has none; prints them.
 
     Raises JapagenError where no trial of the first batch has one: then there is nothing to search by.
     """
     values = [_value(outcome) for outcome in outcomes]
     say("search: scores on validation rows:")
     for number, (overrides, value) in enumerate(zip(job_overrides, values, strict=True), first_job):
-        shown = " ".join(one for one in overrides if one.partition("=")[0] in space.dimensions)
+        shown = " ".join(override for override in overrides if override.partition("=")[0] in space.dimensions)
         say(f"  trial {number}: {shown}: {value if isinstance(value, str) else f'{value:.4f}'}")
     if first_job == 0 and all(isinstance(value, str) for value in values):
         raise JapagenError(f"no trial of the search's first batch has a score on validation rows: {values[0]}")

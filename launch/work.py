@@ -32,7 +32,7 @@ PROGRESS_S = 2.0
 """An LLM unit's state is written this often while it generates."""
 
 
-class Report:
+class UnitReport:
     """Keeps a unit's state file true while the unit runs."""
 
     def __init__(self, folder: SweepFolder, unit: Unit) -> None:
@@ -52,7 +52,7 @@ class Report:
             self.state = self._folder.write_state(self._unit.id, self.state)
 
     def end(self, state: str, cause: str = "", faults: dict[str, str] | None = None) -> State:
-        """The unit's last word of this start."""
+        """Writes the unit's final state of this start."""
         ended = replace(self.state, state=state, cause=cause, ended=time.time(), faults=faults or {})
         self.state = self._folder.write_state(self._unit.id, ended)
         return self.state
@@ -62,7 +62,7 @@ def run_unit(
     folder: SweepFolder, unit: Unit, experiments: Sequence[Experiment], store: Store, meanwhile: Callable[[], None] | None = None
 ) -> State:
     """Does the unit; its faults become its state, only an interruption goes on to the caller. `meanwhile`: called while a server starts."""
-    report = Report(folder, unit)
+    report = UnitReport(folder, unit)
     try:
         if unit.kind == LLM:
             faults = do_llm_work(unit, experiments, store, report, meanwhile)
@@ -90,7 +90,7 @@ def check_plan(planned: Planned, experiment: Experiment) -> None:
 
 
 def do_llm_work(
-    unit: Unit, experiments: Sequence[Experiment], store: Store, report: Report, meanwhile: Callable[[], None] | None = None
+    unit: Unit, experiments: Sequence[Experiment], store: Store, report: UnitReport, meanwhile: Callable[[], None] | None = None
 ) -> dict[str, str]:
     """Has the LLM make what the experiments miss of the unit's stages, behind one server start; {rows key: cause} of what failed."""
 
@@ -121,7 +121,7 @@ def do_llm_work(
 
 
 def _fill(
-    experiment: Experiment, stage: str, unit: Unit, store: Store, endpoint: Endpoint, faults: dict[str, str], report: Report
+    experiment: Experiment, stage: str, unit: Unit, store: Store, endpoint: Endpoint, faults: dict[str, str], report: UnitReport
 ) -> None:  # fmt: skip
     config, llm = experiment.config, experiment.llm_of(stage)
     name = f"{config.task.name} {config.shots}-shot {config.prompt.name}" + ("" if stage == "stream" else f" {stage}")
@@ -157,7 +157,7 @@ def train_and_score(experiment: Experiment, store: Store, group: str) -> None:
 
 
 def cause_of(error: Exception) -> str:
-    """The words for a failure's row; a fault of ours also prints where it happened."""
+    """The words for a failure's row; a bug of japagen also prints its traceback."""
     if isinstance(error, JapagenError):
         return str(error)
     traceback.print_exception(error)

@@ -19,7 +19,7 @@ from japagen.store.store import Store
 from japagen.sweeps.folder import DONE, FAILED, LLM, RUNNING, UNFINISHED, State, SweepFolder, Unit, explain_unknown_plan
 from launch import signals
 from launch.console import say
-from launch.work import Report, cause_of, check_plan, run_unit
+from launch.work import UnitReport, cause_of, check_plan, run_unit
 
 MAX_REQUEUES = 100
 """A job that was put back so often makes no progress."""
@@ -63,13 +63,13 @@ def work(folder: SweepFolder, ids: Sequence[str]) -> int:
     except StoreError as error:  # such as a plan that was written before an update, for a job that starts after it
         say(f"error: {error}")
         for id_ in ids:
-            Report(folder, Unit(id_, "", "", ())).end(FAILED, str(error))
+            UnitReport(folder, Unit(id_, "", "", ())).end(FAILED, str(error))
         return 1
-    states = [_one(folder, units[id_]) for id_ in ids]
+    states = [_do_unit(folder, units[id_]) for id_ in ids]
     return int(any(state.state != DONE for state in states))
 
 
-def _one(folder: SweepFolder, unit: Unit) -> State:
+def _do_unit(folder: SweepFolder, unit: Unit) -> State:
     planned = folder.experiments()
     planner = Planner()
     try:
@@ -77,10 +77,10 @@ def _one(folder: SweepFolder, unit: Unit) -> State:
         for number, experiment in zip(unit.experiments, experiments, strict=True):
             check_plan(planned[number], experiment)
     except KeyboardInterrupt:
-        Report(folder, unit).end(UNFINISHED, signals.cause())
+        UnitReport(folder, unit).end(UNFINISHED, signals.cause())
         raise
     except Exception as error:  # such as a gold file that this machine doesn't see
-        return Report(folder, unit).end(FAILED, cause_of(error))
+        return UnitReport(folder, unit).end(FAILED, cause_of(error))
     state = run_unit(folder, unit, experiments, Store(experiments[0].config.store))
     if state.cause:
         say(f"{unit.id} {state.state}: {state.cause}")
@@ -114,7 +114,7 @@ def _pack(folder: SweepFolder, ids: Sequence[str]) -> int:
 def _requeue(folder: SweepFolder, unit: str) -> bool:
     """Puts this SLURM job back into the queue where its site allows that."""
     site = folder.config(0).site
-    step = site.llm if next(one for one in folder.units() if one.id == unit).kind == LLM else site.student
+    step = site.llm if next(planned for planned in folder.units() if planned.id == unit).kind == LLM else site.student
     job = os.environ.get("SLURM_JOB_ID")
     if job is None or not step.requeue or int(os.environ.get("SLURM_RESTART_COUNT", "0")) >= MAX_REQUEUES:
         return False

@@ -53,9 +53,9 @@ def main() -> None:
     asyncio.run(run())
     files = store.path("stream", experiment.keys["stream"]).glob("rows-*.jsonl")
     lines = [json.loads(line) for path in files for line in path.read_text(encoding="utf-8").splitlines()]
-    places = Counter((line["label"], line["index"]) for line in lines)
+    positions = Counter((line["label"], line["index"]) for line in lines)
     empty = sum(line["finish_reason"] == "error" for line in lines)
-    found = {"rows": len(lines), "empty": empty, "swapped": 0, "twice": len(lines) - len(places)}
+    found = {"rows": len(lines), "empty": empty, "swapped": 0, "twice": len(lines) - len(positions)}
     print(json.dumps(found | {"lost": args.rows - latest[-1].accepted}))
 
 

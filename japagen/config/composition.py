@@ -25,7 +25,7 @@ _PLAIN = re.compile(r"[\w./+-]+", re.ASCII)
 def compose_config(overrides: Sequence[str], config_dir: Path | None = None) -> Config:
     """The checked configuration; `config_dir` as `run.py --config-dir`. Errors are those of run.py, for `cli.explain`."""
     _check_checkout()
-    sweep = [one for one in overrides if one in ("-m", "--multirun")]
+    sweep = [override for override in overrides if override in ("-m", "--multirun")]
     if sweep:
         raise ConfigError(f"{sweep[0]}: this command takes one configuration, not a sweep; give one value to each setting")
     register_schema()
@@ -43,7 +43,7 @@ def compose_sweep(overrides: Sequence[str], config_dir: Path | None = None, one_
 
     _check_checkout()
     register_schema()
-    given = [*(one for one in overrides if one not in ("-m", "--multirun")), *_searched(config_dir)]
+    given = [*(override for override in overrides if override not in ("-m", "--multirun")), *_searched(config_dir)]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
@@ -52,7 +52,7 @@ def compose_sweep(overrides: Sequence[str], config_dir: Path | None = None, one_
         swept = [f"{key}={value}" for key, value in (master.hydra.sweeper.params or {}).items()]  # as BasicSweeper.sweep does
         parsed = OverridesParser.create(config_loader=loader).parse_overrides([*swept, *master.hydra.overrides.task])
         (jobs,) = BasicSweeper.split_arguments(parsed, None)
-        chosen = {tuple(one for one in job if one.partition("=")[0] not in one_of): job for job in jobs}
+        chosen = {tuple(override for override in job if override.partition("=")[0] not in one_of): job for job in jobs}
         return [_job_config(loader, master, job) for job in chosen.values()]
 
 

@@ -30,7 +30,7 @@ _WRONG_TYPES = {
 
 
 def explain(error: BaseException) -> str | None:
-    """The message for a fault of the user's; None for a fault of ours, whose traceback must be seen."""
+    """The message for a user's error; None for a bug of japagen, whose traceback must be seen."""
     if isinstance(error, JapagenError):
         return f"error: {error}"
     if isinstance(error, MissingConfigException) and error.options is not None:
@@ -106,9 +106,9 @@ def _explain_omegaconf(error: OmegaConfBaseException) -> str:
         if allowed:
             where = f"{parent} has no setting {name!r}" if parent else f"there is no setting {name!r}"
             return f"{where}{nearest(name, allowed)}; allowed: {', '.join(allowed)}"
-    for pattern, said in _WRONG_TYPES.items():
+    for pattern, expected in _WRONG_TYPES.items():
         if found := re.match(pattern, first):
-            return f"{key} must be {said.format(found[1])}"
+            return f"{key} must be {expected.format(found[1])}"
     if found := re.match(r".* is not a subclass of (\w+)\. value: (.*)", first):
         group = key or found[1].lower()
         another = "; another LLM judges by +llm@judge=NAME" if group == "judge" else ""
@@ -124,4 +124,4 @@ def known_settings(path: str) -> list[str]:
         node = without_optional(hints.get(name.partition("[")[0]))
         if get_origin(node) in (list, dict):
             node = get_args(node)[-1]
-    return [one.name for one in fields(node)] if is_dataclass(node) else []
+    return [field.name for field in fields(node)] if is_dataclass(node) else []

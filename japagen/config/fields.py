@@ -19,7 +19,7 @@ class Facts:
     repeats: bool = False
     """Another value repeats an experiment, as another seed does."""
     is_named: bool = True
-    """Reports name the setting where it tells experiments apart; false: a column or another setting stands for it."""
+    """Reports name the setting where experiments differ in it; false: a column or another setting shows it."""
     is_option: bool = True
     """The names of runs have the setting where it differs from its default."""
     choices: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ def setting(default: Any = MISSING, *, factory: Any = MISSING, **facts: Any) -> 
 @cache
 def facts_of(kind: type, section: Facts = Facts()) -> dict[str, Facts]:
     """Field -> facts of a dataclass of the schema, in order; `section` has the facts of the field that holds the dataclass."""
-    return {one.name: replace(section, **one.metadata) for one in fields(kind)}
+    return {entry.name: replace(section, **entry.metadata) for entry in fields(kind)}
 
 
 def settings(node: Any, where: str = "", section: Facts = Facts()) -> Iterator[Setting]:

@@ -97,7 +97,7 @@ class LLM:
     seen: list[str] = setting(factory=list, of_server=False)
     """Gold data known to be in its tuning, as task/split; task/made: texts made for the task's classes; [unknown]: nothing is known."""
     verified: str = setting("never", of_server=False)
-    """never, or the date and hardware of a run of ours with the real weights."""
+    """never, or the date and hardware of a run of this project with the real weights."""
     demo: bool = False
     """Whether results mean nothing, since the LLM is a toy; it runs on a CPU also without device=cpu."""
     base_url: Optional[str] = setting(None, running=True)
@@ -117,11 +117,11 @@ class Encoder:
     id: str = "???"
     """Hub id, local folder, or `package:` and a folder of this package."""
     revision: Optional[str] = None
-    """As LLM.revision."""
+    """A commit, branch or tag, see LLM.revision."""
     max_length: int = setting(128, least=8)
     """Tokens a text (or pair) is cut to."""
     learning_rate: float = 2e-5
-    """The usual one for this encoder; train.learning_rate takes it unless told otherwise."""
+    """The usual one for this encoder; the default of train.learning_rate."""
     bf16: bool = True
     """bf16 on GPUs; false for encoders that are known to fail under it."""
     word_splitter: str = setting("", choices=("", "jumanpp"))
@@ -131,9 +131,9 @@ class Encoder:
     license: str = "unknown"
     """The weights' licence."""
     seen: list[str] = field(default_factory=list)
-    """Gold labels known to be in its training, as LLM.seen has them."""
+    """Gold labels known to be in its training, in the format of LLM.seen."""
     verified: str = "never"
-    """As LLM.verified."""
+    """never, or a date and hardware, see LLM.verified."""
     demo: bool = False
     """Whether results mean nothing, since the encoder is a toy."""
 
@@ -178,7 +178,7 @@ class Prompt:
     """base: the task described and one instruction a label; kadg: with the task's knowledge (attributes, described labels); kadg_auto:
     with attributes that the LLM named itself."""
     variants: bool = False
-    """Each request takes the next of a label's `variants`, its other wordings, in turn with its instruction."""
+    """Each request takes the next of a label's `variants`, alternatives to its instruction, in turn with its instruction."""
     personas: Optional[str] = setting(None, local=True)
     """Text file, one person a line; each request is made in the name of one."""
 
@@ -327,7 +327,7 @@ class Step:
     time_min: int = setting(240, least=1)
     """A job's time limit."""
     signal_s: int = setting(120, least=1)
-    """Seconds before the time limit at which a job is told, to put away what it has."""
+    """Seconds before the time limit at which the job is signalled to checkpoint."""
     setup: list[str] = field(default_factory=list)
     """Lines of shell before the job, e.g. `module load cuda`."""
     python: Optional[str] = None
@@ -424,8 +424,8 @@ class Config:
 
 WRITTEN_ANSWERS = ("choice", "free")
 """Values of method.answer with which the LLM writes its answer; with the others labels are scored."""
-NUM_WORDINGS = 3
-"""Wordings of the question that an LLM answers (japagen.prompts.questions.WORDINGS)."""
+NUM_TEMPLATES = 3
+"""Templates of the question that an LLM answers (japagen.prompts.questions.TEMPLATES)."""
 
 
 def register_schema() -> None:

@@ -1,4 +1,4 @@
-"""From a composed configuration to plain, checked dataclasses: what can be told without reading a file is refused here."""
+"""A composed configuration becomes plain, checked dataclasses; errors that show without reading a file are refused here."""
 
 from collections.abc import Iterable
 from dataclasses import is_dataclass
@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from japagen.config.fields import Facts, hints_of, settings
-from japagen.config.schema import LLM, NUM_WORDINGS, Config
+from japagen.config.schema import LLM, NUM_TEMPLATES, Config
 from japagen.errors import ConfigError, check_at_least, check_choice, nearest
 from japagen.tasks import check_task, check_variants
 
@@ -58,16 +58,16 @@ def _as_typed(value: Any, kind: Any, where: str) -> Any:
         for name in value:
             if name not in hints:
                 raise ConfigError(_no_setting(name, hints, where))
-        return kind(**{name: _as_typed(one, hints[name], f"{where}.{name}".strip(".")) for name, one in value.items()})
+        return kind(**{name: _as_typed(entry, hints[name], f"{where}.{name}".strip(".")) for name, entry in value.items()})
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Union:  # Optional
         return None if value is None else _as_typed(value, arguments[0], where)
     if origin is list:
         _check_kind(value, list, where)
-        return [_as_typed(one, arguments[0], where) for one in value]
+        return [_as_typed(entry, arguments[0], where) for entry in value]
     if origin is dict:
         _check_kind(value, dict, where)
-        return {name: _as_typed(one, arguments[1], where) for name, one in value.items()}
+        return {name: _as_typed(entry, arguments[1], where) for name, entry in value.items()}
     if kind is float and type(value) is int and abs(value) <= float_info.max:
         return float(value)
     if kind is not Any:
@@ -93,16 +93,16 @@ def _check_sections(value: Any, kind: Any, where: str) -> None:
     elif origin in (list, dict):
         _check_kind(value, origin, where)
         if is_dataclass(arguments[-1]):
-            for one in value if origin is list else value.values():
-                _check_sections(one, arguments[-1], where)
+            for entry in value if origin is list else value.values():
+                _check_sections(entry, arguments[-1], where)
     elif isinstance(kind, type) and is_dataclass(kind):
         hints = hints_of(kind)
         if type(value) is not kind:
             raise ConfigError(f"{where} is {value!r:.60}; it must be a mapping with settings: {', '.join(hints)}")
-        for name, one in vars(value).items():
+        for name, entry in vars(value).items():
             if name not in hints:
                 raise ConfigError(_no_setting(name, hints, where))
-            _check_sections(one, hints[name], f"{where}.{name}".strip("."))
+            _check_sections(entry, hints[name], f"{where}.{name}".strip("."))
 
 
 def check_config(config: Config) -> None:
@@ -165,8 +165,8 @@ def _check_combinations(config: Config) -> None:
         raise ConfigError(f"prompt=kadg_auto names attributes of texts to be written, and method={method.name} has none written")
     if method.calibrate and method.answer != "label":
         raise ConfigError(f"method.calibrate=true needs method.answer=label, since it divides label probabilities; found {method.answer}")
-    if method.template is not None and method.template >= NUM_WORDINGS:
-        allowed = ", ".join(map(str, range(NUM_WORDINGS)))
+    if method.template is not None and method.template >= NUM_TEMPLATES:
+        allowed = ", ".join(map(str, range(NUM_TEMPLATES)))
         raise ConfigError(f"method.template={method.template} is not known; allowed: {allowed}, or null")
     if config.train.ensemble_momentum > 0 and config.task.is_regression:
         raise ConfigError(

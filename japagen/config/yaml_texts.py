@@ -21,7 +21,7 @@ from japagen.errors import ConfigError
 
 _NO_TEXT = [f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "null")]
 Name = str | int | float | bool | None
-Place = tuple[Name, ...]
+KeyPath = tuple[Name, ...]
 """Keys and positions on the way from the file's top to a value."""
 
 
@@ -53,45 +53,45 @@ def check_texts(path: Path, content: Any, kind: Any) -> None:
     """Raises ConfigError, naming the line, where `path`, which was read as `content`, has no text where `kind` asks for one."""
     suspects = list(_no_texts(content, kind, ()))
     root = yaml.compose(path.read_text(encoding="utf-8"), Loader=get_yaml_loader()) if suspects else None
-    for place, value, is_key in suspects:
-        node = _node_at(root, place, is_key)
+    for key_path, value, is_key in suspects:
+        node = _node_at(root, key_path, is_key)
         written = str(value) if node is None else node.value
         if written and (is_key or isinstance(value, bool) or written != str(value)):
             line = "" if node is None else f":{node.start_mark.line + 1}"
-            said = f"{path}{line}: {_said(place)} must be text, and YAML reads {written} as {_read_as(value)}"
-            raise ConfigError(f"{said}; {_cure(place, written, value, is_key)}")
+            problem = f"{path}{line}: {_dotted(key_path)} must be text, and YAML reads {written} as {_read_as(value)}"
+            raise ConfigError(f"{problem}; {_cure(key_path, written, value, is_key)}")
 
 
-def _no_texts(value: Any, kind: Any, place: Place) -> Iterator[tuple[Place, Any, bool]]:
+def _no_texts(value: Any, kind: Any, key_path: KeyPath) -> Iterator[tuple[KeyPath, Any, bool]]:
     """(where, what, whether it is a mapping's key) of all that isn't text where `kind` asks for text."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Union:  # Optional
         if value is not None:
-            yield from _no_texts(value, arguments[0], place)
+            yield from _no_texts(value, arguments[0], key_path)
     elif isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
         hints = hints_of(kind)
-        for name in (one for one in value if one in hints):
-            yield from _no_texts(value[name], hints[name], (*place, name))
+        for name in (key for key in value if key in hints):
+            yield from _no_texts(value[name], hints[name], (*key_path, name))
     elif origin is list and isinstance(value, list):
-        for position, one in enumerate(value):
-            yield from _no_texts(one, arguments[0], (*place, position))
+        for position, entry in enumerate(value):
+            yield from _no_texts(entry, arguments[0], (*key_path, position))
     elif origin is dict and isinstance(value, dict):
-        for name, one in value.items():
+        for name, entry in value.items():
             if not isinstance(name, str):
-                yield (*place, name), name, True
-            yield from _no_texts(one, arguments[1], (*place, name))
+                yield (*key_path, name), name, True
+            yield from _no_texts(entry, arguments[1], (*key_path, name))
     elif kind is str and not isinstance(value, str | dict | list):
-        yield place, value, False
+        yield key_path, value, False
 
 
-def _node_at(node: yaml.Node | None, place: Place, is_key: bool) -> yaml.Node | None:
-    """The scalar that stands at `place`, or the mapping's key itself; None where the file has it elsewhere (merged by <<)."""
-    for depth, name in enumerate(place, start=1):
+def _node_at(node: yaml.Node | None, key_path: KeyPath, is_key: bool) -> yaml.Node | None:
+    """The scalar at `key_path`, or the mapping's key itself; None where the file has it elsewhere (merged by <<)."""
+    for depth, name in enumerate(key_path, start=1):
         if isinstance(node, yaml.SequenceNode) and isinstance(name, int):
             node = node.value[name]
         elif isinstance(node, yaml.MappingNode):
             found = next((entry for entry in node.value if _is_key(entry[0], name)), (None, None))
-            node = found[0] if is_key and depth == len(place) else found[1]
+            node = found[0] if is_key and depth == len(key_path) else found[1]
     return node if isinstance(node, yaml.ScalarNode) else None
 
 
@@ -101,9 +101,9 @@ def _is_key(node: yaml.Node, name: Name) -> bool:
     return bool(yaml.load(node.value, Loader=get_yaml_loader()) == name)
 
 
-def _said(place: Place) -> str:
+def _dotted(key_path: KeyPath) -> str:
     """labels[0].name"""
-    return "".join(f"[{name}]" if type(name) is int else f".{name}" for name in place).removeprefix(".")
+    return "".join(f"[{name}]" if type(name) is int else f".{name}" for name in key_path).removeprefix(".")
 
 
 def _read_as(value: Any) -> str:
@@ -112,14 +112,14 @@ def _read_as(value: Any) -> str:
     return "no value" if value is None else f"the number {value}"
 
 
-def _cure(place: Place, written: str, value: Any, is_key: bool) -> str:
+def _cure(key_path: KeyPath, written: str, value: Any, is_key: bool) -> str:
     """How it is mended, with what to type in place of `written`."""
-    name, quoted = place[-1], f'"{written}"'
+    name, quoted = key_path[-1], f'"{written}"'
     typed = f"{quoted}: …" if is_key else quoted if isinstance(name, int) else f"{_as_key(str(name))}: {quoted}"
     return f"{'leave it out, or ' if value is None else ''}put it in quotes: {typed}"
 
 
 def _as_key(name: str) -> str:
-    """As it is typed: in quotes where YAML would take it for something else than text."""
+    """The key as one types it: in quotes where YAML would read it as something other than text."""
     is_plain = name.isidentifier() and isinstance(yaml.load(name, Loader=get_yaml_loader()), str)
     return name if is_plain else f'"{name}"'

@@ -1,4 +1,4 @@
-"""What the stored answers of an LLM say of the texts that it was asked about."""
+"""The predictions in an LLM's stored answers about texts."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ CALIBRATION = "content-free"
 
 
 def read_answers(experiment: Experiment, stage: str, store: Store) -> dict[str, Answer]:
-    """Question id -> its answer, of those that stand in the store."""
+    """Question id -> its answer, for the questions whose answers are stored."""
     folder = store.path(stage, experiment.keys[stage])
     rows: Iterable[Any] = StreamRows(folder, Answer)
     return {answer.id: answer for answer in rows}
@@ -27,7 +27,7 @@ def read_answers(experiment: Experiment, stage: str, store: Store) -> dict[str, 
 
 @dataclass(frozen=True)
 class Answered:
-    """What the LLM said of the texts it was asked about, in their order."""
+    """The LLM's answers about the texts it was asked about, in their order."""
 
     outputs: list[list[float]]
     """Probabilities of the labels in their order (one-hot where it wrote its answer); regression: one number. Empty: no usable answer."""
@@ -45,20 +45,20 @@ def answered(experiment: Experiment, store: Store) -> Answered:
     """The stored answers of prompting or annotation, read; MissingTextsError where one is missing."""
     config, task = experiment.config, experiment.task
     answers = read_answers(experiment, "answers", store)
-    ids = [str(place) for place in range(len(experiment.asked_texts))]
+    ids = [str(index) for index in range(len(experiment.asked_texts))]
     if any(id_ not in answers for id_ in ids):
         raise MissingTextsError(f"{task.name}: the LLM's answers are not all there")
     if config.method.answer in WRITTEN_ANSWERS:
         read = [None if answers[id_].finish_reason == "error" else read_answer(task, answers[id_].text) for id_ in ids]
-        return Answered([_one_hot(task, one) for one in read], read, [None] * len(read))
+        return Answered([_one_hot(task, value) for value in read], read, [None] * len(read))
     baseline = _baseline(answers)
     probs = [answers[id_].probabilities(baseline) for id_ in ids]
     if task.is_regression:
         levels = task.label_scores()
-        values = [None if one is None else math.fsum(p * level for p, level in zip(one, levels, strict=True)) for one in probs]
+        values = [None if row is None else math.fsum(p * level for p, level in zip(row, levels, strict=True)) for row in probs]
         return Answered([[] if value is None else [value] for value in values], list(values), probs)
-    names = [None if one is None else task.label_names[one.index(max(one))] for one in probs]
-    return Answered([list(one or ()) for one in probs], list(names), probs)
+    names = [None if row is None else task.label_names[row.index(max(row))] for row in probs]
+    return Answered([list(row or ()) for row in probs], list(names), probs)
 
 
 def _baseline(answers: Mapping[str, Answer]) -> list[float]:

@@ -1,7 +1,7 @@
 """What data sets and students were made of, and a student's README.md.
 
 In: an experiment. Out: `Source`s, which meta.json keeps so that `japagen export` knows what their licences ask, and Markdown (a data
-set's is written by `curation.dataset`). No text of gold data or of the user's stands in a card, nor where files lie here.
+set's is written by `curation.dataset`). A card contains no text of gold data or of the user's, and no local path.
 """
 
 from pathlib import Path

@@ -7,7 +7,7 @@ from typing import Any
 
 from japagen import gold
 from japagen.config.fields import settings
-from japagen.config.schema import LLM, NUM_WORDINGS, Config
+from japagen.config.schema import LLM, NUM_TEMPLATES, Config
 from japagen.experiments.result import short_name
 from japagen.hub.models import is_on_hub, locate
 from japagen.prompts.writing import Prompting
@@ -73,7 +73,7 @@ class Experiment:
 
     @property
     def rows_key(self) -> str:
-        """Of what an LLM makes for it in the end: the data set, or where there is none its answers; '' without an LLM."""
+        """Key of the LLM's final output: the data set, or where there is none the answers; '' without an LLM."""
         return self.keys.get("dataset") or self.keys.get("answers", "")
 
     def llm_of(self, stage: str) -> LLM:
@@ -86,7 +86,7 @@ class Experiment:
 
     @property
     def llm_revision(self) -> str:
-        """Of `config.llm`."""
+        """The revision of `config.llm`."""
         return self.revision_of(next(stage for stage in self.llm_stages if self.llm_of(stage) is self.config.llm))
 
     @property
@@ -95,9 +95,9 @@ class Experiment:
         return Prompting(self.config.llm.system_role, self.config.prompt.name == "kadg")
 
     @property
-    def wording(self) -> int:
+    def template(self) -> int:
         """The template of the question that the LLM answers."""
-        return wording_of(self.config)
+        return template_of(self.config)
 
     @property
     def is_calibrated(self) -> bool:
@@ -154,9 +154,9 @@ class Experiment:
         return f"{shots}, LLM's tuning data unknown" if "unknown" in config.llm.seen else shots
 
 
-def wording_of(config: Config) -> int:
+def template_of(config: Config) -> int:
     """The template of the question: `method.template`, or by the seed."""
-    return config.seed % NUM_WORDINGS if config.method.template is None else config.method.template
+    return config.seed % NUM_TEMPLATES if config.method.template is None else config.method.template
 
 
 def changed_options(config: Config) -> dict[str, Any]:
@@ -170,11 +170,11 @@ def changed_options(config: Config) -> dict[str, Any]:
     }  # fmt: skip
     for group in ("method", "prompt", "curate", "train", "synthesis"):
         defaults = getattr(plain, group)
-        for one in settings(getattr(config, group)):
-            name, facts = f"{group}.{one.name}", one.facts
+        for entry in settings(getattr(config, group)):
+            name, facts = f"{group}.{entry.name}", entry.facts
             reads = is_read.get(name, is_read[group]) and facts.is_option and not facts.running and not facts.repeats
-            if reads and one.value != getattr(defaults, one.name):
-                found[name] = one.value
+            if reads and entry.value != getattr(defaults, entry.name):
+                found[name] = entry.value
     if config.judge is not None and config.curate.judging != "off":
         found["judge"] = config.judge.name
     return found
@@ -195,7 +195,7 @@ def encoder_location(experiment: Experiment) -> tuple[str, str | None]:
 
 
 def llm_location(experiment: Experiment, stage: str) -> tuple[str, str | None]:
-    """The same for the LLM of a stage; of a server that runs already its id as it is."""
+    """(model, revision) of a stage's LLM as the server loads it; a server that runs already gets the id as it is."""
     llm = experiment.llm_of(stage)
     if llm.base_url is not None:
         return llm.id, None

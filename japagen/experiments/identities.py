@@ -1,4 +1,4 @@
-"""What enters which key: the identity of every stage, in one place."""
+"""What enters which key: the identity of every stage, in one module."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -7,7 +7,7 @@ from typing import Any
 from japagen import gold
 from japagen.config.schema import LLM, WRITTEN_ANSWERS, Config, Train
 from japagen.evaluation.metrics import METRICS_VERSION
-from japagen.experiments.experiment import wording_of
+from japagen.experiments.experiment import template_of
 from japagen.prompts import readings, replies
 from japagen.prompts.questions import VERSION as QUESTIONS_VERSION
 from japagen.store import keys
@@ -75,7 +75,7 @@ def _prompt_identity(task: Task, name: str) -> dict[str, Any]:
 def answers_identity(
     config: Config, llm: LLM, llm_revision: str, how: dict[str, Any], texts: str, exemplars: Exemplars | None = None
 ) -> dict[str, Any]:
-    """What an LLM says of texts: the LLM, how it is asked, and the texts: their checksum, or the key of the stream that they stand in."""
+    """An LLM's answers about texts: the LLM, how it is asked, and the texts: their checksum, or the key of the stream that has them."""
     task = config.task
     return {
         "llm": _llm_identity(llm, llm_revision),
@@ -96,7 +96,7 @@ def dataset_identity(
 ) -> dict[str, Any]:
     """The stream, how many texts, what the filters read, and the texts that contamination is checked against.
 
-    `answers`: stage -> key of what an LLM said of texts. `unlabelled`: checksum of the texts that a label prior is estimated from.
+    `answers`: stage -> key of an LLM's answers about texts. `unlabelled`: checksum of the texts that a label prior is estimated from.
     """
     task, curate = config.task, config.curate
     checks = config.curate.contamination != "off" and evaluation_checksum is not None
@@ -208,7 +208,7 @@ def _identities(
         answer = config.method.answer
         how = {"answer": answer, "calibrate": config.method.calibrate}
         how |= {"max_tokens": config.method.max_tokens} if answer in WRITTEN_ANSWERS else {}
-        how |= {"wording": wording_of(config)} | ({"order": config.seed} if exemplars else {}) if answer != "channel" else {}
+        how |= {"wording": template_of(config)} | ({"order": config.seed} if exemplars else {}) if answer != "channel" else {}
         texts = keys.texts_checksum(unlabelled) if kind.annotates else str(checksum)
         identities["answers"] = answers_identity(config, config.llm, revision, how, texts, exemplars)
     if not kind.has_student:

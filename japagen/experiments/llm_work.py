@@ -30,7 +30,7 @@ class Writing:
             yield stream.longest_prompts(turn), self.experiment.config.llm.sampling.max_tokens * stream.texts_per_reply(turn)
 
     def is_complete(self, store: Store) -> bool:
-        """Whether the stored rows are enough; MissingTextsError where they are not, told by judging them."""
+        """Whether the stored rows are enough; MissingTextsError where judging them shows that they are not."""
         files = store.path(self.stage, self.experiment.keys[self.stage]).glob("rows-*.jsonl")
         if sum(path.read_bytes().count(b"\n") for path in files) < self.experiment.config.num_per_label * len(self.experiment.task.labels):
             return False  # too few to be worth judging
@@ -46,7 +46,7 @@ class Asking:
     stage: str
     answer: str = "channel"
     """How the LLM answers, see method.answer."""
-    wording: int = 0
+    template: int = 0
     max_tokens: int = 1
     """The longest written answer."""
 
@@ -60,13 +60,13 @@ class Asking:
 
     def questions(self, store: Store) -> list[Question]:
         """All questions; raises as `texts` does."""
-        task, texts, exemplars, wording = self.experiment.task, self.texts(store), self.experiment.exemplars, self.wording
+        task, texts, exemplars, template = self.experiment.task, self.texts(store), self.experiment.exemplars, self.template
         if self.answer == "channel":
-            return [questions.channel_question(task, self.prompting, one, exemplars, id_) for id_, one in texts]
+            return [questions.channel_question(task, self.prompting, turns, exemplars, id_) for id_, turns in texts]
         shown, forced = questions.balanced_order(task, exemplars, self.experiment.config.seed), self.answer == "choice"
         if self.answer in WRITTEN_ANSWERS:
-            return [questions.written_question(task, self.prompting, one, wording, shown, forced, id_) for id_, one in texts]
-        return [questions.label_question(task, self.prompting, one, wording, shown, id_) for id_, one in texts]
+            return [questions.written_question(task, self.prompting, turns, template, shown, forced, id_) for id_, turns in texts]
+        return [questions.label_question(task, self.prompting, turns, template, shown, id_) for id_, turns in texts]
 
     @property
     def prompting(self) -> Prompting:
@@ -82,7 +82,7 @@ class Asking:
             asked = questions.channel_question(task, prompting, self.longest_texts(), exemplars)
         else:
             shown = [example for examples in exemplars.values() for example in examples]
-            asked = questions.label_question(task, prompting, self.longest_texts(), self.wording, shown)
+            asked = questions.label_question(task, prompting, self.longest_texts(), self.template, shown)
         yield [list(chat) for chat in asked.chats], self.max_tokens if self.answer in WRITTEN_ANSWERS else 1
 
     def is_complete(self, store: Store) -> bool:
@@ -117,12 +117,12 @@ class Answering(Asking):
 
     def texts(self, store: Store) -> list[tuple[str, Texts]]:
         empty = questions.CONTENT_FREE if self.experiment.is_calibrated else ()
-        calibrating = [(f"{CALIBRATION}/{place}", (text,) * self.experiment.task.num_turns) for place, text in enumerate(empty)]
-        return [*((str(place), one) for place, one in enumerate(self.experiment.asked_texts)), *calibrating]
+        calibrating = [(f"{CALIBRATION}/{index}", (text,) * self.experiment.task.num_turns) for index, text in enumerate(empty)]
+        return [*((str(index), turns) for index, turns in enumerate(self.experiment.asked_texts)), *calibrating]
 
     def longest_texts(self) -> Texts:
         texts = self.experiment.asked_texts or (super().longest_texts(),)  # none: gold data that aren't here yet
-        return max(texts, key=lambda one: sum(map(len, one)))
+        return max(texts, key=lambda turns: sum(map(len, turns)))
 
 
 def asking(experiment: Experiment, stage: str) -> Asking:
@@ -132,7 +132,7 @@ def asking(experiment: Experiment, stage: str) -> Asking:
         "attributes": NamingAttributes(experiment, stage, "free", max_tokens=512),
         "likelihoods": ScoringLikelihoods(experiment, stage),
         "judgements": Asking(experiment, stage, experiment.config.curate.judge_answer),
-        "answers": Answering(experiment, stage, method.answer, experiment.wording, method.max_tokens),
+        "answers": Answering(experiment, stage, method.answer, experiment.template, method.max_tokens),
     }[stage]
 
 

@@ -40,7 +40,7 @@ class Needed:
     kind: str
     """llm, encoder or gold."""
     name: str
-    """As the configuration names it; gold: publisher and the first split that lies in the file."""
+    """Its name in the configuration; gold: publisher and the first split that lies in the file."""
     id: str
     """Hub id, folder, or a file's path."""
     revision: str | None = None
@@ -69,7 +69,7 @@ def needed(configs: Sequence[Config]) -> list[Needed]:
     for key, look in _things(configs):
         if key not in found:
             found[key] = look()
-    return sorted(found.values(), key=lambda one: KINDS.index(one.kind))
+    return sorted(found.values(), key=lambda thing: KINDS.index(thing.kind))
 
 
 def check_present(configs: Sequence[Config], overrides: str) -> None:
@@ -78,19 +78,19 @@ def check_present(configs: Sequence[Config], overrides: str) -> None:
     `overrides`: the sweep's overrides as the user gave them, for that command.
     """
     things = needed(configs)
-    absent = [one for one in things if not one.present]
+    absent = [thing for thing in things if not thing.present]
     if not absent:
         return
-    lines = [f"  {describe(one)}: {one.missing}" + (f" ({one.note})" if one.note else "") for one in absent]
+    lines = [f"  {describe(thing)}: {thing.missing}" + (f" ({thing.note})" if thing.note else "") for thing in absent]
     raise ConfigError(
         f"{len(absent)} of {len(things)} things that these experiments load are not on this machine, and jobs run without internet"
         " (site.offline=true):\n" + "\n".join(lines) + f"\nbring them where there is internet: japagen fetch {overrides}".rstrip()
     )
 
 
-def describe(one: Needed) -> str:
+def describe(thing: Needed) -> str:
     """'llm qwen3-swallow-8b (tokyotech-llm/Qwen3-Swallow-8B-RL-v0.2)'."""
-    return f"{one.kind} {one.name} ({one.id})"
+    return f"{thing.kind} {thing.name} ({thing.id})"
 
 
 def _things(configs: Sequence[Config]) -> Iterator[tuple[Hashable, Callable[[], Needed]]]:
@@ -99,9 +99,9 @@ def _things(configs: Sequence[Config]) -> Iterator[tuple[Hashable, Callable[[], 
     for config in configs:
         llm, encoder, cache = config.llm, config.model, cache_folder(config.site.environment)
         judge = config.judge if config.curate.judging != "off" else None
-        for one in (llm if config.method.kind.has_llm else None, judge):
-            if one is not None and one.base_url is None:
-                yield (LLM_KIND, one.id, one.revision, cache), partial(_llm, one, cache)
+        for model in (llm if config.method.kind.has_llm else None, judge):
+            if model is not None and model.base_url is None:
+                yield (LLM_KIND, model.id, model.revision, cache), partial(_llm, model, cache)
         if config.method.kind.has_student:
             yield (ENCODER, encoder.id, encoder.revision, encoder.word_splitter, cache), partial(_encoder, encoder, cache)
         train = reads_train(config)

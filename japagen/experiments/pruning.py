@@ -17,8 +17,8 @@ from japagen.store.store import Store
 def prune_models(experiments: Sequence[Experiment], store: Store, keep: str) -> list[str]:
     """Removes the weights that `keep` has no use for; returns the keys of the models removed.
 
-    all: none is removed. none: every model whose result stands. best_seed: of the experiments that differ in `seed` only, the models
-    whose result stands, but for the one with the best score on its validation rows (never on the scored split; ties: the lowest seed;
+    all: none is removed. none: every model whose result is stored. best_seed: of the experiments that differ in `seed` only, the models
+    whose result is stored, except the one with the best score on its validation rows (never on the scored split; ties: the lowest seed;
     without a score last). A model stays while an experiment of the list needs it for a result that is missing, and while a process
     holds its lock.
 
@@ -30,27 +30,29 @@ def prune_models(experiments: Sequence[Experiment], store: Store, keep: str) -> 
         return []
     removed = []
     for group in _groups(experiments, by_seed=keep == "best_seed"):
-        finished = [(_rank(one, store), one.keys["model"]) for one in group if _is_finished(one, experiments, store)]
+        finished = [
+            (_rank(experiment, store), experiment.keys["model"]) for experiment in group if _is_finished(experiment, experiments, store)
+        ]
         there = sorted((rank, key) for rank, key in finished if rank is not None)
         removed += [key for _, key in there[1 if keep == "best_seed" else 0 :] if _remove(key, store)]
     return removed
 
 
 def family(experiment: Experiment) -> str:
-    """The same for experiments whose models differ in `seed` only."""
+    """A key shared by experiments whose models differ only in `seed`."""
     return canonical_json({name: value for name, value in experiment.identities["model"].items() if name != "seed"})
 
 
 def _groups(experiments: Sequence[Experiment], by_seed: bool) -> list[list[Experiment]]:
     """One experiment a model; those that differ in `seed` only are one group, or all are one where that doesn't matter."""
     groups: dict[str, dict[str, Experiment]] = {}
-    for experiment in (one for one in experiments if one.has_student):
+    for experiment in (candidate for candidate in experiments if candidate.has_student):
         groups.setdefault(family(experiment) if by_seed else "", {}).setdefault(experiment.keys["model"], experiment)
     return [list(group.values()) for group in groups.values()]
 
 
 def _is_finished(experiment: Experiment, experiments: Sequence[Experiment], store: Store) -> bool:
-    """Whether every result that these experiments want of the model stands."""
+    """Whether every result that these experiments need from the model is stored."""
     wanted = {other.keys["result"] for other in experiments if other.keys.get("model") == experiment.keys["model"]}
     return all(store.find("result", key) is not None for key in wanted)
 

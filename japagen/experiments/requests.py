@@ -1,4 +1,4 @@
-"""An experiment's stream, with what else an LLM said for it: the texts selected of its rows, and the attributes that the LLM named."""
+"""An experiment's stream, with the LLM's other output for it: the texts selected of its rows, and the attributes that the LLM named."""
 
 import json
 from collections.abc import Sequence
@@ -43,10 +43,10 @@ def auto_attributes(experiment: Experiment, store: Store) -> list[Attribute]:
 
 
 def write_attributes(attributes: Sequence[Attribute], path: Path) -> None:
-    """As a block of a task's YAML, to be looked at, and to be copied there for prompt=kadg."""
+    """Writes the attributes as a block of a task's YAML, to be read, and to be copied there for prompt=kadg."""
     lines = ["# Named by an LLM. Copied into a task's YAML, and mended there, they serve prompt=kadg.", "attributes:"]
-    for one in attributes:
-        name, values, phrase = (json.dumps(value, ensure_ascii=False) for value in (one.name, one.values, one.phrase))
+    for attribute in attributes:
+        name, values, phrase = (json.dumps(value, ensure_ascii=False) for value in (attribute.name, attribute.values, attribute.phrase))
         lines += [f"  - name: {name}", f"    values: {values}", f"    phrase: {phrase}"]
     with explain_os_errors(path):
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")

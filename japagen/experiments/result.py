@@ -1,4 +1,4 @@
-"""An experiment's result on the disk: its scores beside the baselines', what it was made of, and a failure in its place."""
+"""An experiment's result on the disk: its scores beside the baselines', what it was made of, or a failure instead of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class SplitScores:
     metrics: Scores = field(default_factory=dict)
     baselines: dict[str, Scores] = field(default_factory=dict)
     num_failed: int | None = None
-    """As in Result."""
+    """Rows without a usable answer, see Result.num_failed."""
     is_primary: bool = False
     """True for `data.split`, False for the splits that are scored beside it."""
 
@@ -34,7 +34,7 @@ class SplitScores:
 
     def sorted_metrics(self, first: str) -> list[tuple[str, dict[str, float] | None]]:
         """(metric, score) of each metric: `first`, then the others by name."""
-        return sorted(self.metrics.items(), key=lambda one: (one[0] != first, one[0]))
+        return sorted(self.metrics.items(), key=lambda item: (item[0] != first, item[0]))
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class Result:
 
     @property
     def name(self) -> str:
-        """As `short_name` has it."""
+        """The experiment's `short_name`."""
         written_by = None if self.llm is None else (self.llm, self.shots, self.prompt or "base")
         return short_name(self.task, self.method, written_by, self.gold_per_label, self.model, self.seeds["seed"], self.options)
 
@@ -118,7 +118,7 @@ class Result:
 
     def scores_on(self, split: str) -> SplitScores:
         """The scores of the split of this name; empty ones where it was not scored."""
-        return next((one for one in self.splits if one.name == split), SplitScores(split, None))
+        return next((scores for scores in self.splits if scores.name == split), SplitScores(split, None))
 
 
 def short_name(

@@ -39,7 +39,7 @@ BY_SEEDS = (
 
 
 def settings_key(experiment: Experiment) -> str:
-    """The same for experiments that differ in their seeds (and the question's wording) only: all else that enters keys."""
+    """A key shared by experiments that differ only in their seeds (and the question's template): all else that enters keys."""
     config, gold_rows = experiment.config, experiment.train_gold
     stages = {stage: _without(BY_SEEDS, identity) for stage, identity in experiment.identities.items()}
     rows = [*([config.shots] if experiment.needs_llm else []), *([config.gold_per_label] if experiment.learns_gold else [])]
@@ -51,7 +51,7 @@ def settings_key(experiment: Experiment) -> str:
 def _without(names: Sequence[str], value: Any) -> Any:
     """The value without entries of those names, at any depth."""
     if isinstance(value, dict):
-        return {name: _without(names, one) for name, one in value.items() if name not in names}
+        return {name: _without(names, entry) for name, entry in value.items() if name not in names}
     return value
 
 
@@ -119,7 +119,7 @@ def _train(experiment: Experiment, store: Store, rows: Dataset, out: Path, on_me
     (out / "README.md").write_text(model_card(experiment, len(rows.train)), encoding="utf-8")
     training = asdict(fit)
     num_rows = {"num_train": len(rows.train), "num_valid": len(rows.valid)}
-    sources = [asdict(one) for one in model_sources(experiment)]
+    sources = [asdict(source) for source in model_sources(experiment)]
     return {"training": training, "seconds": training.pop("seconds"), **num_rows, "sources": sources}
 
 
@@ -178,11 +178,11 @@ def _predict(experiment: Experiment, store: Store, split: gold.Split) -> tuple[l
 def _scored_answers(experiment: Experiment, found: Answered, start: int, num: int) -> tuple[list[list[float]], Predictions]:
     """The LLM's answers for `num` of the scored rows; those without one count as no label, in regression as the middle of the scale."""
     task = experiment.task
-    outputs, said = found.outputs[start : start + num], found.predictions[start : start + num]
+    outputs, predictions = found.outputs[start : start + num], found.predictions[start : start + num]
     if task.is_regression:
         middle = (min(task.label_scores()) + max(task.label_scores())) / 2
-        return outputs, [middle if one is None else float(one) for one in said]
-    return outputs, ["" if one is None else str(one) for one in said]
+        return outputs, [middle if prediction is None else float(prediction) for prediction in predictions]
+    return outputs, ["" if prediction is None else str(prediction) for prediction in predictions]
 
 
 def _write_predictions(experiment: Experiment, split: gold.Split, outputs: list[list[float]], predictions: Predictions, path: Path) -> None:
@@ -213,7 +213,10 @@ def _describe(experiment: Experiment, store: Store, splits: Sequence[SplitScores
     tokens = dataset.get("tokens", {})
     if not experiment.has_student:
         answers = read_answers(experiment, "answers", store).values()
-        tokens = {"prompt": sum(one.prompt_tokens for one in answers), "completion": sum(one.completion_tokens for one in answers)}
+        tokens = {
+            "prompt": sum(answer.prompt_tokens for answer in answers),
+            "completion": sum(answer.completion_tokens for answer in answers),
+        }
     return Result(
         task=experiment.task.name,
         split=config.data.split if evaluation else None,
@@ -232,7 +235,7 @@ def _describe(experiment: Experiment, store: Store, splits: Sequence[SplitScores
         demo=experiment.is_demo,
         protocol=experiment.protocol,
         metric=experiment.task.metric,
-        also_scored={one.name: one.entry for one in further},
+        also_scored={split.name: split.entry for split in further},
         num_contaminated=_num_contaminated(experiment, dataset.get("rejects", {})),
         keys=experiment.keys,
         seconds=_seconds(experiment, store, model, seconds),
@@ -259,9 +262,9 @@ def _num_contaminated(experiment: Experiment, rejects: Mapping[str, Mapping[str,
 
 
 def _seeds(experiment: Experiment) -> dict[str, int]:
-    """Those that take part, and the question's wording, which a sweep over seeds varies with them."""
+    """The seeds that take part, and the question's template, which a sweep over seeds varies with them."""
     config = experiment.config
     seeds = {"seed": config.seed, "shots_seed": config.shots_seed}
     seeds |= {"synthesis.seed": config.synthesis.seed} if "stream" in experiment.keys else {}
-    is_worded = "answers" in experiment.keys and config.method.answer != "channel"
-    return seeds | ({"template": experiment.wording} if is_worded else {})
+    has_template = "answers" in experiment.keys and config.method.answer != "channel"
+    return seeds | ({"template": experiment.template} if has_template else {})

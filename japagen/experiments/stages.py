@@ -112,8 +112,8 @@ def llm_seconds(experiment: Experiment, store: Store) -> float:
 
 
 def generation_seconds(folder: Path) -> float:
-    """The same for one stage's folder."""
-    return sum(one["seconds"] for one in sessions(folder))
+    """Seconds that all runs over one stage's folder took."""
+    return sum(session["seconds"] for session in sessions(folder))
 
 
 def sessions(folder: Path) -> list[dict[str, float]]:

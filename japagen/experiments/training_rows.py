@@ -73,7 +73,7 @@ def _write_dataset(experiment: Experiment, store: Store, out: Path) -> dict[str,
     write_dataset(task, dataset, out, dataset_card(task, dataset, made_by, sources, experiment.is_demo))
     write_task(task, config.data, out)
     return {
-        "sources": [asdict(one) for one in sources],
+        "sources": [asdict(source) for source in sources],
         "rejects": dataset.rejects,
         "changes": changes,
         "prior": prior,
@@ -106,7 +106,9 @@ def _take_written(experiment: Experiment, store: Store, rows: _Rows) -> list[Any
         asked += answers.values()
     if "likelihoods" in experiment.keys:
         answers = _all_answers(experiment, "likelihoods", store, examples)
-        likeliest = keep_likeliest(task, examples, {one.id: answers[one.id].mean_logprob for one in examples}, curate.keep_likeliest)
+        likeliest = keep_likeliest(
+            task, examples, {example.id: answers[example.id].mean_logprob for example in examples}, curate.keep_likeliest
+        )
         examples = likeliest.examples
         rows.drop(likeliest.rejects)
         asked += answers.values()
@@ -125,15 +127,15 @@ def _take_annotated(experiment: Experiment, store: Store, rows: _Rows) -> list[A
     """The unlabelled texts with the LLM's labels; those without a usable answer are counted and left out."""
     task, found = experiment.task, answered(experiment, store)
     scores = {label.name: label.score for label in task.labels}
-    for place, (texts, said, probs) in enumerate(zip(experiment.asked_texts, found.predictions, found.probs, strict=True)):
-        id_ = f"{ANNOTATED}/{place}"
-        if said is None:
+    for index, (texts, prediction, probs) in enumerate(zip(experiment.asked_texts, found.predictions, found.probs, strict=True)):
+        id_ = f"{ANNOTATED}/{index}"
+        if prediction is None:
             rows.drop({"": {"no answer": 1}})
         elif task.is_regression:
-            value = float(said)
+            value = float(prediction)
             rows.examples.append(Example(texts, nearest_level(task, value).name, value, id_))
         else:
-            rows.examples.append(Example(texts, str(said), scores[str(said)], id_, probs))
+            rows.examples.append(Example(texts, str(prediction), scores[str(prediction)], id_, probs))
     if found.num_failed == len(found.predictions):
         raise DataError(
             f"task {task.name!r}: the LLM gave no usable answer to any of {found.num_failed} texts; see"

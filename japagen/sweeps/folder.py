@@ -121,7 +121,7 @@ class SweepFolder:
                 "output_dir": output_dir,
                 "store": str(store.root),
                 "commit": commit(),
-                "experiments": [asdict(one) for one in planned],
+                "experiments": [asdict(experiment) for experiment in planned],
                 "units": [asdict(unit) for unit in units],
             }
             write_whole_json(folder.root / "plan.json", plan)
@@ -133,7 +133,7 @@ class SweepFolder:
 
     @property
     def page(self) -> Path:
-        """Where its report stands."""
+        """The path of its report page."""
         return self.root / "report.html"
 
     def sweep(self) -> Sweep:
@@ -151,10 +151,10 @@ class SweepFolder:
         return self._plan[1]
 
     def units(self) -> list[Unit]:
-        return [Unit(**{name: _as_tuple(value) for name, value in one.items()}) for one in self.plan()["units"]]
+        return [Unit(**{name: _as_tuple(value) for name, value in entry.items()}) for entry in self.plan()["units"]]
 
     def experiments(self) -> list[Planned]:
-        return [Planned(**one) for one in self.plan()["experiments"]]
+        return [Planned(**entry) for entry in self.plan()["experiments"]]
 
     def config(self, number: int) -> Config:
         """One experiment's configuration, checked again."""
@@ -165,7 +165,7 @@ class SweepFolder:
         return self._own_state(unit) or self._followed(self.submitted().get(unit, {})) or State()
 
     def states(self) -> dict[str, State]:
-        """Of every unit that has ever run."""
+        """The state of every unit that has ever run."""
         followed = {unit: state for unit, entry in self.submitted().items() if (state := self._followed(entry)) is not None}
         names = [path.stem for path in sorted((self.root / "units").glob("*.json"))]
         return followed | {name: state for name in names if (state := self._own_state(name)) is not None}

@@ -52,9 +52,9 @@ class Texts:
     accepted: int
     wanted: int
     rows_per_s: float
-    """Of the stream in work."""
+    """Speed of the stream in work."""
     left_s: float | None
-    """For the streams begun; None where nothing tells."""
+    """Seconds left for the streams begun; None where unknown."""
 
 
 @dataclass(frozen=True)
@@ -152,13 +152,13 @@ def read_overview(folder: SweepFolder, queue: Queue) -> Overview:
 def with_ends(overview: Overview, ends: Queue) -> Overview:
     """The overview where lost units say how SLURM's accounting has their jobs ended (`japagen.squeue.accounting_states`)."""
 
-    def told(row: UnitRow) -> UnitRow:
+    def with_end(row: UnitRow) -> UnitRow:
         if row.state != LOST or not ends or row.job is None or row.job not in ends:
             return row
         state, code = ends[row.job]
         return replace(row, cause=f"{row.cause}; SLURM's accounting: {state}, exit code {code}")
 
-    return replace(overview, rows=tuple(told(row) for row in overview.rows))
+    return replace(overview, rows=tuple(with_end(row) for row in overview.rows))
 
 
 def _state_now(kept: State, job: str | None, queue: Queue, created: float, is_fresh: bool) -> tuple[str, str]:
@@ -186,7 +186,7 @@ def _has_result(store: Store, experiment: Planned) -> bool:
 
 
 def _will_begin(state: str, in_queue: str, is_same_job: bool) -> bool:
-    """Whether the unit's job stands in the queue to begin, again or for the first time; one that was stopped may be put back by its job."""
+    """Whether the unit's job is queued to begin, again or for the first time; the job of a stopped unit may requeue itself."""
     if is_same_job:
         return in_queue in NOT_BEGUN or state == UNFINISHED
     return state != RUNNING
@@ -215,7 +215,7 @@ def _log(folder: SweepFolder, unit: Unit, kept: State, entry: Mapping[str, str])
     begun = [kept.log] if kept.log else []
     submitted = [entry["log"]] if entry.get("log") else []
     is_newer = bool(submitted) and entry.get("job") != kept.slurm_job
-    candidates = [Path(one) for one in (submitted + begun if is_newer else begun + submitted)] + [folder.log(unit.id)]
+    candidates = [Path(log) for log in (submitted + begun if is_newer else begun + submitted)] + [folder.log(unit.id)]
     return next((path for path in candidates if path.is_file()), candidates[0])
 
 
@@ -259,7 +259,7 @@ def find_units(overview: Overview, name: str) -> list[UnitRow]:
         return list(filter(None, [row.unit.id, row.unit.name, *experiments, row.job, row.kept.slurm_job]))
 
     exact = [row for row in overview.rows if name in names(row)]
-    return exact or [row for row in overview.rows if any(one.startswith(name) for one in names(row))]
+    return exact or [row for row in overview.rows if any(candidate.startswith(name) for candidate in names(row))]
 
 
 def why_missing(folder: SweepFolder, unit: Unit, rows_key: str) -> str:
@@ -267,7 +267,7 @@ def why_missing(folder: SweepFolder, unit: Unit, rows_key: str) -> str:
     causes = []
     for need in unit.needs:
         state = folder.state(need)
-        told = "was ended from outside" if state.state == RUNNING else state.state
+        outcome = "was ended from outside" if state.state == RUNNING else state.state
         cause = state.faults.get(rows_key) or state.cause
-        causes.append(f"{need} {told}{': ' + cause if cause else ''}")
+        causes.append(f"{need} {outcome}{': ' + cause if cause else ''}")
     return "; ".join(causes) or "no unit of this sweep writes them; start the sweep again"

@@ -58,7 +58,7 @@ class _Submission:
             self._folder.write_submitted(self.jobs)
 
     def submit(self, units: Sequence[Unit]) -> None:
-        """As few calls of sbatch as can be: LLM units that take as many GPUs are one array, students another."""
+        """Calls sbatch as seldom as possible: LLM units that take the same number of GPUs are one array, students another."""
         site = self._config.site
         for role in (WRITER, JUDGE):  # judges wait for jobs that write, so these come first
             llm_units = [unit for unit in units if unit.kind == LLM and unit.role == role]
@@ -100,11 +100,11 @@ class _Submission:
             with _outside_a_job():
                 return executor.map_array(run_job, [str(root)] * len(packs), [[unit.id for unit in pack] for pack in packs])
         except (subprocess.CalledProcessError, submitit.core.utils.FailedJobError, submitit.core.utils.FailedSubmissionError) as error:
-            said = (str(getattr(error, "stderr", "") or error).strip().splitlines() or [str(error)])[-1]
+            reason = (str(getattr(error, "stderr", "") or error).strip().splitlines() or [str(error)])[-1]
             before = sorted({job["job"].partition("_")[0] for job in self.jobs.values() if job["sweep"] == self._folder.name})
             left = f"; those submitted before go on ({', '.join(before)}), and the same command submits the rest" if before else ""
-            fewer = FEWER if re.search("limit|array|unable to accept", said) else ""
-            raise ConfigError(f"sbatch refused the jobs: {said}; {fewer}see site={site.name!r} (docs/cluster.md){left}") from error
+            fewer = FEWER if re.search("limit|array|unable to accept", reason) else ""
+            raise ConfigError(f"sbatch refused the jobs: {reason}; {fewer}see site={site.name!r} (docs/cluster.md){left}") from error
 
     def _keys(self, unit: Unit) -> list[str]:
         """What the unit makes."""

@@ -66,9 +66,9 @@ class Watch:
                 self._states[id_] = WAITING
                 continue
             kept = self._folder.state(id_)
-            said = kept.state if kept.slurm_job == job else WAITING  # of an earlier job
-            if said in (DONE, FAILED):
-                self._close(id_, said)
+            latest = kept.state if kept.slurm_job == job else WAITING  # of an earlier job
+            if latest in (DONE, FAILED):
+                self._close(id_, latest)
             elif state:
                 self._states[id_], self._looks[id_] = RUNNING, 0
             else:
@@ -86,8 +86,8 @@ class Watch:
             self._looks[id_] += 1
             kept, job = self._folder.state(id_), self._jobs[id_]["job"]
             end = ends.get(job)
-            is_told = end is not None and end[0] != "COMPLETED"
-            if self._looks[id_] < (2 if is_told else LOOKS):
+            is_reported = end is not None and end[0] != "COMPLETED"
+            if self._looks[id_] < (2 if is_reported else LOOKS):
                 continue
             if self._is_made(self._open[id_]):
                 self._folder.end(id_, DONE, "")
@@ -118,8 +118,8 @@ class Watch:
             counts = Counter(self._states[id_] for id_ in ids)
             if counts:
                 reasons = Counter(self._reasons.get(id_, "") for id_ in ids if id_ in self._open and self._states[id_] == WAITING)
-                told = [f"{reason} {count}" for reason, count in sorted(reasons.items()) if reason not in ORDINARY_REASONS]
-                why = f" ({', '.join(told)})" if told else ""
+                notable = [f"{reason} {count}" for reason, count in sorted(reasons.items()) if reason not in ORDINARY_REASONS]
+                why = f" ({', '.join(notable)})" if notable else ""
                 listed = [f"{count} {state}{why if state == WAITING else ''}" for state, count in sorted(counts.items())]
                 parts.append(f"{title}: " + ", ".join(listed))
         line = "; ".join(parts)
@@ -136,8 +136,8 @@ def _cause(job: str, end: tuple[str, str] | None, log: str, has_begun: bool) -> 
         return f"job {job} left SLURM's queue before it began, without a record: cancelled while it waited"
     lines = _last_lines(Path(log))
     state = "OUT_OF_MEMORY" if any(sign in line for sign in ("oom-kill", "Out Of Memory") for line in lines) else end[0]
-    told = [line for line in lines if "error: " in line] or lines or ["it wrote nothing"]
-    words = END_CAUSES.get(state) or told[-1]
+    errors = [line for line in lines if "error: " in line] or lines or ["it wrote nothing"]
+    words = END_CAUSES.get(state) or errors[-1]
     return f"SLURM ended job {job}: {state} ({words}); log: {log}"
 
 

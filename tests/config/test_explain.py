@@ -16,7 +16,7 @@ from japagen.errors import ConfigError, nearest
 from tests.conftest import ROOT
 
 
-def said_of(*overrides: str, config_dir: Path | None = None) -> str:
+def error_of(*overrides: str, config_dir: Path | None = None) -> str:
     """The message for what composing them raises."""
     with pytest.raises((HydraException, OmegaConfBaseException, ValueError, RecursionError, YAMLError)) as caught:
         compose_config(overrides, config_dir)
@@ -57,12 +57,12 @@ def said_of(*overrides: str, config_dir: Path | None = None) -> str:
     ],
 )
 def test_what_is_typed_wrongly_is_told_with_its_cure(override: str, message: str) -> None:
-    assert said_of(override) == f"error: {message}"
+    assert error_of(override) == f"error: {message}"
 
 
 def test_a_group_is_no_value() -> None:
-    assert said_of("llm.sampling=3").startswith("error: llm.sampling has settings of its own: temperature, top_p, ")
-    assert said_of("judge=demo").endswith("found 'demo'; another LLM judges by +llm@judge=NAME")
+    assert error_of("llm.sampling=3").startswith("error: llm.sampling has settings of its own: temperature, top_p, ")
+    assert error_of("judge=demo").endswith("found 'demo'; another LLM judges by +llm@judge=NAME")
 
 
 def test_a_text_in_quotes_is_read_as_it_is() -> None:
@@ -86,7 +86,7 @@ def test_a_text_in_quotes_is_read_as_it_is() -> None:
 def test_a_task_file_at_fault_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "task").mkdir()
     (tmp_path / "task" / "mine.yaml").write_bytes(content)
-    assert message in said_of("task=mine", config_dir=tmp_path)
+    assert message in error_of("task=mine", config_dir=tmp_path)
 
 
 def test_a_command_of_one_configuration_takes_no_sweep() -> None:

@@ -181,7 +181,7 @@ def word_encoder(tmp_path: Path) -> str:
 
     folder = tmp_path / "encoder"
     names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "いぬ", "ねこ", "とり"]
-    backend = Tokenizer(models.WordLevel({name: place for place, name in enumerate(names)}, unk_token="[UNK]"))
+    backend = Tokenizer(models.WordLevel({name: index for index, name in enumerate(names)}, unk_token="[UNK]"))
     backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     backend.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     PreTrainedTokenizerFast(
@@ -209,7 +209,7 @@ def test_a_student_of_split_words_splits_by_itself(
 
     task = Task(name="animal", labels=[Label("dog", "書く"), Label("cat", "書く")], metric="accuracy", system="s")
     texts = [(f"とり{word}とり", label) for word, label in (("いぬ", "dog"), ("ねこ", "cat"))] * 16
-    rows = [Example((text,), label, id=str(place)) for place, (text, label) in enumerate(texts)]
+    rows = [Example((text,), label, id=str(index)) for index, (text, label) in enumerate(texts)]
     encoder = Encoder(name="tiny", id="tests/tiny", max_length=16, word_splitter="jumanpp")
     train, student = Train(batch_size=8, learning_rate=1e-2, fixed_steps=40), tmp_path / "student"
     train_student(task, encoder, word_encoder, None, train, rows, [], 0, student, tmp_path / "work", device="cpu")

@@ -21,7 +21,7 @@ def write(folder: Path, content: str, file: str = "task/mine.yaml") -> Path:
 
 
 @pytest.mark.parametrize(
-    ("content", "line", "told"),
+    ("content", "line", "message"),
     [
         (
             "labels:\n  - name: No\n    instruction: い\n  - name: Yes\n    instruction: ろ\n", 4,
@@ -48,12 +48,12 @@ def write(folder: Path, content: str, file: str = "task/mine.yaml") -> Path:
         (LABELS + "title: ~\n", 6, "YAML reads ~ as no value"),
     ],
 )  # fmt: skip
-def test_where_text_is_due_it_is_refused_with_the_line_to_type(tmp_path: Path, content: str, line: int, told: str) -> None:
+def test_where_text_is_due_it_is_refused_with_the_line_to_type(tmp_path: Path, content: str, line: int, message: str) -> None:
     path = write(tmp_path, HEAD + content)
     with pytest.raises(ConfigError) as caught:
         compose_config(["task=mine"], tmp_path)
     assert str(caught.value).startswith(f"{path}:{line}: ")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_what_is_merged_is_refused_too(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_what_is_text_is_read_as_it_is_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "override", "told"),
+    ("file", "content", "override", "message"),
     [
         ("llm/mine.yaml", "name: on\nid: x\n", "llm=mine", 'name must be text, and YAML reads on as the truth value true'),
         ("llm/mine.yaml", "name: j\nid: 0123\n", "+llm@judge=mine", 'put it in quotes: id: "0123"'),
@@ -87,13 +87,13 @@ def test_what_is_text_is_read_as_it_is_written(tmp_path: Path) -> None:
         ("own/mine.yaml", "# @package data\neval_file: no\n", "+own=mine", "eval_file must be text"),
     ],
 )  # fmt: skip
-def test_every_group_is_checked(tmp_path: Path, file: str, content: str, override: str, told: str) -> None:
+def test_every_group_is_checked(tmp_path: Path, file: str, content: str, override: str, message: str) -> None:
     path = write(tmp_path, content, file)
     for compose in (lambda: compose_config([override], tmp_path), lambda: compose_sweep([override, "seed=0,1"], tmp_path)):
         with pytest.raises(ConfigError) as caught:
             compose()
         assert str(caught.value).startswith(f"{path}:")
-        assert told in str(caught.value)
+        assert message in str(caught.value)
 
 
 def test_settings_that_may_be_null_are(tmp_path: Path) -> None:

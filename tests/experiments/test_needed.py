@@ -101,11 +101,11 @@ def test_what_is_missing_is_told_with_the_command_that_brings_it(composed: Compo
     configs = [composed("task=jnli", "data=published", f"data.mirror={cache}", "llm.id=owner/other", "model.id=owner/encoder", "shots=1")]
     with pytest.raises(ConfigError) as caught:
         check_present(configs, "-m task=jnli shots=1 'llm.id=owner/other'")
-    said = str(caught.value)
-    assert "3 of 4 things" in said
-    assert f"llm demo (owner/other): not in the cache {cache}" in said
-    assert "train-v1.3.json): there is no such file; or take a stand-in: data.train_source=jnli_neg" in said
-    assert said.endswith("japagen fetch -m task=jnli shots=1 'llm.id=owner/other'")
+    message = str(caught.value)
+    assert "3 of 4 things" in message
+    assert f"llm demo (owner/other): not in the cache {cache}" in message
+    assert "train-v1.3.json): there is no such file; or take a stand-in: data.train_source=jnli_neg" in message
+    assert message.endswith("japagen fetch -m task=jnli shots=1 'llm.id=owner/other'")
 
 
 def test_another_commit_is_not_the_one_asked_for(composed: Compose, cache: Path) -> None:

@@ -30,7 +30,7 @@ from tests.stubs.stub_llm_answers import AnsweringClient, Rule
 SMALL = ("task=jcola", "num_per_label=20", "curate.near_duplicates=null", "data=sample", "logger=none")
 
 
-def make(experiment: Experiment, store: Store, rule: Rule = lambda prompt, said: -1.0, client: AnsweringClient | None = None) -> None:
+def make(experiment: Experiment, store: Store, rule: Rule = lambda prompt, reply: -1.0, client: AnsweringClient | None = None) -> None:
     """All that an LLM does for the experiment."""
     for stage in experiment.llm_stages:
         assert not is_complete(experiment, stage, store)
@@ -40,7 +40,7 @@ def make(experiment: Experiment, store: Store, rule: Rule = lambda prompt, said:
 
 
 def says(word: str) -> Rule:
-    return lambda prompt, said: -0.1 if said == word else -2.0
+    return lambda prompt, reply: -0.1 if reply == word else -2.0
 
 
 def test_what_each_method_needs(composed: Compose) -> None:
@@ -98,9 +98,9 @@ def test_prompting_scores_the_llms_answers(composed: Compose, tmp_path: Path) ->
     assert experiment.evaluation is not None
     wanted = {example.texts[0]: example.label for example in experiment.evaluation.examples}
 
-    def rule(prompt: list[Message], said: str) -> float:
+    def rule(prompt: list[Message], reply: str) -> float:
         text = prompt[-1]["content"].partition("文章: ")[2].partition("\n")[0]
-        return -0.1 if (said == "容認できる") == (wanted[text] == "acceptable") else -2.0
+        return -0.1 if (reply == "容認できる") == (wanted[text] == "acceptable") else -2.0
 
     make(experiment, store, rule)
     result = make_result(experiment, store)
@@ -155,9 +155,9 @@ def test_calibration_asks_of_nothing_and_undoes_a_bias(composed: Compose, tmp_pa
 
 def test_templates_go_with_seeds_and_settings_are_the_same(composed: Compose) -> None:
     experiments = [plan_experiment(composed(*SMALL, "method=prompting", f"seed={seed}")) for seed in range(3)]
-    assert [one.wording for one in experiments] == [0, 1, 2]
-    assert len({one.keys["answers"] for one in experiments}) == 3
-    assert len({settings_key(one) for one in experiments}) == 1
+    assert [experiment.template for experiment in experiments] == [0, 1, 2]
+    assert len({experiment.keys["answers"] for experiment in experiments}) == 3
+    assert len({settings_key(experiment) for experiment in experiments}) == 1
     fixed = plan_experiment(composed(*SMALL, "method=prompting", "seed=1", "method.template=0"))
     assert fixed.keys == experiments[0].keys, "zero-shot, a seed decides the wording only"
 
@@ -217,7 +217,7 @@ def test_an_llm_that_answers_no_question_gives_no_data_set(composed: Compose, tm
 
 def test_annotated_and_written_rows_together(composed: Compose, tmp_path: Path) -> None:
     store, experiment = Store(tmp_path), plan_experiment(composed(*SMALL, "method=annotate_japagen"))
-    make(experiment, store, lambda prompt, said: -random.Random(said + prompt[-1]["content"]).random())
+    make(experiment, store, lambda prompt, reply: -random.Random(reply + prompt[-1]["content"]).random())
     dataset = training_rows(experiment, store)
     kinds = {row.id.partition("/")[0] for row in (*dataset.train, *dataset.valid)}
     assert kinds == {"annotated", "acceptable", "unacceptable"}
@@ -252,9 +252,9 @@ def test_a_judge_changes_rows(composed: Compose, tmp_path: Path, action: str) ->
     store = Store(tmp_path)
     experiment = plan_experiment(composed(*SMALL, f"curate.judging={action}", "curate.contamination=off"))
 
-    def rule(prompt: list[Message], said: str) -> float:  # finds every third text acceptable, whatever it was written as
+    def rule(prompt: list[Message], reply: str) -> float:  # finds every third text acceptable, whatever it was written as
         right = "容認できる" if zlib.crc32(prompt[-1]["content"].encode()) % 3 == 0 else "容認できない"
-        return -0.01 if said == right else -3.0
+        return -0.01 if reply == right else -3.0
 
     make(experiment, store, rule)
     dataset = training_rows(experiment, store)
@@ -319,7 +319,7 @@ def test_an_llm_that_names_no_attributes_is_refused(composed: Compose, tmp_path:
 
 def test_the_likeliest_half_is_kept(composed: Compose, tmp_path: Path) -> None:
     store, experiment = Store(tmp_path), plan_experiment(composed(*SMALL, "curate.keep_likeliest=0.5", "curate.contamination=off"))
-    make(experiment, store, lambda prompt, said: -len(said) / 10)
+    make(experiment, store, lambda prompt, reply: -len(reply) / 10)
     dataset = training_rows(experiment, store)
     assert len(dataset.train) + len(dataset.valid) == 20
     assert {label: counts["less probable"] for label, counts in dataset.rejects.items()} == {"acceptable": 10, "unacceptable": 10}

@@ -65,10 +65,10 @@ def test_accounting_knows_how_a_job_ended(our_cluster: Slurm, tmp_path: Path) ->
     assert our_cluster.wait(job) == "FAILED"
     wanted = [("FAILED", "3:0", True)]  # the columns come at different times
 
-    def told() -> list[tuple[str, str, bool]]:
+    def reported() -> list[tuple[str, str, bool]]:
         return [(row["State"], row["ExitCode"], "gres/gpu=1" in row["ReqTRES"]) for row in our_cluster.table(job)]
 
-    assert eventually(lambda: told() == wanted, timeout_s=30), told()
+    assert eventually(lambda: reported() == wanted, timeout_s=30), reported()
 
 
 def test_what_a_test_leaves_is_cancelled_and_nothing_else(our_cluster: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

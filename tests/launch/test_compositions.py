@@ -91,12 +91,12 @@ def test_values_that_are_put_in_are_as_hydra_puts_them_in(loader: Loader, common
 def test_what_is_wrong_with_a_value_is_told_of_every_job(loader: Loader, wrong: str) -> None:
     compositions = Compositions(loader)  # type: ignore[arg-type]
     compositions.config(MASTER, ["shots=1", "seed=1"])
-    told = []
+    errors = []
     for shots in (1, 2):
         with pytest.raises((HydraException, ConfigError)) as caught:
             compositions.config(MASTER, [f"shots={shots}", wrong])
-        told.append((caught.type, str(caught.value)))
-    assert told[0] == told[1]
+        errors.append((caught.type, str(caught.value)))
+    assert errors[0] == errors[1]
     assert compositions.config(MASTER, ["shots=2", "seed=2"]).seed == 2
 
 

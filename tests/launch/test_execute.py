@@ -290,8 +290,8 @@ def test_a_sweep_has_one_store(composed: Compose, tmp_path: Path) -> None:
 def test_sweeps_of_one_name_keep_their_results(composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     overrides = ["task=jcola", "method=gold", "gold_per_label=2", "train.fixed_steps=1", "logger=none", f"store={tmp_path / 'store'}"]
     sweeps = {"a": (0, 1), "b": (2, 3)}
-    for place, seeds in sweeps.items():
-        execute([composed(*overrides, f"seed={seed}") for seed in seeds], str(tmp_path / place / "x" / "y"))
+    for directory, seeds in sweeps.items():
+        execute([composed(*overrides, f"seed={seed}") for seed in seeds], str(tmp_path / directory / "x" / "y"))
     assert "this sweep is called x-y-2" in capsys.readouterr().out
     for name, seeds in {"x-y": (0, 1), "x-y-2": (2, 3)}.items():
         folder = SweepFolder(tmp_path / "store" / "sweeps" / name)

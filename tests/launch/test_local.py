@@ -47,7 +47,7 @@ def test_gpus_as_nvidia_smi_lists_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "gpus"),
+    ("visible", "gpus"),
     [
         ("0", ["0"]),
         ("2, 0", ["2", "0"]),
@@ -61,8 +61,8 @@ def test_gpus_as_nvidia_smi_lists_them() -> None:
         ("NoDevFiles", []),
     ],
 )
-def test_gpus_as_the_environment_allows_them(monkeypatch: pytest.MonkeyPatch, told: str, gpus: list[str]) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", told)
+def test_gpus_as_the_environment_allows_them(monkeypatch: pytest.MonkeyPatch, visible: str, gpus: list[str]) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert visible_gpus() == gpus
 
 
@@ -118,13 +118,13 @@ import json, os, signal, sys, time
 from pathlib import Path
 
 root, unit, began = Path(sys.argv[1]), sys.argv[2], time.time()
-told = json.loads((root / "told.json").read_text())
+script = json.loads((root / "script.json").read_text())
 note = lambda what: os.write(events, json.dumps([what, unit, os.environ.get("CUDA_VISIBLE_DEVICES"), os.getpid()]).encode() + b"\\n")
 events = os.open(root / "events", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 def state(name, **more):
     path = root / "units" / f"{unit}.json"
-    attempts = json.loads(path.read_text())["attempts"] if path.is_file() and name != "running" else told.get("attempts", 0) + 1
+    attempts = json.loads(path.read_text())["attempts"] if path.is_file() and name != "running" else script.get("attempts", 0) + 1
     path.with_suffix(".new").write_text(json.dumps({"state": name, "started": began, "attempts": attempts, **more}))
     path.with_suffix(".new").replace(path)
 
@@ -135,7 +135,7 @@ def stop(*_):
 
 signal.signal(signal.SIGTERM, stop)
 note("start")
-how = told["how"].get(unit, "work")
+how = script["how"].get(unit, "work")
 if how == "dumb":
     sys.exit(3)
 state("running")
@@ -145,10 +145,10 @@ if how == "endless":
     sys.stdin.read()
     note("alone")
     sys.exit(1)
-for what, other in told["until"].get(unit, []):
+for what, other in script["until"].get(unit, []):
     while f'["{what}", "{other}"' not in (root / "events").read_text():
         time.sleep(0.01)  # until another stub has started or ended: it has no other way to hear of it
-time.sleep(told["takes"].get(unit, 0.0))  # the stub's work; its slots are held meanwhile
+time.sleep(script["takes"].get(unit, 0.0))  # the stub's work; its slots are held meanwhile
 note("end")
 state("failed" if how == "failed" else "done", cause="why" if how == "failed" else "", ended=time.time())
 """
@@ -172,8 +172,8 @@ def tell(
     folder: SweepFolder, how: dict[str, str] | None = None, until: Any = None, takes: dict[str, float] | None = None, **more: Any
 ) -> None:
     """What the stub workers do: end as `how` says, once `until` (pairs such as ("end", "llm-0")) has happened, after `takes` seconds."""
-    told = {"how": how or {}, "until": until or {}, "takes": takes or {}, **more}
-    (folder.root / "told.json").write_text(json.dumps(told), encoding="utf-8")
+    script = {"how": how or {}, "until": until or {}, "takes": takes or {}, **more}
+    (folder.root / "script.json").write_text(json.dumps(script), encoding="utf-8")
 
 
 def events(folder: SweepFolder) -> list[tuple[str, str, str | None, int]]:

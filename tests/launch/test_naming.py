@@ -38,15 +38,15 @@ def test_the_same_sweep_and_a_larger_one_go_on(store: Store, now: Sequence[str])
     assert again.state("student-0000").attempts == 1
 
 
-@pytest.mark.parametrize(("place", "now"), [("/b/x/y", "ab"), ("/b/x/y", "abc"), ("/a/x/y", "a"), ("/a/x/y", "bc"), ("/a/x/y", "c")])
-def test_another_sweep_has_a_folder_of_its_own(store: Store, place: str, now: Sequence[str]) -> None:
+@pytest.mark.parametrize(("directory", "now"), [("/b/x/y", "ab"), ("/b/x/y", "abc"), ("/a/x/y", "a"), ("/a/x/y", "bc"), ("/a/x/y", "c")])
+def test_another_sweep_has_a_folder_of_its_own(store: Store, directory: str, now: Sequence[str]) -> None:
     first = start(store, "/a/x/y", "a", "b")
     plan = (first.root / "plan.json").read_bytes()
-    other = start(store, place, *now)
+    other = start(store, directory, *now)
     assert other.name == "x-y-2"
     assert (first.root / "plan.json").read_bytes() == plan
     assert {folder.name for folder in sweep_folders(store)} == {"x-y", "x-y-2"}
-    assert start(store, place, *now).name == "x-y-2", "each goes on with its own"
+    assert start(store, directory, *now).name == "x-y-2", "each goes on with its own"
     assert start(store, "/a/x/y", "a", "b").name == "x-y"
 
 

@@ -77,7 +77,7 @@ def test_code_that_comes_with_a_model_is_told(composed: Compose) -> None:
     (plain,) = plan_experiments([composed()])
     assert code_lines(plain) == []
     (both,) = plan_experiments([composed("llm.trust_remote_code=true", "model.trust_remote_code=true")])
-    told = code_lines(both)
-    assert [line.partition(" at ")[0].rpartition(" ")[2] for line in told] == ["package:demo/llm", "package:demo/encoder"]
+    lines = code_lines(both)
+    assert [line.partition(" at ")[0].rpartition(" ")[2] for line in lines] == ["package:demo/llm", "package:demo/encoder"]
     (elsewhere,) = plan_experiments([composed("llm.trust_remote_code=true", "llm.base_url=http://localhost:1/v1")])
     assert code_lines(elsewhere) == []

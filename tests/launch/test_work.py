@@ -19,7 +19,7 @@ from japagen.sweeps.folder import DONE, FAILED, RUNNING, UNFINISHED, State, Swee
 from japagen.sweeps.overview import why_missing
 from launch import work
 from launch.planning import pinned, plan_experiments, plan_units, planned
-from launch.work import Report, check_plan, run_unit
+from launch.work import UnitReport, check_plan, run_unit
 from launch.worker import work as do_units
 from tests.conftest import Compose
 from tests.stubs.memory_server import DEADLY, REFUSING, MemoryClient, MemoryServer
@@ -107,7 +107,7 @@ def test_a_student_without_texts_names_the_llm_units_cause(plan: Any, server: Me
 
 
 @pytest.mark.parametrize(
-    ("left", "told"),
+    ("left", "message"),
     [
         (None, "llm-0 waiting"),
         (State(RUNNING), "llm-0 was ended from outside"),
@@ -118,11 +118,11 @@ def test_a_student_without_texts_names_the_llm_units_cause(plan: Any, server: Me
         (State(FAILED, "a; b", faults={"other": "a"}), "llm-0 failed: a; b"),
     ],
 )
-def test_a_missing_text_tells_what_became_of_the_unit(plan: Any, left: State | None, told: str) -> None:
+def test_a_missing_text_tells_what_became_of_the_unit(plan: Any, left: State | None, message: str) -> None:
     sweep = plan(["task=jcola"])
     if left is not None:
         sweep.folder.write_state("llm-0", left)
-    assert why_missing(sweep.folder, sweep.units["student-0000"], "key") == told
+    assert why_missing(sweep.folder, sweep.units["student-0000"], "key") == message
     assert "no unit of this sweep writes them" in why_missing(sweep.folder, sweep.units["llm-0"], "key")
 
 
@@ -204,15 +204,15 @@ def test_an_interruption_while_generating_keeps_the_rows(plan: Any, server: Memo
 def test_each_start_is_counted_and_names_its_job(plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = plan(["method=gold"])
     unit = sweep.units["student-0000"]
-    first = Report(sweep.folder, unit).state
+    first = UnitReport(sweep.folder, unit).state
     assert (first.attempts, first.slurm_job, first.state) == (1, None, RUNNING)
     assert first.log == str(sweep.folder.log(unit.id))
     monkeypatch.setenv("SLURM_JOB_ID", "14")
-    assert Report(sweep.folder, unit).state.slurm_job == "14"
+    assert UnitReport(sweep.folder, unit).state.slurm_job == "14"
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
     sweep.folder.write_submitted({unit.id: {"job": "12_3", "log": "/logs/12_3"}})
-    third = Report(sweep.folder, unit).state
+    third = UnitReport(sweep.folder, unit).state
     assert (third.attempts, third.slurm_job, third.log) == (3, "12_3", "/logs/12_3")
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from japagen.config.schema import NUM_WORDINGS
+from japagen.config.schema import NUM_TEMPLATES
 from japagen.prompts.questions import (
     TEMPLATES,
     answer_word,
@@ -48,7 +48,7 @@ def test_the_chats_of_a_question_differ_in_the_answer_only(name: str) -> None:
 
 
 def test_the_three_templates_differ() -> None:
-    assert len(TEMPLATES) == NUM_WORDINGS
+    assert len(TEMPLATES) == NUM_TEMPLATES
     task = load_task("jcola")
     asked = [str(question_messages(task, PLAIN, ("文。",), template, [])) for template in range(3)]
     assert len(set(asked)) == 3

@@ -73,7 +73,7 @@ def test_no_text_is_taken_for_an_interpolation(composed: Compose, tmp_path_facto
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"warp": 9}, "the configuration has no setting 'warp'"),
         ({"seed": "many"}, "seed is 'many'; it must be of type int"),
@@ -84,10 +84,10 @@ def test_no_text_is_taken_for_an_interpolation(composed: Compose, tmp_path_facto
         ({"shots": -1}, "shots=-1 is too small"),
     ],
 )
-def test_what_is_no_configuration_of_this_version_is_refused(folder: SweepFolder, changes: dict[str, Any], told: str) -> None:
+def test_what_is_no_configuration_of_this_version_is_refused(folder: SweepFolder, changes: dict[str, Any], message: str) -> None:
     path = folder.root / "configs" / "00000.json"
     write_json(path, read_json(path) | changes)
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         folder.config(0)
 
 

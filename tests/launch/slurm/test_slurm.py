@@ -147,8 +147,8 @@ class GatedLLM(StubLLM):
 
     def reply(self, messages: Messages, seed: int) -> str:
         self.gate.wait(WAIT_S)
-        told = hash((messages[-1]["content"], seed))
-        return "".join("犬猫馬鳥花山川海空町人車駅店本歌"[told >> (4 * place) & 15] for place in range(14)) + "です。"
+        drawn = hash((messages[-1]["content"], seed))
+        return "".join("犬猫馬鳥花山川海空町人車駅店本歌"[drawn >> (4 * index) & 15] for index in range(14)) + "です。"
 
     def is_asked(self, more_than: int = 0) -> bool:
         return len(self.bodies) > more_than
@@ -184,9 +184,9 @@ def test_students_wait_for_their_own_llm_and_clients_may_come_and_go(sweeps: Swe
     array = jobs[waiting[0].id].partition("_")[0]
     for unit in waiting:
         task = jobs[unit.id].partition("_")[2]
-        told = sweeps.slurm.run("scontrol", "show", "job", f"{array}_{task}")
-        assert f"Dependency=afterany:{jobs[unit.needs[0]]}(" in told, "each waits for the job that writes its texts, and for no other"
-        assert "ArrayTaskThrottle=3" in told
+        shown = sweeps.slurm.run("scontrol", "show", "job", f"{array}_{task}")
+        assert f"Dependency=afterany:{jobs[unit.needs[0]]}(" in shown, "each waits for the job that writes its texts, and for no other"
+        assert "ArrayTaskThrottle=3" in shown
     assert sweeps.status() == 2
 
     owner.process.send_signal(signal.SIGKILL)
@@ -289,8 +289,8 @@ def test_killed_students(sweeps: Sweeps) -> None:
     sweeps.until(lambda: sweeps.is_running("student-0002"))
     os.kill(sweeps.state("student-0002").pid, signal.SIGKILL)
     assert client.wait() == 1
-    said = {line.split(": ")[1]: line for line in client.printed.splitlines() if line.startswith("failed: ")}
-    running, waiting, killed = (said[f"jcola-gold-gold-8-demo-fixed_steps=100000-seed{seed}"] for seed in range(3))
+    failed = {line.split(": ")[1]: line for line in client.printed.splitlines() if line.startswith("failed: ")}
+    running, waiting, killed = (failed[f"jcola-gold-gold-8-demo-fixed_steps=100000-seed{seed}"] for seed in range(3))
     assert f"SLURM ended job {jobs[0]}: CANCELLED" in running
     assert f"job {jobs[1]} left SLURM's queue before it began" in waiting
     assert f"SLURM ended job {jobs[2]}: FAILED (srun: error: " in killed
