@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py [--rounds 3]
 
-The experiments are composed and planned by japagen itself (`launch.planning`, `launch.units`; blocks by `japagen.synthesis.claims`);
+The experiments are composed and planned by japagen itself (`launch.planning`; blocks by `japagen.synthesis.claims`);
 how long units take comes from the constants below, which are assumptions, and from what other benchmarks measured (MEASURED says which).
 benchmarks/scale_model.py plays them. Answers: wall time against shards and GPUs, what slow nodes cost with claimed blocks and with fixed
 parts, what preemption every h hours costs, from how many shards on the client is the limit. Writes benchmarks/results/scale.json.
