@@ -116,7 +116,7 @@ def start(url: str, program: str, checkout: Path, folder: Path, num: int, num_op
         script += ["--rows", str(num), "--open", str(num_open), "--texts", str(num_texts)]
     else:
         script = ["client.py", "--fill", url, program.split()[0], str(folder), str(num), str(num_open), str(num_texts)]
-    script[0] = str(Path(__file__).with_name(script[0]))
+    script[0] = str(checkout / "benchmarks" / script[0])  # another checkout's own script knows its modules
     environment = os.environ | {"PYTHONPATH": str(checkout)}
     done = subprocess.run([sys.executable, *script], env=environment, check=True, stdout=subprocess.PIPE, text=True)
     took: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
