@@ -13,6 +13,8 @@ from japagen.prompts.replies import normalise
 VERSION = 1
 """Enters the keys of what written answers become; raised when a rule of this module changes."""
 
+_LONGEST = 10_000
+"""Characters above which a text after the thinking is no answer; patterns may look at each of them several times."""
 _TAGS = "think|thinking|thought|reasoning|reflection|scratchpad"
 _THINKING_OPENS = re.compile(rf"<(?:{_TAGS})>|\[think\]", re.I)
 _THINKING_CLOSES = re.compile(rf"</(?:{_TAGS})>|\[/think\]", re.I)
@@ -26,9 +28,9 @@ _STOPS = "。．.、,，!！"
 
 _REFERENCE = re.compile(r"(?:文章?|前提|仮説|sentence|text) ?[12](?![\d.]*\d)|[12二](?:つの|つ目|文目|番目|文(?=[のはが]))", re.I)
 """Names of the two texts, whose numbers are no answer."""
-_MAXIMUM = re.compile(r"(\d+(?:\.\d+)?) ?(?:点満点|点(?=中)|段階(?:評価|尺度)?)(?:の?(?:うち|中)|では?|の)?、?")
-_FRACTION = re.compile(r"(\d+(?:\.\d+)?) ?点? ?(?:/|out of|of) ?(\d+(?:\.\d+)?)(?![\d.]*\d)")
-_FRACTION_SPELT = re.compile(r"(\d+) ?分の ?(\d+(?:\.\d+)?)")
+_MAXIMUM = re.compile(r"(?<!\d)(\d+(?:\.\d+)?) ?(?:点満点|点(?=中)|段階(?:評価|尺度)?)(?:の?(?:うち|中)|では?|の)?、?")
+_FRACTION = re.compile(r"(?<!\d)(\d+(?:\.\d+)?) ?点? ?(?:/|out of|of) ?(\d+(?:\.\d+)?)(?![\d.]*\d)")
+_FRACTION_SPELT = re.compile(r"(?<!\d)(\d+) ?分の ?(\d+(?:\.\d+)?)")
 _NO_VALUE = re.compile(r"[-−–‐‑]\d|[-−–‐‑]\.\d|\d ?(?:%|パーセント|割|以上|以下|以内|未満|超|より)")
 """A negative number, a share or a bound."""
 _NUMBER = re.compile(r"(?<![A-Za-z\d.,])(?:\d+(?:\.\d+)?|\.\d+)(?!\d|[.,]\d|e\d)", re.I)
@@ -102,7 +104,10 @@ def _undecorated(text: str) -> str:
 
 
 def _by_announcement(answer: str) -> Iterator[str]:
-    """What follows the last announcement of the answer, where there is one; then the whole."""
+    """What follows the last announcement of the answer, where there is one; then the whole; '' for a text too long to be an answer."""
+    if len(answer) > _LONGEST:
+        yield ""
+        return
     announcements = list(_ANNOUNCEMENT.finditer(answer))
     if announcements:
         yield answer[announcements[-1].end() :]

@@ -142,5 +142,12 @@ def test_what_comes_before_the_end_of_thinking_is_never_read(thinking: str, end:
     assert without_thinking(f"<think>{_plain(thinking)}") == ""
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("unit", ["1", "1/", "<think>", "</think>", "矛盾でも", "<|", "答え:", "not ", "3分の", "."])
+def test_a_reply_of_a_megabyte_is_no_answer_and_does_not_hang(unit: str) -> None:
+    reply = unit * (1_000_000 // len(unit))
+    assert (read_answer(TASKS["jsts"], reply), read_answer(TASKS["jnli"], reply)) == (None, None)
+
+
 def _plain(text: str) -> str:
     return text.replace("<", "").replace("[", "")
