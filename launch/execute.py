@@ -63,7 +63,7 @@ def execute(configs: Sequence[Config], output_dir: str, executor: str = "local",
     name, output_dir = folder_name("-".join(Path(output_dir).parts[-2:]) + part), str(Path(output_dir).absolute())
     if executor == "slurm":
         return _on_slurm(experiments, units, store, name, output_dir)
-    check_devices([Group((experiments[unit.experiments[0]],), unit.role) for unit in units if unit.kind == LLM])
+    check_devices([Group(tuple(experiments[number] for number in unit.experiments), unit.role) for unit in units if unit.kind == LLM])
     slots = find_slots(first, units)
     folder = _local_folder(experiments, units, store, name, output_dir)
     _log_all_found(experiments, store, folder.name)

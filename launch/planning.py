@@ -109,7 +109,30 @@ def check_devices(groups: Sequence[Group]) -> None:
     """Raises ConfigError where a server can't run on this machine, naming the cure."""
     for group in groups:
         if group.llm.base_url is None:
-            choose_device(group.llm, group.device)
+            choose_device(group.llm, group.device, num_requested(group))
+
+
+def num_requested(group: Group) -> int:
+    """Replies that the group's stages take at least, whatever the store has of them."""
+    wanted: dict[str, int] = {}
+    for experiment in group.experiments:
+        for stage in stages_of(experiment, group.role):
+            num = num_rows(experiment) if stage == "stream" else num_questions(experiment, stage)
+            wanted[experiment.keys[stage]] = max(wanted.get(experiment.keys[stage], 0), num)
+    return sum(wanted.values())
+
+
+def num_questions(experiment: Experiment, stage: str) -> int:
+    """Texts that the LLM is asked about in a stage."""
+    if stage == "answers":
+        return len(experiment.asked_texts)
+    return experiment.config.num_per_label * len(experiment.task.labels)
+
+
+def num_rows(experiment: Experiment) -> int:
+    """Replies that a data set takes when each is accepted: a pair's first sentence serves every label."""
+    num = experiment.config.num_per_label
+    return num * len(experiment.task.labels) + (num if experiment.task.is_pair else 0)
 
 
 def _largest_first(experiment: Experiment) -> tuple[str, int]:

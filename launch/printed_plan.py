@@ -11,13 +11,15 @@ from japagen.experiments.experiment import Experiment
 from japagen.experiments.needed import ENCODER, describe, needed
 from japagen.experiments.result import read_result
 from japagen.experiments.stages import sessions
+from japagen.llm.build import installed_build
+from japagen.output import format_duration
 from japagen.store.files import read_json
 from japagen.store.rowsfile import StreamRow, StreamRows
 from japagen.store.store import Store
 from japagen.sweeps.folder import LLM, STUDENT, Unit
 from japagen.synthesis.answers import Answer
 from launch.console import say
-from launch.planning import Group, stages_of
+from launch.planning import Group, num_questions, num_rows, stages_of
 
 ROW_BYTES = 400
 """On the disk, for a reply of a Japanese sentence; where none was measured."""
@@ -60,6 +62,19 @@ def _llm(unit: Unit, experiments: Sequence[Experiment]) -> LLMConfig:
     return Group((experiments[unit.experiments[0]],), unit.role).llm
 
 
+def _estimated(llm: LLMConfig, num_replies: int, device: str) -> list[str]:
+    """Speed on this machine's CPU, where the LLM would run on it; the demo LLM is too small to ask."""
+    if llm.base_url is not None or llm.demo or device == "cuda" or installed_build(llm.server.python) != "cpu":
+        return []
+    from japagen.llm.estimate import estimate  # torch and transformers, for this line alone
+
+    if (found := estimate(llm)) is None:
+        return []
+    most = llm.sampling.max_tokens
+    up_to = format_duration(num_replies * most / found.tokens_per_s)
+    return [f"on this machine's CPU {found.describe()}, up to {up_to} for replies of {most} tokens"]
+
+
 def _print_group(unit: Unit, experiments: Sequence[Experiment], store: Store, measured: Mapping[str, Rates]) -> int:
     """Prints what one server start (or one a shard) makes; the number of its completions."""
     llm = Group((experiments[0],), unit.role).llm
@@ -67,7 +82,7 @@ def _print_group(unit: Unit, experiments: Sequence[Experiment], store: Store, me
     answers: dict[str, int] = {}
     for experiment in experiments:
         for stage in stages_of(experiment, unit.role):
-            wanted, num = (streams, _num_rows(experiment)) if stage == "stream" else (answers, _num_questions(experiment, stage))
+            wanted, num = (streams, num_rows(experiment)) if stage == "stream" else (answers, num_questions(experiment, stage))
             wanted[experiment.keys[stage]] = max(wanted.get(experiment.keys[stage], 0), num)
     missing = sum(max(0, num - _num_there(store, "stream", key)) for key, num in streams.items())
     unanswered = sum(max(0, num - _num_there(store, "answers", key)) for key, num in answers.items())
@@ -77,9 +92,10 @@ def _print_group(unit: Unit, experiments: Sequence[Experiment], store: Store, me
     if answers:
         more = " and those on texts that aren't here yet" if 0 in answers.values() else ""
         parts.append(f"{len(answers)} set(s) of answers, {unanswered:,} questions{more}")
-    rates = measured.get(llm.id)
+    rates, device = measured.get(llm.id), experiments[0].config.device
     if rates is None and streams:
         parts.append(f"tokens and hours not known: {llm.name} has written nothing into this store yet (japagen preview measures)")
+        parts += _estimated(llm, missing, device)
     elif rates is not None and streams:
         hours = missing / rates.rows_per_s / 3600
         parts += [f"about {missing * rates.tokens_per_row:,.0f} completion tokens", f"{hours * llm.gpus:.2f} GPU hours or more"]
@@ -90,19 +106,6 @@ def _print_group(unit: Unit, experiments: Sequence[Experiment], store: Store, me
     where = f"server at {llm.base_url}" if llm.base_url else f"{unit.shard[1]} server start(s) on {llm.gpus} GPU(s)"
     say(f"{'-'.join(unit.id.split('-')[:2])}: {llm.name}, {where}: {'; '.join(parts)}")
     return missing
-
-
-def _num_questions(experiment: Experiment, stage: str) -> int:
-    """Texts that the LLM is asked about in a stage."""
-    if stage == "answers":
-        return len(experiment.asked_texts)
-    return experiment.config.num_per_label * len(experiment.task.labels)
-
-
-def _num_rows(experiment: Experiment) -> int:
-    """Replies that a data set takes when each is accepted: a pair's first sentence serves every label."""
-    num = experiment.config.num_per_label
-    return num * len(experiment.task.labels) + (num if experiment.task.is_pair else 0)
 
 
 def _num_there(store: Store, stage: str, key: str) -> int:

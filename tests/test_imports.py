@@ -34,7 +34,7 @@ ALONE = {
         "run",
     ],
     "torch": ["japagen.training", "demo_models"],
-    "transformers": ["japagen.training", "demo_models"],
+    "transformers": ["japagen.llm.estimate", "japagen.training", "demo_models"],
     "pytorch_lightning": ["japagen.training.classifier", "japagen.training.progress", "japagen.training.student"],
     "submitit": ["launch.slurm.submission"],
     "optuna": ["launch.search"],

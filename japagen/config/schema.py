@@ -50,8 +50,8 @@ class Server:
     """Share of a GPU's memory that the server takes."""
     cpu_kvcache_gib: int = 1
     """On the CPU: memory for the KV cache."""
-    enforce_eager: bool = False
-    """No compilation and no CUDA graphs: starts faster, generates slower."""
+    enforce_eager: Optional[bool] = None
+    """No compilation and no CUDA graphs: starts faster, generates slower; none: true on the CPU, where compiling takes minutes."""
     extra_args: list[str] = field(default_factory=list)
     """More vLLM arguments, as they are."""
 
@@ -67,7 +67,7 @@ class LLM:
     revision: Optional[str] = None
     """Commit; none: the hub's present one, resolved before anything starts. Local folders: their checksum."""
     dtype: str = "auto"
-    """Type of the weights; auto: as the model's files say."""
+    """Type of the weights; auto: as the model's files say. A CPU that only emulates bfloat16 computes in float32."""
     quantization: Optional[str] = None
     """vLLM's method of quantization; none: as the model's files say."""
     max_model_len: int = setting(4096, least=16)

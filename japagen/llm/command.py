@@ -9,6 +9,7 @@ from pathlib import Path
 
 from japagen.config.schema import LLM
 from japagen.errors import ServerError
+from japagen.llm.cpu import choose_dtype, threads_environment
 
 HOST = "127.0.0.1"
 _INTERNAL_PORTS = 16
@@ -26,7 +27,7 @@ def command(llm: LLM, model_path: str, revision: str | None, device: str, port: 
         "--served-model-name": llm.id,
         "--host": HOST,
         "--port": port,
-        "--dtype": llm.dtype,
+        "--dtype": choose_dtype(llm.dtype) if device == "cpu" else llm.dtype,
         "--max-model-len": llm.max_model_len,
         "--generation-config": "vllm",
         "--revision": None if Path(model_path).is_dir() else revision,
@@ -40,7 +41,7 @@ def command(llm: LLM, model_path: str, revision: str | None, device: str, port: 
         # the row's generator back ("CPU Generator does not use offset").
         "--no-enable-chunked-prefill": device == "cpu",
         "--disable-uvicorn-access-log": True,
-        "--enforce-eager": llm.server.enforce_eager,
+        "--enforce-eager": device == "cpu" if llm.server.enforce_eager is None else llm.server.enforce_eager,
         "--trust-remote-code": llm.trust_remote_code,
     }
     return [
@@ -66,6 +67,7 @@ def environment(llm: LLM, model_path: str, device: str, api_key: str, internal_p
     }
     if device == "cpu":
         ours["VLLM_CPU_KVCACHE_SPACE"] = str(llm.server.cpu_kvcache_gib)
+        ours |= threads_environment(os.environ)
     if Path(model_path).is_dir():
         ours["HF_HUB_OFFLINE"] = "1"
     return {**os.environ, **ours}

