@@ -62,9 +62,14 @@ def _llm(unit: Unit, experiments: Sequence[Experiment]) -> LLMConfig:
     return Group((experiments[unit.experiments[0]],), unit.role).llm
 
 
+def _runs_on_cpu(llm: LLMConfig, device: str) -> bool:
+    """Whether this machine's own server for the LLM would run on the CPU."""
+    return llm.base_url is None and (device == "cpu" or (device == "auto" and installed_build(llm.server.python) == "cpu"))
+
+
 def _estimated(llm: LLMConfig, num_replies: int, device: str) -> list[str]:
     """Speed on this machine's CPU, where the LLM would run on it; the demo LLM is too small to ask."""
-    if llm.base_url is not None or llm.demo or device == "cuda" or installed_build(llm.server.python) != "cpu":
+    if llm.demo or not _runs_on_cpu(llm, device):
         return []
     from japagen.llm.estimate import estimate  # torch and transformers, for this line alone
 
@@ -93,17 +98,19 @@ def _print_group(unit: Unit, experiments: Sequence[Experiment], store: Store, me
         more = " and those on texts that aren't here yet" if 0 in answers.values() else ""
         parts.append(f"{len(answers)} set(s) of answers, {unanswered:,} questions{more}")
     rates, device = measured.get(llm.id), experiments[0].config.device
+    on = "the CPU" if _runs_on_cpu(llm, device) else f"{llm.gpus} GPU(s)"
     if rates is None and streams:
         parts.append(f"tokens and hours not known: {llm.name} has written nothing into this store yet (japagen preview measures)")
         parts += _estimated(llm, missing, device)
     elif rates is not None and streams:
         hours = missing / rates.rows_per_s / 3600
-        parts += [f"about {missing * rates.tokens_per_row:,.0f} completion tokens", f"{hours * llm.gpus:.2f} GPU hours or more"]
-        if llm.price_per_gpu_hour is not None:
+        parts.append(f"about {missing * rates.tokens_per_row:,.0f} completion tokens")
+        parts.append(f"{hours:.2f} hours or more" if on == "the CPU" else f"{hours * llm.gpus:.2f} GPU hours or more")
+        if llm.price_per_gpu_hour is not None and on != "the CPU":
             parts.append(f"{hours * llm.gpus * llm.price_per_gpu_hour:,.2f} by llm.price_per_gpu_hour")
     if answers:
         parts.append("hours for the answers not known")
-    where = f"server at {llm.base_url}" if llm.base_url else f"{unit.shard[1]} server start(s) on {llm.gpus} GPU(s)"
+    where = f"server at {llm.base_url}" if llm.base_url else f"{unit.shard[1]} server start(s) on {on}"
     say(f"{'-'.join(unit.id.split('-')[:2])}: {llm.name}, {where}: {'; '.join(parts)}")
     return missing
 

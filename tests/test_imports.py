@@ -33,7 +33,7 @@ ALONE = {
         "hydra_plugins",
         "run",
     ],
-    "torch": ["japagen.training", "demo_models"],
+    "torch": ["japagen.llm.estimate", "japagen.training", "demo_models"],
     "transformers": ["japagen.llm.estimate", "japagen.training", "demo_models"],
     "pytorch_lightning": ["japagen.training.classifier", "japagen.training.progress", "japagen.training.student"],
     "submitit": ["launch.slurm.submission"],

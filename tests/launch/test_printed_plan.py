@@ -1,5 +1,6 @@
 """plan=true: what a sweep would take, with nothing started and nothing written."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.error import URLError
@@ -19,8 +20,9 @@ Outline = Callable[..., list[str]]
 
 
 @pytest.fixture
-def outline(composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Outline:
-    """Prints the plan of experiments given by their overrides; its lines."""
+def outline(composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Outline:
+    """Prints the plan of experiments given by their overrides, as on a machine with vLLM for GPUs; its lines."""
+    monkeypatch.setattr("launch.printed_plan.installed_build", lambda python=None: "cuda")
 
     def make(*settings: list[str]) -> list[str]:
         configs = [composed("plan=true", f"store={tmp_path / 'store'}", "logger=none", *own) for own in settings]
@@ -121,3 +123,14 @@ def test_questions_on_a_file_that_is_not_here_are_not_counted(outline: Outline, 
     lines = outline(["task=jnli", "method=prompting", "data=published", f"data.cache={tmp_path / 'cache'}"])
     assert "0 questions and those on texts that aren't here yet" in one(lines, "llm-0: ")
     assert "(URLError" in one(lines, "not known yet: https://")
+
+
+def test_an_llm_on_the_cpu_gets_an_estimate_and_no_gpu_hours(outline: Outline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("launch.printed_plan.installed_build", lambda python=None: "cpu")
+    line = one(outline(["task=jcola", "num_per_label=1000", "llm.demo=false"]), "llm-0: ")
+    assert "1 server start(s) on the CPU" in line
+    assert re.search(
+        r"on this machine's CPU about \d+ tokens/s with 64 requests open \(estimated from a probe: .*up to .* for replies", line
+    )
+    line = one(outline(["task=jcola", "num_per_label=1000", "llm.demo=false", "device=cuda"]), "llm-0: ")
+    assert "tokens/s" not in line
