@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, processors, trainers
 
-from japagen.prompts.writing import EXEMPLARS_HEADING, PAIR_JOINER
+from japagen.prompts.scaffold import JAPANESE
+from japagen.prompts.writing import PAIR_JOINER
 from japagen.tasks import Task
 
 VOCABULARY = 5800
@@ -49,7 +50,7 @@ def prompt_phrases(tasks: Iterable[Task]) -> list[str]:
         texts += [task.system, task.first_instruction, *(text for label in task.labels for text in (label.instruction, label.described))]
         texts += [attribute.phrase.replace("{value}", value) for attribute in task.attributes for value in attribute.values]
     clauses = [clause for text in texts for clause in re.findall(r"[^、。\n]+[、。]*", text)]
-    return [*dict.fromkeys(clause for clause in clauses if len(clause) > 3), f"\n{EXEMPLARS_HEADING}\n- ", "\n- ", PAIR_JOINER]
+    return [*dict.fromkeys(clause for clause in clauses if len(clause) > 3), f"\n{JAPANESE.exemplars_heading}\n- ", "\n- ", PAIR_JOINER]
 
 
 def llm_tokenizer(pieces: Pieces, phrases: Sequence[str]) -> Tokenizer:

@@ -124,7 +124,8 @@ class Task:
     gold_chars: Optional[int] = None
     """Gold texts (and files of the user's own) are cut to so many characters before anything reads them; none: as they are."""
     language: str = "ja"
-    """ja: replies in another language are rejected; '' accepts any."""
+    """ISO 639-1 code (ja, en, de, …): replies that are surely in another language are rejected; '' accepts any. It also decides the
+    language of what stands around the task's prompts: Japanese for ja and '', else English."""
     fields: list[str] = field(default_factory=lambda: ["text"])
     """Text columns of gold and user files: one, or two for pairs."""
     label_field: str = "label"

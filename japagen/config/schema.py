@@ -425,7 +425,7 @@ class Config:
 WRITTEN_ANSWERS = ("choice", "free")
 """Values of method.answer with which the LLM writes its answer; with the others labels are scored."""
 NUM_TEMPLATES = 3
-"""Templates of the question that an LLM answers (japagen.prompts.questions.TEMPLATES)."""
+"""Templates of the question that an LLM answers (japagen.prompts.scaffold)."""
 
 
 def register_schema() -> None:

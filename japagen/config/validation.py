@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from japagen.config.fields import Facts, hints_of, settings
+from japagen.config.languages import check_language
 from japagen.config.schema import LLM, NUM_TEMPLATES, Config
 from japagen.errors import ConfigError, check_at_least, check_choice, nearest
 from japagen.tasks import check_task, check_variants
@@ -108,6 +109,7 @@ def _check_sections(value: Any, kind: Any, where: str) -> None:
 def check_config(config: Config) -> None:
     """Raises ConfigError for values and combinations that can't be run; reads no file."""
     check_task(config.task)
+    check_language("task.language", config.task.language)
     for key, llm in (("llm", config.llm), ("judge", config.judge)):
         if llm is not None:
             _check_server(key, llm)

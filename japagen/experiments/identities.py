@@ -10,6 +10,7 @@ from japagen.evaluation.metrics import METRICS_VERSION
 from japagen.experiments.experiment import template_of
 from japagen.prompts import readings, replies
 from japagen.prompts.questions import VERSION as QUESTIONS_VERSION
+from japagen.prompts.scaffold import scaffold_identity
 from japagen.store import keys
 from japagen.tasks import Attribute, Example, Task
 
@@ -36,6 +37,8 @@ def stream_identity(
         options["temperatures"] = synthesis.temperatures
     if synthesis.verbalized:
         options["verbalized"] = True
+    if synthesis.verbalized or any(exemplars.values()):  # what else is sent is the task's own
+        options |= scaffold_identity(task)
     parser = {"reasoning_parser": llm.reasoning_parser} if llm.reasoning_parser else {}  # absent where none: older keys stay as they were
     return {
         "prompt": prompt,
@@ -77,6 +80,7 @@ def answers_identity(
 ) -> dict[str, Any]:
     """An LLM's answers about texts: the LLM, how it is asked, and the texts: their checksum, or the key of the stream that has them."""
     task = config.task
+    shows_task_only = how["answer"] in ("channel", "likelihood") and not any((exemplars or {}).values())
     return {
         "llm": _llm_identity(llm, llm_revision),
         "prompt": _prompt_identity(task, config.prompt.name),
@@ -84,6 +88,7 @@ def answers_identity(
         "how": how,
         "exemplars": _exemplars_identity(exemplars or {}),
         "texts": texts,
+        **({} if shows_task_only else scaffold_identity(task)),
     }
 
 
@@ -102,7 +107,7 @@ def dataset_identity(
     checks = config.curate.contamination != "off" and evaluation_checksum is not None
     options: dict[str, Any] = dict(answers)  # absent where off: older keys stay as they were
     if "answers" in answers:
-        options |= _reading_identity(config.method.answer)
+        options |= _reading_identity(task, config.method.answer)
     if "judgements" in answers:
         options["judging"] = [curate.judging, curate.judge_threshold]
     if "likelihoods" in answers:
@@ -127,6 +132,7 @@ def dataset_identity(
             "several_lines": task.several_lines,
             "max_same_first": config.curate.max_same_first if task.is_pair else None,
             "near_duplicates": config.curate.near_duplicates,
+            **replies.language_identity(task),
         },
         "labels": [[label.name, label.word, label.score] for label in task.labels],
         "fields": [*task.fields, task.label_field],
@@ -161,12 +167,12 @@ def train_identity(train: Train) -> dict[str, Any]:
 def answered_identity(config: Config, answers: str, evaluation_checksum: str | None, metrics_version: int) -> dict[str, Any]:
     """A result without a student: the LLM's answers, how they are read, the gold rows that score them, and the metrics' version."""
     scored = {"answers": answers, "gold": evaluation_checksum, "metric": config.task.metric, "metrics_version": metrics_version}
-    return scored | _reading_identity(config.method.answer)
+    return scored | _reading_identity(config.task, config.method.answer)
 
 
-def _reading_identity(answer: str) -> dict[str, Any]:
-    """The version of the rules by which written answers are read; nothing where labels are scored."""
-    return {"readings_version": readings.VERSION} if answer in WRITTEN_ANSWERS else {}
+def _reading_identity(task: Task, answer: str) -> dict[str, Any]:
+    """The version of the rules by which written answers are read, English ones too where they serve; nothing where labels are scored."""
+    return {"readings_version": readings.VERSION, **readings.language_identity(task.language)} if answer in WRITTEN_ANSWERS else {}
 
 
 def result_identity(task: Task, model: str, evaluation_checksum: str | None, metrics_version: int) -> dict[str, Any]:

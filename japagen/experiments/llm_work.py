@@ -9,6 +9,7 @@ from japagen.experiments.experiment import Experiment
 from japagen.experiments.requests import select, selected
 from japagen.prompts import questions
 from japagen.prompts.questions import Question
+from japagen.prompts.scaffold import scaffold_of
 from japagen.prompts.writing import Message, Prompting
 from japagen.store.store import Store
 
@@ -116,7 +117,7 @@ class Answering(Asking):
     """The label of each of `Experiment.asked_texts`, and where answers are calibrated of texts without content."""
 
     def texts(self, store: Store) -> list[tuple[str, Texts]]:
-        empty = questions.CONTENT_FREE if self.experiment.is_calibrated else ()
+        empty = scaffold_of(self.experiment.task).content_free if self.experiment.is_calibrated else ()
         calibrating = [(f"{CALIBRATION}/{index}", (text,) * self.experiment.task.num_turns) for index, text in enumerate(empty)]
         return [*((str(index), turns) for index, turns in enumerate(self.experiment.asked_texts)), *calibrating]
 

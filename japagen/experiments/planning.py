@@ -18,6 +18,7 @@ from japagen.experiments.llm_work import llm_work
 from japagen.hub.models import is_on_hub, locate, resolve_revision
 from japagen.llm.context import check_context
 from japagen.prompts.personas import read_personas
+from japagen.prompts.scaffold import scaffold_of
 from japagen.store import keys
 from japagen.store.keys import canonical_json
 from japagen.store.stages import STAGES
@@ -80,7 +81,7 @@ class Planner:
         judge = config.judge if config.curate.judging != "off" else None
         judge_revision = self._revision(partial(llm_revision, judge, "judge")) if judge is not None else revision
         path = config.prompt.personas if kind.writes else None
-        personas = self._once(f"personas {path}", partial(read_personas, path)) if path else None
+        personas = self._once(f"personas {task.language} {path}", partial(read_personas, path, scaffold_of(task))) if path else None
         identities = _identities(config, scored, rows, unlabelled, exemplars, personas, (revision, judge_revision), encoder_revision)
         identities = {stage: identity for stage, identity in identities.items() if STAGES[stage].by_llm or not by_llm}
         stage_keys = {stage: keys.stage_key(stage, identity) for stage, identity in identities.items()}

@@ -4,13 +4,12 @@ UTF-8; blank lines and lines that begin with # are skipped.
 """
 
 from japagen.errors import DataError
+from japagen.prompts.scaffold import JAPANESE, Scaffold
 from japagen.store.files import check_encoding, expand_home
 from japagen.tasks import PERSONA, Attribute
 
-PHRASE = "次の人物になったつもりで書いてください: {value}"
 
-
-def read_personas(path: str) -> Attribute:
+def read_personas(path: str, scaffold: Scaffold = JAPANESE) -> Attribute:
     """The file's persons in its order; DataError, naming file and line, for what can't be read, repeated lines, or fewer than two."""
     file = expand_home(path)
     try:
@@ -31,4 +30,4 @@ def read_personas(path: str) -> Attribute:
         found[person] = number
     if len(found) < 2:
         raise DataError(f"{file}: prompt.personas must name two or more persons, one a line; found {len(found)}")
-    return Attribute(PERSONA, list(found), PHRASE)
+    return Attribute(PERSONA, list(found), scaffold.persona_phrase)

@@ -1,8 +1,8 @@
 """Questions: (task, text) -> what an LLM is asked so that it labels the text, and its reply -> a label.
 
 Pure functions, as `japagen.prompts.writing` are. A question describes the task and each label's meaning, shows exemplars as chat turns,
-and asks for a label's word in the task's language (regression: a number). There are three templates of it; which one serves best is
-nobody's to choose, so results are given over all of them.
+and asks for a label's word in the task's language (regression: a number). There are three templates of it, in
+Japanese or English (`japagen.prompts.scaffold`); which one serves best is nobody's to choose, so results are given over all of them.
 
 `label_question` scores each label's whole word as the reply. `channel_question` turns it round: each label's request of the
 synthesis prompt with the text as its reply (Min et al. 2022, noisy channel). `written_question` has the LLM write its answer.
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from japagen.prompts.readings import read_labels, read_number
+from japagen.prompts.scaffold import scaffold_of
 from japagen.prompts.writing import Message, Prompting, attributes_of, messages
 from japagen.tasks import PERSONA, PROBABILITY, WORDING, Attribute, Example, Label, Task, nearest_level
 
@@ -35,35 +36,6 @@ class Question:
     """Written: what the reply is forced to be, as vLLM's structured outputs have it; none: anything."""
 
 
-@dataclass(frozen=True)
-class _Template:
-    """How one template asks; `{task}` and `{labels}` are the task described and its labels with their meanings."""
-
-    system: str
-    user: str
-    """`{text}` is the text, or both of a pair with their headings."""
-
-
-TEMPLATES = (
-    _Template(
-        "あなたは日本語の文章を正確に分類します。\n課題の説明: {task}\nラベルの一覧:\n{labels}\n"
-        "答えには、一覧にある{kind}を一つだけ書いてください。",
-        "{text}\n{kind}:",
-    ),
-    _Template(
-        "これから示す文章について、次の中からもっともよく当てはまるものを一つ選んでください。\n{labels}\n参考: {task}\n"
-        "{kind}だけを答え、理由は書かないでください。",
-        "{text}\nもっともよく当てはまる{kind}はどれですか。",
-    ),
-    _Template(
-        "# 背景\n{task}\n\n# 選択肢\n{labels}\n\n# 指示\n与えられた文章を読み、選択肢の{kind}のうち正しいものを一つ出力してください。"
-        "ほかには何も出力しないでください。",
-        "# 文章\n{text}\n\n# 答え",
-    ),
-)  # fmt: skip
-"""The templates of method.template=0, 1 and 2."""
-CONTENT_FREE = ("該当なし", "なし", "…")
-"""Texts that say nothing, for contextual calibration."""
 VERSION = 1
 """Enters keys; raised when a template changes."""
 
@@ -110,7 +82,8 @@ def question_messages(
     task: Task, prompting: Prompting, texts: tuple[str, ...], template: int, exemplars: Sequence[Example]
 ) -> list[Message]:
     """The chat up to the answer: the task, exemplars with their answers as turns, the text."""
-    chosen, kind = TEMPLATES[template], "類似度の数" if task.is_regression else "ラベル"
+    words = scaffold_of(task)
+    chosen, kind = words.templates[template], words.score_kind if task.is_regression else words.label_kind
     system = chosen.system.format(task=_about(task, prompting), labels=_label_list(task, prompting), kind=kind)
     turns: list[Message] = []
     for shown in (*exemplars, None):
@@ -145,41 +118,35 @@ def balanced_order(task: Task, exemplars: Mapping[str, Sequence[Example]], seed:
 def read_answer(task: Task, reply: str) -> str | float | None:
     """The label that a written reply names, or the number that it gives; None: neither, or more than one."""
     if task.is_regression:
-        return read_number(reply, min(task.label_scores()), max(task.label_scores()))
-    named = read_labels(reply, {answer_word(task, label): label.name for label in task.labels}, task.label_names)
+        return read_number(reply, min(task.label_scores()), max(task.label_scores()), task.language)
+    named = read_labels(reply, {answer_word(task, label): label.name for label in task.labels}, task.label_names, task.language)
     return next(iter(named)) if len(named) == 1 and named <= set(task.label_names) else None
 
 
-ATTRIBUTE_REQUESTS = (
-    "この課題のための文章をたくさん書きます。内容が偏らないように、文章の内容を分ける観点を二つから四つ挙げ、観点ごとに値を五つから十個挙げてください。",
-    "さまざまな内容の文章を集めたいので、文章を特徴づける項目を二つから四つ考え、それぞれの項目がとりうる値を五つから十個書き出してください。",
-    "文章の話題、場面、書き手などのうち、この課題の文章を多様にするものを二つから四つ選び、それぞれに具体的な値を五つから十個挙げてください。",
-)
-"""Tried in this order until a reply can be used."""
-_ATTRIBUTE_FORM = (
-    'ラベルの違いそのものは挙げないでください。次の形のJSONだけを出力してください。\n[{"name": "観点の名前", "values": ["値1", "値2"]}]'
-)
-_ATTRIBUTE_SCHEMA = {
-    "type": "array", "minItems": 1, "maxItems": 4,
-    "items": {
-        "type": "object", "required": ["name", "values"], "additionalProperties": False,
-        "properties": {
-            "name": {"type": "string", "maxLength": 20},
-            "values": {"type": "array", "minItems": 2, "maxItems": 10, "items": {"type": "string", "maxLength": 30}},
+def _attribute_schema(max_name: int, max_value: int) -> dict[str, Any]:
+    return {
+        "type": "array", "minItems": 1, "maxItems": 4,
+        "items": {
+            "type": "object", "required": ["name", "values"], "additionalProperties": False,
+            "properties": {
+                "name": {"type": "string", "maxLength": max_name},
+                "values": {"type": "array", "minItems": 2, "maxItems": 10, "items": {"type": "string", "maxLength": max_value}},
+            },
         },
-    },
-}  # fmt: skip
+    }  # fmt: skip
 
 
 def attribute_questions(task: Task, system_role: bool) -> list[Question]:
     """prompt=kadg_auto: asks the LLM to name what the task's texts may vary in."""
     about = _about(task, Prompting()) + "\n" + _label_list(task, Prompting())
+    words = scaffold_of(task)
+    structure = {"json": _attribute_schema(*words.attribute_chars)}
     found = []
-    for number, request in enumerate(ATTRIBUTE_REQUESTS):
-        asked = f"{request}{_ATTRIBUTE_FORM}"
+    for number, request in enumerate(words.attribute_requests):
+        asked = f"{request}{words.attribute_form}"
         turns = [{"role": "system", "content": about}, {"role": "user", "content": asked}]
         chat = turns if system_role else [{"role": "user", "content": f"{about}\n\n{asked}"}]
-        found.append(Question(f"attributes/{number}", (tuple(chat),), is_scored=False, structure={"json": _ATTRIBUTE_SCHEMA}))
+        found.append(Question(f"attributes/{number}", (tuple(chat),), is_scored=False, structure=structure))
     return found
 
 
@@ -203,7 +170,7 @@ def read_attributes(task: Task, reply: str) -> list[Attribute]:
         values = [value for value in dict.fromkeys(values) if value and value not in words and not set(value) & set("{}")]
         name = " ".join(entry["name"].split())
         if name and name not in (PERSONA, WORDING, PROBABILITY) and not set(name) & set("{}") and len(values) >= 2:
-            found[name] = Attribute(name, values, f"{name}は「{{value}}」です。")
+            found[name] = Attribute(name, values, scaffold_of(task).attribute_phrase.format(name=name))
     return list(found.values())
 
 
@@ -212,7 +179,8 @@ def _turn(content: str) -> Message:
 
 
 def _shown_text(task: Task, texts: tuple[str, ...]) -> str:
-    return f"文1: {texts[0]}\n文2: {texts[1]}" if task.is_pair else f"文章: {texts[0]}"
+    words = scaffold_of(task)
+    return (words.shown_pair if task.is_pair else words.shown_single).format(*texts)
 
 
 def _exemplar_answer(task: Task, shown: Example) -> str:
@@ -225,10 +193,10 @@ def _about(task: Task, prompting: Prompting) -> str:
     """The task explained; with knowledge also what its attributes say of the texts."""
     lines = [task.question or task.title or task.name]
     if prompting.knowledge:
+        words = scaffold_of(task)
         named = {attribute.name: attribute for label in ("", *task.label_names) for attribute in attributes_of(task.attributes, label)}
         lines += [
-            "文章ごとに、次のどれかが当てはまります: " + attribute.phrase.replace("{value}", "」「".join(attribute.values))
-            for attribute in named.values()
+            words.one_of + attribute.phrase.replace("{value}", words.value_joiner.join(attribute.values)) for attribute in named.values()
         ]
     return "\n".join(lines)
 
@@ -240,6 +208,7 @@ def _label_list(task: Task, prompting: Prompting) -> str:
 def _meaning(task: Task, label: Label, prompting: Prompting) -> str:
     if prompting.knowledge and label.meaning:
         return f": {label.meaning}"
+    made_for = scaffold_of(task).made_for
     if prompting.knowledge and label.described:
-        return f": 「{label.described}」と頼まれて書かれた文章"
-    return "" if task.question else f": 「{label.instruction}」と頼まれて書かれた文章"
+        return made_for.format(instruction=label.described)
+    return "" if task.question else made_for.format(instruction=label.instruction)

@@ -1,17 +1,22 @@
 """A written answer -> the number it gives, or the labels it names without negating them.
 
-Pure functions over text. Whatever is ambiguous is read as nothing: two numbers, a range, a negative number, a fraction of another
-maximum than the scale's, a label that is only negated. Thinking is removed first, because it names labels that the answer does not.
+Pure functions over text. Rules for Japanese know English too, as LLMs answer in either; a task in another language has English rules,
+which read more of English than the former. Whatever is ambiguous is read as nothing: two numbers, a range, a negative number, a
+fraction of another maximum than the scale's, a label that is only negated. Thinking is removed first, because it names labels that the
+answer does not.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 from japagen.prompts.replies import normalise
 
 VERSION = 1
-"""Enters the keys of what written answers become; raised when a rule of this module changes."""
+"""Enters the keys of what written answers become; raised when a rule of this module changes, English ones apart."""
+ENGLISH_VERSION = 1
+"""The same of rules for tasks that are not Japanese."""
 
 _LONGEST = 10_000
 """Characters above which a text after the thinking is no answer; patterns may look at each of them several times."""
@@ -59,6 +64,59 @@ _NEGATED_BEFORE = re.compile(
 _REACH_BEFORE = 40
 
 
+@dataclass(frozen=True)
+class _Rules:
+    """What differs by the task's language."""
+
+    announcement: re.Pattern[str]
+    negated_before: re.Pattern[str]
+    """Ends where a negated label begins."""
+    negated_after: re.Pattern[str]
+    """Begins where a negated label ends."""
+    is_english: bool = False
+
+
+_JAPANESE = _Rules(_ANNOUNCEMENT, _NEGATED_BEFORE, _NEGATED_AFTER)
+_WORD = r"(?!(?:but|only|doubt|sure|because|since|as|so|if)\b)[a-z][a-z'-]*"
+_ENGLISH = _Rules(
+    announcement=re.compile(
+        r"\b(?:answer|label|class|category|sentiment|intent|score|rating|verdict)(?:\W{0,3}(?:is|would be|should be)\b|\s*[:=])", re.I
+    ),
+    negated_before=re.compile(
+        rf"(?:(?:\bnot|n't|\bcannot|\bnever|\bneither|\bnor|\bhardly|\bbarely|\bscarcely)(?: {_WORD}){{0,3}}"
+        r"|\b(?:no|non|nothing|rather than|instead of|far from|anything but|unlikely(?: to be)?|without(?: being)?|lack(?:s|ing)?"
+        r"|no (?:sign|hint|trace|indication|mention)s? of)(?: (?:a|an|the|any|really|very|clearly|entirely))*)"
+        r"[ -]?[\"'(*_]*(?:\0[\"')*_]*,? ?(?:or|nor|and|/|,) ?[\"'(*_]*)*$"
+    ),
+    negated_after=re.compile(
+        r"[\"')*_\]]*(?:,? ?(?:or|nor|and|/|,) ?[\"'(*_]*\0[\"')*_]*)*"
+        r" (?:(?:label|class|category|one) )?(?:(?:is|are|does|do|can|would|should|could|seems?|was)(?: not|n't)\b(?! only)"
+        r"|cannot\b"
+        r"|(?:is|are|would be|seems?|can be) (?:\w+ )?(?:wrong|incorrect|unlikely|ruled out|excluded|inappropriate|out of the question))"
+    ),
+    is_english=True,
+)
+_SPELT = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_SPELT_NUMBER = re.compile(rf"({'|'.join(_SPELT)})(?: (?:points?|stars?))?", re.I)
+_SPELT_FRACTION = re.compile(rf"\b({'|'.join(_SPELT)})(?= out of\b)|(?<=out of )({'|'.join(_SPELT)})\b", re.I)
+_SCALE = re.compile(r"\b(?:scale|range) (?:of |from |between )?\d+(?:\.\d+)? ?(?:to|and|-|–) ?\d+(?:\.\d+)?", re.I)
+_BOUND = re.compile(
+    r"\b(?:at least|at most|more than|less than|over|under|above|below|up to|fewer than|greater than|not) \d"
+    r"|\d ?(?:\+|or (?:more|less|higher|lower|above|below)\b|percent\b)",
+    re.I,
+)
+"""English words that make a number no value: a bound, a share, a negation."""
+
+
+def _rules_of(language: str) -> _Rules:
+    return _JAPANESE if language in ("ja", "") else _ENGLISH
+
+
+def language_identity(language: str) -> dict[str, list[str | int]]:
+    """What enters keys beside VERSION; nothing where the rules are the Japanese ones."""
+    return {"readings_language": ["en", ENGLISH_VERSION]} if _rules_of(language).is_english else {}
+
+
 def without_thinking(reply: str) -> str:
     """The reply without thinking and special tokens; '' where the thinking never ends.
 
@@ -73,26 +131,27 @@ def without_thinking(reply: str) -> str:
     return _SPECIAL_TOKEN.sub(" ", answer)
 
 
-def read_number(reply: str, low: float, high: float) -> float | None:
+def read_number(reply: str, low: float, high: float, language: str = "ja") -> float | None:
     """The one number between `low` and `high` that the reply gives; None for none, several, or one outside."""
-    for text in _by_announcement(without_thinking(reply)):
-        numbers = _numbers(normalise(text), high)
+    rules = _rules_of(language)
+    for text in _by_announcement(without_thinking(reply), rules):
+        numbers = _numbers(normalise(text), high, rules)
         if numbers is not None and len(numbers) == 1:
             (number,) = numbers
             return number if low <= number <= high else None
     return None
 
 
-def read_labels(reply: str, words: Mapping[str, str], names: Iterable[str] = ()) -> set[str]:
+def read_labels(reply: str, words: Mapping[str, str], names: Iterable[str] = (), language: str = "ja") -> set[str]:
     """The labels that the reply names and does not negate.
 
     `words`: how the reply may name a label -> the label. `names`: labels that the question does not show; a number
-    among them counts only where it is the whole reply, since it may be a list marker otherwise.
+    among them counts only where it is the whole reply, since it may be a list marker otherwise. `language`: the task's.
     """
-    lexicon = _Lexicon.of(words, names)
-    for text in _by_announcement(without_thinking(reply)):
+    lexicon, rules = _Lexicon.of(words, names), _rules_of(language)
+    for text in _by_announcement(without_thinking(reply), rules):
         lines = {label for line in text.splitlines() if (label := lexicon.whole(line)) is not None}
-        found = lines if len(lines) == 1 else lexicon.named(normalise(text))
+        found = lines if len(lines) == 1 else lexicon.named(normalise(text), rules)
         if len(found) == 1:
             return found
     return found
@@ -103,19 +162,27 @@ def _undecorated(text: str) -> str:
     return re.sub(r"^[-–] ", "", text).lstrip(_BRACKETS).rstrip(_BRACKETS + _STOPS)
 
 
-def _by_announcement(answer: str) -> Iterator[str]:
+def _by_announcement(answer: str, rules: _Rules) -> Iterator[str]:
     """What follows the last announcement of the answer, where there is one; then the whole; '' for a text too long to be an answer."""
     if len(answer) > _LONGEST:
         yield ""
         return
-    announcements = list(_ANNOUNCEMENT.finditer(answer))
+    if rules.is_english:
+        answer = answer.replace("’", "'")
+    announcements = list(rules.announcement.finditer(answer))
     if announcements:
         yield answer[announcements[-1].end() :]
     yield answer
 
 
-def _numbers(text: str, high: float) -> set[float] | None:
+def _numbers(text: str, high: float, rules: _Rules) -> set[float] | None:
     """The different numbers of a normalised text, parts of the scale's maximum resolved; None: it holds a value that cannot be meant."""
+    if rules.is_english:
+        if spelt := _SPELT_NUMBER.fullmatch(_undecorated(text)):
+            return {float(_SPELT.index(spelt[1].lower()))}
+        text = _SPELT_FRACTION.sub(lambda found: str(_SPELT.index(found[0].lower())), _SCALE.sub(" ", text))
+        if _BOUND.search(text):
+            return None
     if spelt := _KANJI_NUMBER.fullmatch(_undecorated(text)):
         return {float(max(0, _KANJI_DIGITS.find(spelt[1])))}
     if _KANJI_SCALE.search(text):
@@ -127,7 +194,7 @@ def _numbers(text: str, high: float) -> set[float] | None:
     text = _FRACTION_SPELT.sub(r" \2 ", _FRACTION.sub(r" \1 ", text))
     if _NO_VALUE.search(text) or any(maximum != high for maximum in maxima):
         return None
-    affirmed = [number for number in _NUMBER.finditer(text) if not _NEGATED_AFTER.match(text, number.end())]
+    affirmed = [number for number in _NUMBER.finditer(text) if not rules.negated_after.match(text, number.end())]
     return {float(number[0]) for number in affirmed}
 
 
@@ -158,7 +225,7 @@ class _Lexicon:
         number = _as_number(_undecorated(text))
         return None if number is None else self._numeric_whole.get(number)
 
-    def named(self, text: str) -> set[str]:
+    def named(self, text: str, rules: _Rules) -> set[str]:
         """The labels that a normalised text names and does not negate."""
         text = self._fold(text)
         mentions = list(self._pattern.finditer(text))
@@ -168,11 +235,11 @@ class _Lexicon:
             start = mention.start() - shift
             shift += len(mention[0]) - 1
             before = masked[max(0, start - _REACH_BEFORE) : start]
-            if not _NEGATED_AFTER.match(masked, start + 1) and not _NEGATED_BEFORE.search(before):
+            if not rules.negated_after.match(masked, start + 1) and not rules.negated_before.search(before):
                 found.add(self._whole[mention[0]])
         if not self._numeric:
             return found
-        numbers = _numbers(masked, max(self._numeric))
+        numbers = _numbers(masked, max(self._numeric), rules)
         return found | {self._numeric.get(number, "") for number in numbers or ()}
 
 

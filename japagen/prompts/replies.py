@@ -8,7 +8,10 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
+from japagen.prompts import identification
+from japagen.prompts.reply_rules import JAPANESE, MARKER, Rules, rules_of
 from japagen.tasks import Task
 
 
@@ -48,34 +51,9 @@ QUOTES_GOLD = ("contamination", "copies an exemplar", "first sentence")
 """Reasons whose rejected text is, or may be, a gold text, and is therefore never shown."""
 
 VERSION = 1
-"""Enters the keys of data sets; raised when a rule of this module changes."""
+"""Enters the keys of data sets; raised when a rule of this module, or a Japanese one of `reply_rules`, changes."""
 
 _QUOTES = {"「": "」", "『": "』", '"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "【": "】"}
-_BULLET = r"[*•]|・(?!・)|[-–](?![-–\d])|●(?![●○◯×])|[○◯](?=\s|$)"
-_NUMBERING = r"[(（]?\d{1,2}(?:[)）]|[.．](?!\d)|[、:：](?![\d〇一二三四五六七八九十]))"
-_MARKER = re.compile(rf"\s*(?:{_BULLET}|{_NUMBERING})\s*")
-"""A list marker. A sign or stop right before a digit belongs to a number (「-5℃」, 「1.5リットル」, 「10:30に」, 「3、4人」), and a circle
-before a letter stands for a name (「○○さん」)."""
-_HEADING_WORDS = (
-    "例文?|文章?|回答|出力|本文|説明文?|前提(?:の?文)?|仮説(?:の?文)?|文[12１２]|sentence ?[12]?|output|premise|hypothesis|text"
-)
-_OPENING = re.compile(rf"(?:{_MARKER.pattern}|\s*(?:{_HEADING_WORDS})\s*[:：]\s*)++", re.I)
-"""List markers and headings, as many as there are: taken off one by one, a megabyte of them would take minutes."""
-_PREAMBLE = re.compile(
-    r"^(?:はい[、。,!！]|承知|かしこまり|了解し|もちろん(?:です|、)|以下(?:に|の|は|が)|こちら(?:が|は|に).{0,12}(?:例|文)"
-    r"|それでは、?(?:以下|文)|sure\b|certainly\b|of course\b|here(?:'s| is| are)\b)",
-    re.I,
-)
-_COMMENTARY = re.compile(
-    r"いかがでしょうか[。？?]?$|ご(?:確認|参考)(?:ください|になさって)|お役に立て|この文は.{0,20}(?:関係|類似度|ラベル|容認)|[(（](?:注|※)"
-)
-_REFUSAL = re.compile(
-    r"^(?:申し訳(?:ありません|ございません|ない)|すみません|恐れ入ります|ごめんなさい)"
-    r".{0,40}(?:でき(?:ません|かね|ない)|お答え|お手伝い|対応|提供|作成)"
-    r"|(?:AI|人工知能|言語モデル)(?:アシスタント)?(?:として|なので|である(?:ため|私))|\bas an ai\b|\blanguage model\b"
-    r"|^i(?:'m| am) sorry\b|^i (?:can(?:no|')t|am unable)\b",
-    re.I,
-)
 _KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u30fc]+")
 _KANJI = re.compile(r"[\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 _WORD = re.compile(r"[^\W\d_\u3041-\u30ff\u3005\u3400-\u9fff\uf900-\ufaff]+")
@@ -113,22 +91,29 @@ def clean_reply(task: Task, text: str, finish_reason: str) -> str | Reject:
         return Reject("too long")
     if not any(character.isalnum() for character in stripped):
         return Reject("empty")
-    if _REFUSAL.search(stripped):
+    rules = rules_of(task.language)
+    if rules.refusal.search(stripped):
         return Reject("refusal")
-    if _PREAMBLE.search(stripped) or _COMMENTARY.search(stripped):
+    if rules.preamble.search(stripped) or rules.commentary.search(stripped):
         return Reject("preamble")
-    if _has_several_candidates(stripped, task.several_lines):
+    if _has_several_candidates(stripped, task.several_lines, rules):
         return Reject("several candidates")
-    cleaned = strip_wrappers(stripped)
+    cleaned = strip_wrappers(stripped, rules)
     return _judge_cleaned(task, cleaned) or cleaned
 
 
-def strip_wrappers(text: str) -> str:
+def language_identity(task: Task) -> dict[str, Any]:
+    """What decides how replies in the task's language are read; nothing where the rules are the Japanese ones, which VERSION counts."""
+    rules = rules_of(task.language)
+    return {} if rules is JAPANESE else {"rules": [rules.language, rules.version], "identifier": identification.identity()}
+
+
+def strip_wrappers(text: str, rules: Rules = JAPANESE) -> str:
     """Without a list marker, a heading such as '文:' and quotes around the whole."""
     previous = None
     while text != previous:
         previous = text
-        opening = _OPENING.match(text)
+        opening = rules.opening.match(text)
         text = text[opening.end() if opening else 0 :].strip()
         closing = _QUOTES.get(text[:1])
         if closing and len(text) > 2 and text.endswith(closing) and closing not in text[1:-1]:
@@ -136,12 +121,14 @@ def strip_wrappers(text: str) -> str:
     return " ".join(text.split())
 
 
-def _has_several_candidates(text: str, several_lines: bool) -> bool:
+def _has_several_candidates(text: str, several_lines: bool, rules: Rules) -> bool:
     lines = [line for line in text.splitlines() if line.strip()]
+    if rules is not JAPANESE:
+        lines = [line for line in lines if any(map(str.isalnum, line))]
     if len(lines) < 2:
         return False
-    marked = sum(bool(_MARKER.match(line)) for line in lines)
-    return marked >= 2 or (not several_lines and all(line.rstrip().endswith(("。", "」", ".", "！", "？", "!", "?")) for line in lines))
+    marked = sum(bool(MARKER.match(line)) for line in lines)
+    return marked >= 2 or (not several_lines and all(line.rstrip().endswith(rules.ends) for line in lines))
 
 
 def _judge_cleaned(task: Task, text: str) -> Reject | None:
@@ -149,7 +136,7 @@ def _judge_cleaned(task: Task, text: str) -> Reject | None:
         return Reject("empty")
     if _names_label(task, text):
         return Reject("names its label")
-    if task.language == "ja" and not is_japanese(text):
+    if not _is_in_language(text, task.language):
         return Reject("wrong language")
     if len(text) < task.min_chars:
         return Reject("too short")
@@ -158,19 +145,25 @@ def _judge_cleaned(task: Task, text: str) -> Reject | None:
     return None
 
 
+def _is_in_language(text: str, language: str) -> bool:
+    if language == "ja":
+        return is_japanese(text)
+    return not language or not identification.is_other_language(text, language)
+
+
 def _names_label(task: Task, text: str) -> bool:
     words = tuple(label.word for label in task.labels)
-    return bool(_label_pattern(words, tuple(task.label_names)).search(text))
+    return bool(_label_pattern(words, tuple(task.label_names), rules_of(task.language).label_line).search(text))
 
 
 @lru_cache
-def _label_pattern(words: tuple[str, ...], names: tuple[str, ...]) -> re.Pattern[str]:
+def _label_pattern(words: tuple[str, ...], names: tuple[str, ...], label_line: str) -> re.Pattern[str]:
     """A label's word or name at the start or end, set off by a colon, brackets or nothing else."""
     named = [re.escape(name) for name in (*words, *names) if len(name) > 1]
     if not named:
         return re.compile(r"(?!)")
     any_name = "|".join(sorted(named, key=len, reverse=True))
-    return re.compile(rf"^(?:{any_name})\s*(?:[:：\-]|$)|[(（\[【<](?:ラベル[:：]?)?\s*(?:{any_name})\s*[)）\]】>]|ラベル\s*[:：]", re.I)
+    return re.compile(label_line.format(names=any_name), re.I)
 
 
 def is_japanese(text: str) -> bool:

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from japagen.prompts.scaffold import JAPANESE, Scaffold
 from japagen.tasks import PROBABILITY
 
 UNLISTED = "unlisted"
@@ -34,13 +35,9 @@ class Listed:
     """Its probability as the LLM put it, where it did."""
 
 
-def list_phrase(num: int) -> str:
+def list_phrase(num: int, scaffold: Scaffold = JAPANESE) -> str:
     """Follows an instruction that asks for one text, and asks for `num` in a list."""
-    return (
-        f"ただし、一つだけでなく、互いにできるだけ違うものを{num}個書いてください。答えは、"
-        f'{{"text": 書いたもの, "probability": 確率}} を{num}個並べたJSONの配列だけにしてください。'
-        "確率は、考えられる答えすべての中でそれがどのくらい書かれやすいかを、0から1までの数で表したものです。"
-    )
+    return scaffold.list_request.format(num=num)
 
 
 def list_pattern(num: int) -> str:

@@ -9,6 +9,7 @@ the server's prefix cache serves it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from japagen.prompts.scaffold import scaffold_of
 from japagen.tasks import Attribute, Label, Task
 
 Message = dict[str, str]
@@ -25,13 +26,12 @@ class Prompting:
     """prompt=kadg: labels as `described`."""
 
 
-EXEMPLARS_HEADING = "例:"
 PAIR_JOINER = " → "
 
 
 def first_messages(task: Task, prompting: Prompting, first_sentences: Sequence[str] = (), phrases: Sequence[str] = ()) -> list[Message]:
     """Turn 0 of a pair: asks for a first sentence, showing exemplars pooled over all labels."""
-    return _opening(task, prompting, _with_exemplars("\n".join([task.first_instruction, *phrases]), first_sentences))
+    return _opening(task, prompting, _with_exemplars(task, "\n".join([task.first_instruction, *phrases]), first_sentences))
 
 
 def messages(
@@ -53,10 +53,10 @@ def messages(
     shown = [PAIR_JOINER.join(texts) for texts in exemplars]
     asked = wordings(label, prompting)[wording]
     if not task.is_pair:
-        return _opening(task, prompting, _with_exemplars("\n".join([asked, *phrases]), shown))
+        return _opening(task, prompting, _with_exemplars(task, "\n".join([asked, *phrases]), shown))
     if first is None:
         raise ValueError("a pair's second turn needs its first sentence")
-    instruction = _with_exemplars(asked, shown)
+    instruction = _with_exemplars(task, asked, shown)
     return [
         *first_messages(task, prompting, first_sentences, phrases),
         {"role": "assistant", "content": first},
@@ -85,7 +85,7 @@ def phrases_of(attributes: Sequence[Attribute], drawn: Mapping[str, str]) -> lis
     return [attribute.phrase.replace("{value}", drawn[attribute.name]) for attribute in attributes if attribute.name in drawn]
 
 
-def _with_exemplars(instruction: str, exemplars: Sequence[str]) -> str:
+def _with_exemplars(task: Task, instruction: str, exemplars: Sequence[str]) -> str:
     if not exemplars:
         return instruction
-    return "\n".join([instruction, EXEMPLARS_HEADING, *(f"- {text}" for text in exemplars)])
+    return "\n".join([instruction, scaffold_of(task).exemplars_heading, *(f"- {text}" for text in exemplars)])

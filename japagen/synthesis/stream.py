@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
+from japagen.prompts.scaffold import scaffold_of
 from japagen.prompts.verbalized import list_phrase
 from japagen.prompts.writing import (
     Message,
@@ -103,7 +104,7 @@ class Stream:
         """Turn 0 of the request that begins at `index`."""
         phrases = phrases_of(self.attributes, drawn)
         if self.verbalized:
-            phrases.append(list_phrase(self.texts_per_request))
+            phrases.append(list_phrase(self.texts_per_request, scaffold_of(self.task)))
         if not label:
             return first_messages(self.task, self.prompting, self._shown_firsts(index), phrases)
         chosen = self._label(label)

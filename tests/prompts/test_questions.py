@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from japagen.config.schema import NUM_TEMPLATES
 from japagen.prompts.questions import (
-    TEMPLATES,
     answer_word,
     attribute_questions,
     balanced_order,
@@ -18,6 +17,7 @@ from japagen.prompts.questions import (
     read_attributes,
     written_question,
 )
+from japagen.prompts.scaffold import ENGLISH, JAPANESE
 from japagen.prompts.writing import Prompting
 from japagen.tasks import Example
 from tests.conftest import load_task
@@ -31,7 +31,7 @@ def texts_of(name: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("name", TASKS)
-@pytest.mark.parametrize("template", range(len(TEMPLATES)))
+@pytest.mark.parametrize("template", range(NUM_TEMPLATES))
 def test_every_label_is_named_and_the_text_stands_last(name: str, template: int) -> None:
     task = load_task(name)
     system, user = question_messages(task, PLAIN, texts_of(name), template, [])
@@ -48,7 +48,7 @@ def test_the_chats_of_a_question_differ_in_the_answer_only(name: str) -> None:
 
 
 def test_the_three_templates_differ() -> None:
-    assert len(TEMPLATES) == NUM_TEMPLATES
+    assert len(JAPANESE.templates) == len(ENGLISH.templates) == NUM_TEMPLATES
     task = load_task("jcola")
     asked = [str(question_messages(task, PLAIN, ("文。",), template, [])) for template in range(3)]
     assert len(set(asked)) == 3

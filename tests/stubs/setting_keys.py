@@ -21,8 +21,9 @@ CHANGES: dict[str, set[str]] = {
     "llm.id": ALL, "llm.dtype": ALL, "llm.quantization": ALL, "llm.system_role": ALL, "llm.chat_template_args": ALL,
     "llm.sampling.temperature": ALL, "llm.sampling.top_p": ALL, "llm.sampling.top_k": ALL, "llm.sampling.repetition_penalty": ALL,
     "llm.sampling.max_tokens": ALL, "llm.reasoning_parser": ALL,
+    "task.language": ALL,  # the words around exemplars, which this one shows, and the filters
     # which texts are kept
-    "num_per_label": DATASET, "task.max_chars": DATASET, "task.min_chars": DATASET, "task.language": DATASET, "task.fields": DATASET,
+    "num_per_label": DATASET, "task.max_chars": DATASET, "task.min_chars": DATASET, "task.fields": DATASET,
     "task.label_field": DATASET, "task.labels.word": DATASET, "task.labels.score": DATASET, "curate.max_same_first": DATASET,
     "curate.contamination": DATASET,
     "curate.near_duplicates": DATASET, "task.several_lines": DATASET,
