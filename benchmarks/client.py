@@ -164,6 +164,11 @@ class TakeAll:
     def rejects(self, label: str) -> Mapping[str, int]:
         return {}
 
+    reasons = rejects
+
+    def rejected_texts(self, label: str) -> Sequence[str]:
+        return ()
+
 
 def fill(url: str, is_filtered: bool, folder: Path, num: int, num_open: int, num_texts: int) -> None:
     """Fills a stream as `japagen.experiments.stages.fill` does, in a new store, and prints what it took."""

@@ -61,6 +61,8 @@ class Selector:
         self.accepted: list[Accepted] = []
         self.rejected: list[Rejected] = []
         self.counts: dict[str, Counter[str]] = {label: Counter() for label in task.label_names}
+        self._first_counts: dict[str, Counter[str]] = {label: Counter() for label in task.label_names}
+        """Of pairs rejected for their first sentence: what was wrong with it."""
         self._num_accepted: Counter[str] = Counter()
         self._seen: set[tuple[str, ...]] = set()
         self._uses_of_first: dict[str, Counter[str]] = defaultdict(Counter)
@@ -81,6 +83,17 @@ class Selector:
     def rejects(self, label: str) -> Counter[str]:
         """Rejected replies of the label by reason."""
         return self.counts[label]
+
+    def reasons(self, label: str) -> Counter[str]:
+        """The same, with a first sentence's own reason in place of 'first sentence'."""
+        own = self.counts[label].copy()
+        own.pop("first sentence", None)
+        return own + self._first_counts[label]
+
+    def rejected_texts(self, label: str) -> list[str]:
+        """Rejected replies of the label to be shown: without those that hold a text of a gold exemplar."""
+        texts = [rejected.text for rejected in self.rejected if rejected.label == label]
+        return [text for text in texts if text.strip() and not any(shown in normalise(text) for shown in self._exemplar_texts)]
 
     def is_full(self, label: str) -> bool:
         return self._num_accepted[label] >= self.num_per_label
@@ -123,6 +136,7 @@ class Selector:
             self._settle(label, index, opening.text, first if isinstance(first, Reject) else (first,))
             return True
         if isinstance(first, Reject):
+            self._first_counts[label][first.reason] += 1
             self._settle(label, index, opening.text, Reject("first sentence"))
             return True
         second = rows.get(label, index, 1)

@@ -14,6 +14,7 @@ from japagen.config.schema import LLM, Config
 from japagen.errors import DataError, UnreachableError
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.identities import _identities
+from japagen.experiments.language import check_language
 from japagen.experiments.llm_work import llm_work
 from japagen.hub.models import is_on_hub, locate, resolve_revision
 from japagen.llm.context import check_context
@@ -50,6 +51,7 @@ class Planner:
 
         `until="llm"`: only the LLM's stages are planned; no encoder is looked at, and gold data only where the LLM is shown or asked them.
         """
+        check_language(config)
         task, kind, by_llm = config.task, config.method.kind, until == "llm"
         where = canonical_json([asdict(task), asdict(config.data)])
         evaluation: gold.Split | None = None

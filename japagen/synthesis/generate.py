@@ -24,6 +24,7 @@ from japagen.prompts.replies import Reject
 from japagen.prompts.verbalized import Listed, list_pattern, read_list
 from japagen.store.rowsfile import StreamRow, StreamRows
 from japagen.synthesis.claims import Claims
+from japagen.synthesis.futility import describe_futility, futile_reason
 from japagen.synthesis.stream import Ask, Stream
 
 LEAST_BUDGET = 200
@@ -46,6 +47,8 @@ class RowSelector(Protocol):
     def num_accepted(self, label: str) -> int: ...
     def next_index(self, label: str) -> int: ...
     def rejects(self, label: str) -> Mapping[str, int]: ...
+    def reasons(self, label: str) -> Mapping[str, int]: ...
+    def rejected_texts(self, label: str) -> Sequence[str]: ...
 
 
 class FirstReplies:
@@ -76,6 +79,12 @@ class FirstReplies:
     def rejects(self, label: str) -> Mapping[str, int]:
         return self._selection.rejects(label)
 
+    def reasons(self, label: str) -> Mapping[str, int]:
+        return self._selection.reasons(label)
+
+    def rejected_texts(self, label: str) -> Sequence[str]:
+        return self._selection.rejected_texts(label)
+
 
 @dataclass(frozen=True)
 class StreamProgress:
@@ -87,6 +96,8 @@ class StreamProgress:
     new_rows: int
     new_tokens: int
     seconds: float
+    commonest: str = ""
+    """The commonest reason for rejecting, and its count; '' where nothing was rejected."""
 
     @property
     def rows_per_s(self) -> float:
@@ -166,7 +177,9 @@ class Generator:
         judged = sum(self.selection.num_judged(label) for label in self.labels)
         seconds = time.monotonic() - self._started
         wanted = self.num_per_label * len(self.labels)
-        return StreamProgress(wanted, accepted, judged - accepted, self.counts["rows"], self.counts["tokens"], seconds)
+        reasons = sum((Counter(self.selection.reasons(label)) for label in self.labels), Counter[str]()).most_common(1)
+        commonest = " ".join(map(str, reasons[0])) if reasons else ""
+        return StreamProgress(wanted, accepted, judged - accepted, self.counts["rows"], self.counts["tokens"], seconds, commonest)
 
     async def _answer(self, client: Client, ask: Ask) -> None:
         request = request_of(ask, self.sampling, self.stream.identity["llm"]["chat_template_args"])
@@ -257,6 +270,12 @@ class Generator:
 
     def _check_budget(self, label: str) -> None:
         judged, accepted = self.selection.num_judged(label), self.selection.num_accepted(label)
+        if not accepted and (reason := futile_reason(judged, self.selection.reasons(label))) is not None:
+            what = describe_futility(reason, judged, self.selection.rejected_texts(label))
+            raise GenerationError(
+                f"task {self.stream.task.name!r}, label {label!r}: {what}. The replies made so far stay in"
+                f" {self.rows.folder}, and the next run reads them again"
+            )
         if judged >= LEAST_BUDGET and accepted < LEAST_ACCEPTANCE * judged:
             self._give_up(label, f"only {accepted} of {judged} replies were accepted")
         if judged >= self.budget:

@@ -103,11 +103,72 @@ def test_the_budget_ends_a_label_with_its_rejects(composed: Compose, tmp_path: P
     assert len(StreamRows(tmp_path)) > 200, "what was made stays"
 
 
+class TwoReasons(StubClient):
+    """Writes nothing that is accepted, for two reasons."""
+
+    def _text(self, seed: int) -> str:
+        return "I cannot" if seed % 2 else "犬"
+
+
 def test_a_hopeless_label_stops_after_200_replies(composed: Compose, tmp_path: Path) -> None:
-    client = StubClient(reject_share=1.0)
+    client = TwoReasons()
     with pytest.raises(GenerationError, match="only 0 of 200 replies were accepted"):
         fill(composed("task=jcola"), tmp_path, client, 5000, factor=100)
     assert sum(request.n for request in client.asked) < 11_000
+
+
+class English(StubClient):
+    """Writes English."""
+
+    def _text(self, seed: int) -> str:
+        return f"My parcel number {seed % 100_000} has not arrived yet."
+
+
+@pytest.mark.parametrize("task", ["jcola", "jnli"])
+def test_a_label_whose_first_replies_all_fail_for_one_reason_stops(composed: Compose, tmp_path: Path, task: str) -> None:
+    """Of a pair the first sentence's own reason counts; the same replies serve once the setting is changed."""
+    client = English(limit=4)
+    expected = (
+        r"label '\w+': all of the first 4\d replies were rejected as 'wrong language' \(the first: 'My parcel number .*', '.*', '.*'\)\."
+        r" To go on, set task\.language .*\. The replies made so far stay in .*, and the next run reads them again"
+    )
+    with pytest.raises(GenerationError, match=expected):
+        fill(composed(f"task={task}"), tmp_path, client, 500)
+    num_kept = len(StreamRows(tmp_path))
+    assert 40 <= num_kept <= 200
+    again = English()
+    with pytest.raises(GenerationError, match="'wrong language'"):
+        fill(composed(f"task={task}"), tmp_path, again, 500)
+    assert not again.asked
+    if task == "jcola":
+        more = English()
+        assert fill(
+            composed("task=jcola", "task.language=''", "task.max_chars=60", "curate.near_duplicates=null"), tmp_path, more, 40
+        ).is_complete
+        assert sum(request.n for request in more.asked) <= 80 + 16 - num_kept
+
+
+def test_failed_requests_do_not_end_a_label_early(composed: Compose, tmp_path: Path) -> None:
+    class Broken(StubClient):
+        async def complete(self, request: Request) -> Reply:
+            await super().complete(request)
+            return Reply((Completion("", "error"),) * request.n, 0, 0, "400: bad")
+
+    with pytest.raises(GenerationError, match=r"only 0 of 200 replies were accepted \(rejected: error 200\)"):
+        fill(composed("task=jcola"), tmp_path, Broken(), 500)
+
+
+def test_progress_names_the_commonest_reason(composed: Compose, tmp_path: Path) -> None:
+    config, shown = composed("task=jcola"), []
+    selector = Selector(config.task, config.curate, 20)
+    generator = Generator(
+        make_stream(config), StreamRows(tmp_path), selector, config.llm.sampling, 20, 5.0, show=lambda progress: shown.append(progress)
+    )
+    client: Any = StubClient(reject_share=0.5)
+    asyncio.run(generator.run(client))
+    rejected = sum(selector.rejects(label)["refusal"] for label in config.task.label_names)
+    assert rejected
+    assert shown[-1].commonest == f"refusal {rejected}"
 
 
 def test_a_request_that_failed_for_good_completes_the_prefix(composed: Compose, tmp_path: Path) -> None:
@@ -215,7 +276,7 @@ def test_replies_that_are_no_list_are_told_and_kept(composed: Compose, tmp_path:
         async def complete(self, request: Request) -> Reply:
             return replace(await super().complete(request), completions=(Completion("犬が走る。", "stop"),))
 
-    with pytest.raises(GenerationError, match=r"only 0 of 200 replies were accepted \(rejected: not listed 200\)"):
+    with pytest.raises(GenerationError, match=r"all of the first 4\d replies were rejected as 'not listed'"):
         fill(composed("task=jcola", "synthesis.verbalized=true"), tmp_path, DeafClient(), 50)
     assert {row.text for row in StreamRows(tmp_path)} == {"犬が走る。", ""}
 
