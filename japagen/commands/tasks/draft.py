@@ -6,6 +6,7 @@ form, each naming the limit that the filters hold to. `japagen preview` shows wh
 
 from dataclasses import dataclass, field
 
+from japagen.config.languages import NAMES
 from japagen.tasks import Attribute, Label, Task
 
 
@@ -30,7 +31,7 @@ class Answers:
     kind: str
     target: str
     language: str
-    """ja, or a language's English name."""
+    """Code of ISO 639-1; '' for any."""
     about: str
     """What the texts are, e.g. 会社の問い合わせ窓口に届くメール."""
     max_chars: int
@@ -39,6 +40,7 @@ class Answers:
     label_field: str
     attributes: dict[str, list[str]] = field(default_factory=dict)
     label_map: dict[str, str] = field(default_factory=dict)
+    several_lines: bool = False
 
 
 def draft_task(answers: Answers) -> Task:
@@ -51,7 +53,8 @@ def draft_task(answers: Answers) -> Task:
         target=answers.target,
         metric="spearman" if answers.target == "regression" else "accuracy",
         max_chars=answers.max_chars,
-        language="ja" if answers.language == "ja" else "",
+        several_lines=answers.several_lines,
+        language=answers.language,
         fields=list(answers.fields),
         label_field=answers.label_field,
         system=texts.system(),
@@ -92,13 +95,14 @@ class _Japanese:
 class _English:
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
-        self._limit = f"in {answers.language}, at most {answers.max_chars} characters"
+        self._in = f" in {NAMES[answers.language]}" if answers.language else ""
+        self._limit = f"{self._in.strip()}, at most {answers.max_chars} characters".removeprefix(", ")
 
     def system(self) -> str:
         answers, num = self._answers, len(self._answers.labels)
         what = "pairs of sentences" if answers.kind == "pair" else "texts"
         purpose = f"giving {what} a score" if answers.target == "regression" else f"sorting {what} into {num} classes"
-        lines = [f"You write {answers.about} in {answers.language}, as examples for the task of {purpose}."]
+        lines = [f"You write {answers.about}{self._in}, as examples for the task of {purpose}."]
         return "\n".join([*lines, *(f'"{label.word}": {label.description}.' for label in answers.labels)])
 
     def first_instruction(self) -> str:

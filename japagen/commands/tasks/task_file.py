@@ -64,7 +64,8 @@ def task_yaml(task: Task, origin: str) -> str:
         _entry("metric", task.metric, f"the score in tables: {metrics}"),
         _entry("max_chars", task.max_chars, "longest text accepted, in characters; the prompts name the same number, so change both"),
         _entry("min_chars", task.min_chars, "shortest"),
-        _entry("language", task.language, "ja: replies in another language are rejected; '' accepts any"),
+        _entry("several_lines", task.several_lines, "true: one text may have several lines; false: such a reply counts as several texts"),
+        _entry("language", task.language, "ISO 639-1 code: replies in another language are rejected; '' accepts any"),
         _entry("fields", task.fields, "text column(s) of your file (data=files data.eval_file=…)"),
         _entry("label_field", task.label_field, "its label column"),
     ]

@@ -1,5 +1,6 @@
 """A task asked for: by options, by typed answers, from a labelled file; what is written is what was said."""
 
+import csv
 import io
 import shlex
 from collections.abc import Callable
@@ -77,25 +78,9 @@ def test_labels_may_be_renamed_from_what_the_file_says(folder: Path) -> None:
 def test_typed_answers_and_wrong_ones_asked_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answers = [
-        "メール",
-        "jnli",
-        "mail",
-        "問い合わせ",
-        "mail.csv",
-        "mails.csv",
-        "tripple",
-        "",
-        "",
-        "",
-        "窓口のメール",
-        "",
-        "番",
-        "種別",
-        "x",
-        "40",
-    ]
-    typed(monkeypatch, *answers, "注文", "注文,在庫", "", "", "注文の話。", "在庫の話", "channel=電話,手紙; 季節=春,夏")
+    answers = ["メール", "jnli", "mail", "問い合わせ", "mail.csv", "mails.csv", "tripple", "", "", "", "番", "種別", "Japanes", ""]
+    answers += ["窓口のメール", "x", "40", "maybe", "", "注文", "注文,在庫", "", "", "注文の話。", "在庫の話"]
+    typed(monkeypatch, *answers, "channel=電話,手紙; 季節=春,夏", "99", "")
     assert new_task.main([]) == 0
     task = written()
     assert (task.title, task.max_chars, task.label_names) == ("問い合わせ", 40, ["注文", "在庫"])
@@ -109,6 +94,126 @@ def test_typed_answers_and_wrong_ones_asked_again(
     assert "column of mails.csv='番' is not known" in output
     assert "'x' is no whole number from 2" in output
     assert "1 label(s); a task needs 2 or more" in output
+    assert "'Japanes' is no language that is known here (did you mean 'ja', Japanese?)" in output
+    assert "'maybe' is not known; allowed: yes, no" in output
+    assert "'99' is none of these numbers" in output
+
+
+def test_a_way_back_and_a_summary(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """'<' takes the last answer back; a number in the summary one answer, and what follows from it is asked again."""
+    answers = ["mial", "<", "mail", "<", "", "メール", "mails.csv", "", "", "", "", "", "窓口のメール", "", ""]
+    typed(monkeypatch, *answers, "a,b", "", "", "甲の話", "乙の話", "", "12", "注文,在庫", "", "", "注文の話", "在庫の話", "")
+    assert new_task.main([]) == 0
+    task = written()
+    assert (task.title, task.label_names) == ("メール", ["注文", "在庫"])
+    assert "「在庫」は、在庫の話です。" in task.system
+    output = capsys.readouterr().out
+    assert "\n 12  The labels: a,b\n" in output
+    assert "\n 12  The labels: 注文,在庫\n" in output
+    assert output.count("What are the texts?\n") + output.count("What are the texts? (") == 1, "kept answers are not asked for again"
+
+
+def test_a_list_where_one_name_is_asked_for_is_explained(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = ["mail", "", "", "", "", "", "注文,在庫", "", "", "窓口のメール", "", "", "order,stock", "注文,在庫", "注文", "在庫"]
+    typed(monkeypatch, *answers, "注文、取り消し、変更", "在庫の話", "", "")
+    assert new_task.main([]) == 0
+    task = written()
+    assert (task.label_field, [label.word for label in task.labels]) == ("label", ["注文", "在庫"])
+    assert "「注文」は、注文、取り消し、変更です。" in task.system
+    output = capsys.readouterr().out
+    assert "'注文,在庫' is a list; the name of one column of your file is asked here" in output
+    assert "'注文,在庫' is a list; type the word for 'order' alone here" in output
+
+
+def test_texts_without_labels_describe_a_task(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A column of remarks is taken for no labels: it is named so, is empty in some rows, or holds texts."""
+    remarks = [
+        ["備考", "急ぎ", "急ぎ", "折り返し"],
+        ["社内", "済", "", "済"],
+        ["対応", *("電話で折り返しの上、担当の者に引き継いだ。" * 3,) * 2, "済"],
+    ]
+    for number, (name, *values) in enumerate(remarks):
+        rows = [f"{text},{value}" for text, value in zip(("注文です", "在庫は", "まだですか"), values, strict=True)]
+        (folder / "texts.csv").write_text("\n".join([f"本文,{name}", *rows]) + "\n", encoding="utf-8")
+        options = ["--name", f"mail{number}", *OPTIONS[2:], "--file", "texts.csv", "--labels", "注文,在庫", "--yes"]
+        assert new_task.main(options) == 0
+        task = written(f"mail{number}")
+        assert (task.fields, task.label_field, task.label_names) == (["本文"], "label", ["注文", "在庫"])
+        assert "method=annotate data=files data.unlabelled_file=texts.csv\n" in capsys.readouterr().out
+
+
+def test_a_label_column_can_be_refused(folder: Path) -> None:
+    assert new_task.main([*OPTIONS, "--file", "mails.csv", "--label-field", "-", "--labels", "a,b", "--yes"]) == 0
+    assert written().label_names == ["a", "b"]
+
+
+def test_english_texts_get_english_proposals(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        "text,category",
+        '"Where is my card?\nI moved last week.",card_arrival',
+        '"Which rate do I get, and when?\nThanks",exchange_rate',
+    ]
+    (folder / "bank.csv").write_text("\n".join([*rows, "I cannot find my card,card_arrival"]) + "\n", encoding="utf-8")
+    options = ["--name", "bank", "--about", "messages to a bank", "--description", "a card on its way", "--description", "rates"]
+    assert new_task.main([*options, "--file", "bank.csv", "--yes"]) == 0
+    task = written("bank")
+    assert (task.language, task.label_field, task.several_lines, task.max_chars) == ("en", "category", True, 40)
+    assert [(label.name, label.word) for label in task.labels] == [("card_arrival", "card arrival"), ("exchange_rate", "exchange rate")]
+    assert "in English, at most 40 characters" in task.labels[0].instruction
+    output = capsys.readouterr().out
+    assert "python run.py --config-dir my task=bank llm=qwen3-8b model=mmbert-small data=files data.eval_file=bank.csv\n" in output
+    assert "llm=demo" not in output
+
+
+@pytest.mark.parametrize(("said", "code"), [("英語", "en"), ("Deutsch", "de"), ("ko", "ko"), ("any", "")])
+def test_a_language_is_taken_by_any_name(folder: Path, said: str, code: str) -> None:
+    assert new_task.main([*OPTIONS, "--labels", "a,b", "--language", said, "--yes"]) == 0
+    assert written().language == code
+
+
+MANY = [f"label {number}, or A={number}" for number in range(77)]
+
+
+def test_77_labels_with_commas_and_equals_signs_come_from_a_file(folder: Path) -> None:
+    gold, table = io.StringIO(), io.StringIO()
+    csv.writer(gold).writerows([["text", "category"], *([f"Text {number % 77}", MANY[number % 77]] for number in range(154))])
+    csv.writer(table).writerows([["label", "description"], *([name, f"texts about {name}"] for name in MANY)])
+    (folder / "gold.csv").write_text(gold.getvalue(), encoding="utf-8")
+    (folder / "labels.csv").write_text(table.getvalue(), encoding="utf-8")
+    options = ["--name", "many", "--about", "messages", "--file", "gold.csv", "--yes"]
+    with pytest.raises(ConfigError, match=r"--description is missing, .*; for many labels give --labels-file FILE, a table"):
+        new_task.main(options)
+    assert new_task.main([*options, "--labels-file", "labels.csv"]) == 0
+    task = written("many")
+    assert (task.label_names, task.label_field) == (MANY, "category")
+    assert f"texts about {MANY[76]}." in task.labels[76].instruction
+
+
+def test_labels_in_quotes_hold_commas_and_equals_signs(folder: Path) -> None:
+    said = '"Yes, please","a=b"=c,0=no'
+    options = ["--name", "mail", "--about", "メール", "--labels", said, "--words", '"はい、どうぞ",い,ろ', "--yes"]
+    assert new_task.main([*options, *("--description", "あ") * 3]) == 0
+    task = written()
+    assert (task.label_names, task.label_map) == (["Yes, please", "c", "no"], {"a=b": "c", "0": "no"})
+    assert task.labels[0].word == "はい、どうぞ"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("name,word\na,b\n", r"labels\.csv: column 'name' is not known; allowed: label, value, word, description, score"),
+        ("label,word\na,b\n,c\n", r"labels\.csv:3: no label; each row needs a name"),
+        ("label,score\na,1\nb,x\n", r"labels\.csv:3: score 'x' is no number"),
+        ("label,word\na,b\na,c\n", "labels need names of their own"),
+        ("", r"labels\.csv: no rows; it must hold a row for each label"),
+    ],
+)
+def test_faults_of_a_labels_file_are_named(folder: Path, content: str, words: str) -> None:
+    (folder / "labels.csv").write_text(content, encoding="utf-8")
+    with pytest.raises((ConfigError, DataError), match=words):
+        new_task.main([*OPTIONS, "--labels-file", "labels.csv", "--yes"])
 
 
 def test_pairs_with_scores_in_another_language(folder: Path) -> None:
@@ -116,14 +221,14 @@ def test_pairs_with_scores_in_another_language(folder: Path) -> None:
     descriptions = ["--description", "nothing in common", "--description", "the same meaning"]
     assert new_task.main([*arguments, "--labels", "0,5", *descriptions]) == 0
     task = written("sim")
-    assert (task.kind, task.metric, task.language, task.fields) == ("pair", "spearman", "", ["sentence1", "sentence2"])
+    assert (task.kind, task.metric, task.language, task.fields) == ("pair", "spearman", "en", ["sentence1", "sentence2"])
     assert task.label_scores() == [0.0, 5.0]
-    assert "in English, at most 100 characters" in task.first_instruction
+    assert "in English, at most 300 characters" in task.first_instruction
 
 
-@pytest.mark.parametrize("num", range(3, 16, 4))
+@pytest.mark.parametrize("num", range(3, 18, 4))
 def test_the_end_of_the_answers_leaves_no_file(num: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = ["mail", "", "", "", "", "", "窓口のメール", "", "", "", "a,b", "", "", "甲の話", "乙の話"]
+    answers = ["mail", "", "", "", "", "", "", "", "窓口のメール", "", "", "a,b", "", "", "甲の話", "乙の話", ""]
     typed(monkeypatch, *answers[:num])
     with pytest.raises(ConfigError, match=r"the answers ended at ['\"].+['\"], so nothing was written; answer there, or with --\w+"):
         new_task.main([])
@@ -171,8 +276,11 @@ def test_an_existing_file_is_never_touched(folder: Path) -> None:
         (["--labels", "a,b", "--fields", "本文", "--label-field", "本文"], "--label-field: '本文' is a text column"),
         (["--labels", "a,b", "--target", "regression", "--scores", "1,x"], "--scores: '1,x': scores are numbers, separated by commas"),
         (["--labels", "a,b", "--target", "regression", "--scores", "1,1"], "--scores: 1 different scores; there are 2 labels: a, b"),
-        (["--labels", "a,b", "--file", "one.csv"], r"--file: one\.csv: one column \(本文\); it must hold texts and labels"),
-        (["--labels", "a,b", "--file", "empty.csv"], r"--file: empty\.csv: no rows; it must hold some labelled ones"),
+        (["--labels", "a,b", "--file", "empty.csv"], r"--file: empty\.csv: no rows; it must hold some texts"),
+        (["--file", "one.csv"], "--labels is missing, and there is no proposal"),
+        (["--labels", "a,b", "--language", "Klingonian"], r"--language: 'Klingonian' is no language that is known here.*ja \(Japanese\)"),
+        (["--labels", "a,b", "--label-field", "a,b"], "--label-field: 'a,b' is a list; the name of one column"),
+        (["--labels", 'a,"b'], "--labels: .* a double quote must open a part and close it"),
         (["--labels", "a,b", "--file", "uneven.jsonl"], r"--file: uneven\.jsonl:2: no 種別 here; all rows must have the same columns"),
         ([], "--labels is missing, and there is no proposal"),
     ],
