@@ -38,6 +38,12 @@ TABLE: Mapping[str, tuple[str, ...]] = {
         "task.labels=[{name:acceptable,word:w,instruction:i,described:d},{name:unacceptable,word:v,instruction:j}]",
     ),
     "task=jcola prompt=kadg_auto": ("", "shots=3", "llm.system_role=false", "llm.dtype=bfloat16", "prompt.personas=FILES/personas.txt"),
+    # a task in another language
+    "task=jcola task.language=en task.system='英語の文を書く担当者です。' llm.demo=false": (
+        "", "shots=3", "synthesis.verbalized=true llm.max_model_len=4096", "prompt.personas=FILES/personas.txt", "prompt.name=kadg_auto",
+        "curate.judging=drop", "curate.judging=drop curate.judge_answer=channel", "curate.keep_likeliest=0.5", "method.name=prompting",
+        "method.name=prompting method.answer=free", "method.name=prompting method.answer=channel", "method.name=gold",
+    ),
     # the LLM and the encoder
     "task=jcola llm=demo": (
         "llm.dtype=bfloat16", "llm.quantization=fp8", "llm.system_role=false", "+llm.chat_template_args.enable_thinking=false",

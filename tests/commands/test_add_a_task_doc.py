@@ -40,7 +40,7 @@ def test_the_yaml_is_what_is_written(folder: Path) -> None:
 
 
 def test_its_commands_compose(folder: Path) -> None:
-    others = COMMANDS[1:]
+    others = [command for command in COMMANDS if command[1] != "new-task"]
     assert len(others) == 7
     for program, script, option, config_dir, *overrides in others:
         assert (program, script) in (("japagen", "preview"), ("python", "run.py"))
@@ -53,6 +53,14 @@ def test_its_commands_compose(folder: Path) -> None:
         config = compose_config(demo, Path(config_dir))
         plan = plan_llm_part if script == "preview" else plan_experiment
         assert plan(config).task == real.task
+
+
+def test_a_task_in_another_language_is_written(folder: Path) -> None:
+    (command,) = (command for command in COMMANDS[1:] if command[1] == "new-task")
+    rows = ["Where is the chair that I ordered?,order", "The lamp came broken.,broken", "I would like two more chairs.,order"]
+    (folder / "mails_en.csv").write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+    assert new_task.main(command[2:]) == 0
+    assert compose_config(["task=mails"], Path("my")).task.language == "en"
 
 
 def test_its_file_is_read(folder: Path) -> None:

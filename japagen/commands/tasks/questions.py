@@ -166,7 +166,18 @@ class LabelQuestions:
         hint += f"; in the file: {listed}" if found else ""
         if len(found) > _MOST_SHOWN:
             hint += "; for so many, --labels-file FILE spares typing their words and descriptions"
-        names: LabelNames = self._asker.ask("labels", "The labels", converters.labels, proposal, hint)
+
+        def check(answer: str) -> LabelNames:
+            names, label_map = converters.labels(answer)
+            missing = [repr(label) for label in found if label not in names and label not in label_map]
+            if missing and file is not None:
+                raise ConfigError(
+                    f"column {label_field!r} of {file.path.name} holds other labels too: {', '.join(missing[:3])}; name all of them,"
+                    f" VALUE=NAME where the name shall differ, or type {NO_LABELS} at the label column if these are no labels"
+                )
+            return names, label_map
+
+        names: LabelNames = self._asker.ask("labels", "The labels", check, proposal, hint)
         return names
 
     def _ask_missing(
