@@ -92,14 +92,19 @@ def clean_reply(task: Task, text: str, finish_reason: str) -> str | Reject:
     if not any(character.isalnum() for character in stripped):
         return Reject("empty")
     rules = rules_of(task.language)
-    if rules.refusal.search(stripped):
-        return Reject("refusal")
-    if rules.preamble.search(stripped) or rules.commentary.search(stripped):
-        return Reject("preamble")
+    if (chat := _chat(stripped, rules)) is not None:
+        return chat
     if _has_several_candidates(stripped, task.several_lines, rules):
         return Reject("several candidates")
     cleaned = strip_wrappers(stripped, rules)
-    return _judge_cleaned(task, cleaned) or cleaned
+    chat = _chat(cleaned, rules) if rules is not JAPANESE else None  # what stood behind a marker or in quotes
+    return chat or _judge_cleaned(task, cleaned) or cleaned
+
+
+def _chat(text: str, rules: Rules) -> Reject | None:
+    if rules.refusal.search(text):
+        return Reject("refusal")
+    return Reject("preamble") if rules.preamble.search(text) or rules.commentary.search(text) else None
 
 
 def language_identity(task: Task) -> dict[str, Any]:

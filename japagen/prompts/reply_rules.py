@@ -90,7 +90,9 @@ ENGLISH = Rules(
         rf"(?:\s*[!:,.]?[ \t]*\n|[,.;:!–—-]*\s+{_OFFER}\b)"
         rf"|{_HERE}\s+{_SOME}{_MADE}\b(?!\s+(?:i|we|that i|that we|my|from my)\b)[^\n:]{{0,100}}:\s*(?:\n|[\"“‘'*])"
         rf"|{_HERE}\s+{_SOME}(?:examples?|samples?)\b[^\n]{{0,100}}:"
-        rf"|(?:below|the following) (?:is|are) {_SOME}{_MADE}\b)",
+        rf"|(?:below|the following) (?:is|are) {_SOME}{_MADE}\b"
+        rf"|(?:the|my|your) {_MADE} (?:is|are|reads|would be|could be|to be sent is|will be written as)\s*[:\"“]"
+        r"|your task is to\b|you are asked to write\b)",
         re.I,
     ),
     commentary=re.compile(
@@ -118,12 +120,12 @@ ENGLISH = Rules(
         rf"|sentences?|assistance|material|outputs?|that (?:is|are|contains?|promotes?|could be|may be|might be)\b|{_HARM}))"
         r"|\b(?:not something|nothing) (?:that )?i (?:can|am able to|['’]m able to) (?:help|assist|do for you|provide)"
         r"|\bi (?:must|have to) (?:respectfully |politely )?(?:decline|refuse)\b",
-        re.I,
+        re.I | re.M,
     ),
     ends=("。", "」", ".", "！", "？", "!", "?", '"', "”", "…"),
     label_line=(
-        r"^[\"“'‘(\[*]{{0,3}}(?:{names})[\"”'’)\]*]{{0,3}}\s*(?:[:：]|[-–—]\s|$)|[(（\[【<](?:(?:label|class|category|intent)\s*[:：]?)?\s*"
-        r"(?:{names})\s*[)）\]】>]|(?:^|\n|[(\[])\s*\**(?:label|class|category|intent)\**\s*[:：]"
+        r"^[\"“'‘(\[*]{{0,3}}(?:{names})[\"”'’)\]*]{{0,3}}\s*(?:[:：]|[-–—]\s|$)|[(（\[【<](?:(?:label|class|category|intent|sentiment)\s*[:：]?)?\s*"
+        r"(?:{names})\s*[)）\]】>]|(?:^|\n|[(\[])\s*\**(?:label|class|category|intent|sentiment)\**\s*[:：]"
     ),
 )
 

@@ -46,6 +46,8 @@ ORDINARY = [
     "No-one answered my call.",
     "Note that I have paid already.",
     "The phone is a new language model of design.",
+    "The question is why I was charged twice.",
+    "My answer is no.",
     "iPhone 15 Pro Max 256GB",
     "Thanks",
     "hello world",
@@ -73,6 +75,8 @@ CHATTED = [
     "Where is my card? (Note: this is about card arrival)",
     "Where is my card?\n\nLet me know if you'd like another one!",
     "Where is my card?\nI hope this helps!",
+    'The text is: "Where is my card?"',
+    "Your task is to write a message about a lost card.",
     "Where is my card? This message is an example of card arrival.",
 ]
 
@@ -141,7 +145,9 @@ def test_few_texts_of_banking77_are_touched() -> None:
 def test_a_cleaned_reply_stays_as_it_is(reply: str, before: str, after: str) -> None:
     cleaned = clean_reply(BANK, before + reply + after, "stop")
     if isinstance(cleaned, str):
-        assert clean_reply(BANK, cleaned, "stop") == cleaned == strip_wrappers(cleaned, ENGLISH)
+        assert strip_wrappers(cleaned, ENGLISH) == cleaned
+        again = clean_reply(BANK, cleaned, "stop")
+        assert again == cleaned or isinstance(again, Reject)
 
 
 @pytest.mark.timeout(20)

@@ -96,7 +96,7 @@ class _English:
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
         self._in = f" in {NAMES[answers.language]}" if answers.language else ""
-        self._limit = f"{self._in.strip()}, at most {answers.max_chars} characters".removeprefix(", ")
+        self._limit = f"Write{self._in}, with at most {answers.max_chars} characters, and output the {{}} only.".replace("Write,", "Write")
 
     def system(self) -> str:
         answers, num = self._answers, len(self._answers.labels)
@@ -106,13 +106,14 @@ class _English:
         return "\n".join([*lines, *(f'"{label.word}": {label.description}.' for label in answers.labels)])
 
     def first_instruction(self) -> str:
-        return f"Write one of these: {self._answers.about}, as the first sentence of a pair ({self._limit}). Output the sentence only."
+        limit = self._limit.format("sentence")
+        return f"Write one example of the following, as the first sentence of a pair: {self._answers.about}. {limit}"
 
     def instruction(self, label: LabelAnswer) -> str:
-        meaning = f'"{label.word}" means: {label.description}.'
+        meaning = f'"{label.word}" ({label.description})'
         if self._answers.kind == "pair":
-            return f'Write a second sentence that makes the pair "{label.word}" ({self._limit}). {meaning} Output the sentence only.'
-        return f'Write one of these: {self._answers.about}, of the class "{label.word}" ({self._limit}). {meaning} Output the text only.'
+            return f"Write a second sentence that makes the pair {meaning}. {self._limit.format('sentence')}"
+        return f"Write one example of the following: {self._answers.about}. Its class is {meaning}. {self._limit.format('text')}"
 
     def phrase(self) -> str:
         return 'The subject is "{value}".'

@@ -102,13 +102,13 @@ def test_typed_answers_and_wrong_ones_asked_again(
 def test_a_way_back_and_a_summary(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """'<' takes the last answer back; a number in the summary one answer, and what follows from it is asked again."""
     answers = ["mial", "<", "mail", "<", "", "メール", "mails.csv", "", "", "", "", "", "窓口のメール", "", ""]
-    typed(monkeypatch, *answers, "a,b", "", "", "甲の話", "乙の話", "", "12", "注文,在庫", "", "", "注文の話", "在庫の話", "")
+    typed(monkeypatch, *answers, "注文=a,在庫=b", "", "", "甲の話", "乙の話", "", "12", "注文,在庫", "", "", "注文の話", "在庫の話", "")
     assert new_task.main([]) == 0
     task = written()
     assert (task.title, task.label_names) == ("メール", ["注文", "在庫"])
     assert "「在庫」は、在庫の話です。" in task.system
     output = capsys.readouterr().out
-    assert "\n 12  The labels: a,b\n" in output
+    assert "\n 12  The labels: 注文=a,在庫=b\n" in output
     assert "\n 12  The labels: 注文,在庫\n" in output
     assert output.count("What are the texts?\n") + output.count("What are the texts? (") == 1, "kept answers are not asked for again"
 
@@ -161,7 +161,7 @@ def test_english_texts_get_english_proposals(folder: Path, capsys: pytest.Captur
     task = written("bank")
     assert (task.language, task.label_field, task.several_lines, task.max_chars) == ("en", "category", True, 40)
     assert [(label.name, label.word) for label in task.labels] == [("card_arrival", "card arrival"), ("exchange_rate", "exchange rate")]
-    assert "in English, at most 40 characters" in task.labels[0].instruction
+    assert "Write in English, with at most 40 characters, and output the text only." in task.labels[0].instruction
     output = capsys.readouterr().out
     assert "python run.py --config-dir my task=bank llm=qwen3-8b model=mmbert-small data=files data.eval_file=bank.csv\n" in output
     assert "llm=demo" not in output
@@ -188,7 +188,7 @@ def test_77_labels_with_commas_and_equals_signs_come_from_a_file(folder: Path) -
     assert new_task.main([*options, "--labels-file", "labels.csv"]) == 0
     task = written("many")
     assert (task.label_names, task.label_field) == (MANY, "category")
-    assert f"texts about {MANY[76]}." in task.labels[76].instruction
+    assert f"(texts about {MANY[76]})." in task.labels[76].instruction
 
 
 def test_labels_in_quotes_hold_commas_and_equals_signs(folder: Path) -> None:
@@ -223,7 +223,7 @@ def test_pairs_with_scores_in_another_language(folder: Path) -> None:
     task = written("sim")
     assert (task.kind, task.metric, task.language, task.fields) == ("pair", "spearman", "en", ["sentence1", "sentence2"])
     assert task.label_scores() == [0.0, 5.0]
-    assert "in English, at most 300 characters" in task.first_instruction
+    assert "Write in English, with at most 300 characters, and output the sentence only." in task.first_instruction
 
 
 @pytest.mark.parametrize("num", range(3, 18, 4))
