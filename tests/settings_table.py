@@ -42,7 +42,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     "task=jcola task.language=en task.system='英語の文を書く担当者です。' llm.demo=false": (
         "", "shots=3", "synthesis.verbalized=true llm.max_model_len=4096", "prompt.personas=FILES/personas.txt", "prompt.name=kadg_auto",
         "curate.judging=drop", "curate.judging=drop curate.judge_answer=channel", "curate.keep_likeliest=0.5", "method.name=prompting",
-        "method.name=prompting method.answer=free", "method.name=prompting method.answer=channel", "method.name=gold",
+        "method.name=prompting method.answer=free", "method.name=prompting method.answer=channel",
     ),
     # the LLM and the encoder
     "task=jcola llm=demo": (
@@ -151,6 +151,7 @@ UNCHANGED = {
     "task=jcola data=files data.eval_file=FILES/elsewhere/valid.csv data.split=test":
         "task=jcola data=files data.eval_file=FILES/valid.jsonl",
     "task=jcola method=gold shots=3": "task=jcola method=gold",
+    "task=jcola method=gold task.language=en": "task=jcola method=gold",
 }  # fmt: skip
 """Overrides -> a line of the table that has the same keys: what is changed is where and how, or what a file is called."""
 
