@@ -90,7 +90,7 @@ def test_a_fault_in_one_stream_fails_only_what_needs_it(plan: Any, server: Memor
     bad, *good = keys_of(sweep, "dataset")
     assert state.state == FAILED
     assert set(state.faults) == {bad}
-    assert "only 0 of 200 replies were accepted (rejected: refusal 200)" in state.faults[bad]
+    assert "replies were rejected as 'refusal'" in state.faults[bad]
     assert state.cause == state.faults[bad]
     assert "error: " in capsys.readouterr().out
     assert [build_dataset(one, sweep.store).name for one in sweep.experiments[1:]] == good
@@ -102,7 +102,7 @@ def test_a_student_without_texts_names_the_llm_units_cause(plan: Any, server: Me
     state = sweep.run("student-0000")
     assert state.state == FAILED
     assert "the texts that the student learns from are not all written: llm-0 failed: " in state.cause
-    assert "only 0 of 200 replies were accepted" in state.cause
+    assert "replies were rejected as 'refusal'" in state.cause
     assert set(state.faults) == {sweep.experiments[0].keys["dataset"]}
 
 
