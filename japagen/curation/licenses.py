@@ -15,6 +15,7 @@ HUB_LICENSES = {
     "CC BY-SA 4.0": "cc-by-sa-4.0",
     "Gemma Terms of Use": "gemma",
     "Llama 3.1 Community License": "llama3.1",
+    "Llama 3.3 Community License": "llama3.3",
     "unknown": "unknown",
 }
 """Our words -> the hub's identifiers; any other license is `other` there."""

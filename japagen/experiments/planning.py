@@ -16,7 +16,7 @@ from japagen.experiments.experiment import Experiment
 from japagen.experiments.identities import _identities
 from japagen.experiments.language import check_language
 from japagen.experiments.llm_work import llm_work
-from japagen.hub.models import is_on_hub, locate, resolve_revision
+from japagen.hub.models import check_q4, is_on_hub, locate, resolve_revision
 from japagen.llm.context import check_context
 from japagen.prompts.personas import read_personas
 from japagen.prompts.scaffold import scaffold_of
@@ -70,6 +70,7 @@ class Planner:
         encoder_revision, rows = "", ""
         if kind.has_student and not by_llm:
             check_splitter(config.model)
+            check_q4(config.model.name, config.model.id, "model")
             locate(config.model.id, "model.id")
             resolve = partial(resolve_revision, config.model.id, config.model.revision, "model.id")
             encoder_revision = self._revision(resolve)
@@ -210,6 +211,7 @@ def llm_revision(llm: LLM, setting: str = "llm") -> str:
     """The LLM's commit or checksum; of a server that runs already only what the YAML says."""
     if llm.base_url is not None:
         return llm.revision or SERVED
+    check_q4(llm.name, llm.id, setting)
     return resolve_revision(llm.id, llm.revision, f"{setting}.id")
 
 

