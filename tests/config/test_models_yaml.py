@@ -20,12 +20,53 @@ LLMS = sorted(path.stem for path in (ROOT / "conf" / "llm").glob("*.yaml") if pa
 ENCODERS = sorted(path.stem for path in (ROOT / "conf" / "model").glob("*.yaml") if path.stem != "demo")
 SPLIT = [name for name in ENCODERS if "word_splitter" in (ROOT / "conf" / "model" / f"{name}.yaml").read_text(encoding="utf-8")]
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+OLDER = """
+    gemma-3-12b gemma-4-31b gpt-oss-swallow-20b llama-3.1-swallow-8b llm-jp-3.1-1.8b llm-jp-3.1-13b llm-jp-4-32b-a3b-thinking llm-jp-4-8b
+    qwen3-0.6b qwen3-32b qwen3-4b qwen3-8b qwen3-swallow-30b-a3b qwen3-swallow-32b qwen3-swallow-8b sarashina2.2-0.5b sarashina2.2-1b
+    sarashina2.2-3b tinyswallow-1.5b bert-base-japanese-v3 deberta-v2-base-japanese deberta-v3-base-japanese llm-jp-modernbert-base
+    luke-japanese-base-lite mmbert-base mmbert-small modernbert-ja-130m modernbert-ja-30m modernbert-ja-310m modernbert-ja-70m
+    roberta-base-japanese xlm-roberta-base xlm-roberta-large
+"""
+"""YAMLs older than the rule that a YAML says where its id, licence and sampling were read."""
+ARCHITECTURES = {
+    "qwen3.5-4b": "Qwen3_5ForConditionalGeneration",
+    "qwen3.5-9b": "Qwen3_5ForConditionalGeneration",
+    "qwen3.6-27b": "Qwen3_5ForConditionalGeneration",
+    "qwen3.6-35b-a3b": "Qwen3_5MoeForConditionalGeneration",
+    "qwen3.8-27b": "Qwen3_5ForConditionalGeneration",
+    "gemma-4-e4b": "Gemma4ForConditionalGeneration",
+    "gemma-4-26b-a4b": "Gemma4ForConditionalGeneration",
+    "gpt-oss-swallow-20b": "GptOssForCausalLM",
+    "gpt-oss-swallow-120b": "GptOssForCausalLM",
+    "gemma-3-270m-q4": "Gemma3ForCausalLM",
+    "smollm2-135m-instruct-q4": "LlamaForCausalLM",
+}
+"""`architectures` in the models' config.json, where vLLM or transformers got it lately."""
 
 
 def stated(group: str, name: str) -> set[str]:
     """The top-level keys that a YAML writes out, so that no default speaks for it."""
     text = (ROOT / "conf" / group / f"{name}.yaml").read_text(encoding="utf-8")
     return {line.partition(":")[0] for line in text.splitlines() if re.match(r"\w+:", line)}
+
+
+def opening(group: str, name: str) -> str:
+    """The comment that a YAML begins with, in one line."""
+    text = (ROOT / "conf" / group / f"{name}.yaml").read_text(encoding="utf-8").partition("\nname:")[0]
+    return text.replace("\n# ", " ")
+
+
+def check_id(name: str, model_id: str) -> None:
+    """An id of the hub; of dequantised weights a folder, which no hub's id can be taken for."""
+    if name.endswith("-q4"):
+        assert model_id.startswith("./weights/")
+    else:
+        assert HUB_ID.fullmatch(model_id)
+
+
+@pytest.fixture(autouse=True)
+def no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAPAGEN_WEIGHTS", raising=False)
 
 
 def test_there_is_a_choice() -> None:
@@ -37,7 +78,7 @@ def test_there_is_a_choice() -> None:
 def test_an_llm_says_what_a_report_and_a_plan_need(composed: Compose, name: str) -> None:
     llm = composed(f"llm={name}").llm
     assert llm.name == name
-    assert HUB_ID.fullmatch(llm.id)
+    check_id(name, llm.id)
     assert stated("llm", name) >= {"revision", "dtype", "max_model_len", "sampling", "gpus", "license", "license_note", "seen", "verified"}
     assert llm.license != "unknown"
     assert llm.price_per_gpu_hour is not None
@@ -75,18 +116,54 @@ def test_thinking_is_off_or_taken_apart(composed: Compose, name: str) -> None:
         assert llm.chat_template_args == {"enable_thinking": False}
 
 
+@pytest.mark.parametrize(("group", "name"), [*(("llm", name) for name in LLMS), *(("model", name) for name in ENCODERS)])
+def test_a_yaml_says_where_its_facts_were_read(group: str, name: str) -> None:
+    if name not in OLDER.split():
+        assert re.search(r"Read in (\w+ )?20\d\d: .*licence.* (on|in) [\w.-]+\.\w+/", opening(group, name))
+
+
+def test_vllm_and_transformers_know_the_architectures() -> None:
+    from transformers.models.auto import modeling_auto
+
+    vllm = find_spec("vllm")
+    assert vllm is not None, "vLLM is not installed: make install"
+    assert vllm.submodule_search_locations
+    registered = (Path(vllm.submodule_search_locations[0]) / "model_executor" / "models" / "registry.py").read_text(encoding="utf-8")
+    known = {*modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values(), *modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.values()}
+    for name, architecture in ARCHITECTURES.items():
+        assert name in LLMS
+        assert f'"{architecture}": (' in registered
+        assert architecture in known
+
+
+def test_a_q4_name_belongs_to_weights_in_a_folder(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"llm='gemma-3-270m-q4' is weights in a folder.*set JAPAGEN_WEIGHTS to the folder that"):
+        plan_experiment(composed("llm=gemma-3-270m-q4"))
+    with pytest.raises(ConfigError, match=r"model='multilingual-e5-small-q4' is weights in a folder.*or give model.id=FOLDER"):
+        plan_experiment(composed("model=multilingual-e5-small-q4"))
+    with pytest.raises(ConfigError, match=r"llm.id='google/gemma-3-270m' is on the hub.*by another name .*name=gemma-3-270m\)"):
+        plan_experiment(composed("llm=gemma-3-270m-q4", "llm.id=google/gemma-3-270m"))
+    with pytest.raises(ConfigError, match=r"judge.id='google/gemma-3-270m' is on the hub"):
+        plan_experiment(composed("+llm@judge=gemma-3-270m-q4", "judge.id=google/gemma-3-270m", "curate.judging=drop"))
+    for name, shipped in (("gemma-3-270m", "llm"), ("multilingual-e5-small-q4", "encoder")):
+        (tmp_path / name).symlink_to(ROOT / "japagen" / "demo" / shipped)
+    monkeypatch.setenv("JAPAGEN_WEIGHTS", str(tmp_path))
+    overrides = [f"llm.id={tmp_path}/gemma-3-270m", f"model.id={tmp_path}/multilingual-e5-small-q4", "llm.max_model_len=1024"]
+    experiment = plan_experiment(composed("llm=gemma-3-270m-q4", "model=multilingual-e5-small-q4", *overrides))
+    assert experiment.config.llm.id == composed("llm=gemma-3-270m-q4", "seed=1").llm.id, "JAPAGEN_WEIGHTS gives the same folder"
+
+
 @pytest.mark.parametrize("name", ENCODERS)
 def test_an_encoder_says_what_a_report_needs(composed: Compose, name: str) -> None:
     encoder = composed(f"model={name}").model
     assert encoder.name == name
-    assert HUB_ID.fullmatch(encoder.id)
+    check_id(name, encoder.id)
     assert stated("model", name) >= {"revision", "max_length", "learning_rate", "license", "verified"}
     assert encoder.license != "unknown"
     assert encoder.verified == "never" or re.match(r"20\d\d-\d\d-\d\d, .+", encoder.verified)
     assert not encoder.demo
     if "BY-SA" in encoder.license:
-        opening = (ROOT / "conf" / "model" / f"{name}.yaml").read_text(encoding="utf-8").partition("\nname:")[0]
-        assert "the student carries it on" in opening.replace("\n# ", " ")
+        assert "the student carries it on" in opening("model", name)
 
 
 @pytest.mark.parametrize("name", SPLIT)

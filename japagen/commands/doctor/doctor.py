@@ -4,6 +4,7 @@ whether that encoder can be trained. --record measures both and keeps date, hard
 Exit code 1 where there is a fault (something that would stop a run), 0 with warnings.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from japagen.commands.doctor.installation import Check, check_installation
-from japagen.commands.doctor.record import recorded_check, speeds, write_record
+from japagen.commands.doctor.record import measured_check, recorded_check, write_record
 from japagen.commands.terminal import make_console, make_parser
 from japagen.config.composition import compose_config
 from japagen.config.schema import Config
@@ -36,14 +37,14 @@ def main(arguments: list[str]) -> int:
     if parsed.record and not kinds:
         raise ConfigError("--record measures an LLM or an encoder, and none is named; add llm=NAME, model=NAME or both")
     config = compose_config(parsed.overrides, parsed.config_dir)
-    console = make_console()
+    console, load = make_console(), os.getloadavg()[0]
     checks = check_installation(config, parsed.config_dir)
     print_checks("installation", checks, console)
     parts: dict[str, dict[str, Any]] = {}
     for kind in kinds:
-        checks += check_model(config, kind, parts if parsed.record else None, console)
+        checks += check_model(config, kind, parts if parsed.record else None, load, console)
     if parts:
-        console.print(f"recorded in {write_record(Store(config.store), parsed.overrides, parts)}", soft_wrap=True, markup=False)
+        console.print(f"recorded in {write_record(Store(config.store), parsed.overrides, parts, load)}", soft_wrap=True, markup=False)
     faults, warnings = (sum(check.state == state for check in checks) for state in ("fault", "warning"))
     console.print(f"{len(checks)} checks: {faults} fault(s), {warnings} warning(s)")
     return 1 if faults else 0
@@ -56,7 +57,7 @@ def named_kinds(overrides: Sequence[str]) -> list[str]:
     return [kind for kind, beginnings in named.items() if any(override.startswith(beginnings) for override in given)]
 
 
-def check_model(config: Config, kind: str, parts: dict[str, dict[str, Any]] | None, console: Console) -> list[Check]:
+def check_model(config: Config, kind: str, parts: dict[str, dict[str, Any]] | None, load: float, console: Console) -> list[Check]:
     """Prints and returns the checks of the LLM or the encoder.
 
     parts: gets what a record keeps of it, by kind; where there is none, the newest record is shown.
@@ -71,7 +72,7 @@ def check_model(config: Config, kind: str, parts: dict[str, dict[str, Any]] | No
         checks.append(recorded_check(Store(config.store), kind, model.name, model.id))
     elif measured:
         parts[kind] = measured
-        checks.append(Check("ok", "measured", speeds(kind, measured)))
+        checks.append(measured_check(kind, measured, load))
     else:
         checks.append(Check("warning", "measured", "nothing: a record is kept of what has no fault"))
     print_checks(f"{key}={model.name}", checks, console)

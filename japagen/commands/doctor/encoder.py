@@ -40,7 +40,8 @@ def check_encoder(config: Config, say: Callable[[str], None] = print, measured: 
         Check("ok", "prediction", f"{speed.predict_texts_per_s:,.0f} texts/s"),
     ]
     if measured is not None and speed.is_finite:
-        measured |= {"name": encoder.name, "id": encoder.id, "revision": revision, "max_length": encoder.max_length, **asdict(speed)}
+        figures = {name: round(value, 3) if isinstance(value, float) else value for name, value in asdict(speed).items()}
+        measured |= {"name": encoder.name, "id": encoder.id, "revision": revision, "max_length": encoder.max_length, **figures}
     return checks
 
 

@@ -16,11 +16,13 @@ from japagen.store.files import explain_os_errors, read_json, write_whole_json
 from japagen.store.store import Store
 
 FORMAT = 1
-KINDS = {"llm": "language model", "encoder": "encoder"}
 
 
-def write_record(store: Store, overrides: list[str], parts: dict[str, dict[str, Any]]) -> Path:
-    """Writes `parts` (by kind, see KINDS) with date, hardware and versions; the file's path. StoreError where that is not possible."""
+def write_record(store: Store, overrides: list[str], parts: dict[str, dict[str, Any]], load: float) -> Path:
+    """Writes `parts` (by kind: llm, encoder) with date, hardware and versions; the file's path. StoreError where that is not possible.
+
+    load: processes that waited for a core before anything was measured (`os.getloadavg`); figures of a busy machine are too low.
+    """
     made = datetime.now(UTC)
     names = "-".join(re.sub(r"[^\w.]+", "-", str(part["name"])) for part in parts.values())
     path = store.root / "records" / f"{made:%Y%m%d-%H%M%S}-{names}.json"
@@ -28,7 +30,7 @@ def write_record(store: Store, overrides: list[str], parts: dict[str, dict[str, 
         "format": FORMAT,
         "made": made.isoformat(timespec="seconds"),
         "overrides": overrides,
-        "hardware": hardware(),
+        "hardware": hardware() | {"load_before": round(load, 2)},
         "versions": {name: found for name in ("japagen", *TIED) if (found := installed_version(name))}
         | {"python": platform.python_version()},
         **parts,
@@ -77,6 +79,15 @@ def recorded_check(store: Store, kind: str, name: str, model_id: str) -> Check:
     return Check("ok", "recorded", f"on {found['made'][:10]}: {speeds(kind, part)} ({where})")
 
 
+def measured_check(kind: str, part: dict[str, Any], load: float) -> Check:
+    """What a record is about to keep; a warning where other programs used the cores meanwhile."""
+    cores = len(os.sched_getaffinity(0))
+    if load <= cores:
+        return Check("ok", "measured", speeds(kind, part))
+    found = f"{speeds(kind, part)}, while other programs used the machine (load {load:.0f} on {cores} cores)"
+    return Check("warning", "measured", found, "measure again when the machine is idle")
+
+
 def speeds(kind: str, part: dict[str, Any]) -> str:
     """A part's figures in words."""
     if kind == "encoder":
@@ -91,7 +102,7 @@ def newest(store: Store, kind: str, name: str, model_id: str) -> dict[str, Any] 
             content = read_json(path)
             if content["format"] == FORMAT and content[kind]["name"] == name and content[kind]["id"] == model_id:
                 speeds(kind, content[kind])
-                return {**content, "hardware": {"cpu": "", "cores": 0, "gpus": []} | content["hardware"]}
+                return {**content, "hardware": {"cpu": "unknown CPU", "cores": "?", "gpus": []} | content["hardware"]}
         except (StoreError, KeyError, TypeError, ValueError):  # another version's, or spoilt by hand: no record
             continue
     return None
