@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -43,7 +44,12 @@ def test_preview(task: str, overrides: list[str], tmp_path: Path) -> None:
 
 
 def test_doctor(overrides: list[str], tmp_path: Path) -> None:
-    found = check_llm(compose_config([*overrides, f"store={tmp_path}", "task=jcola"]), lambda line: None)
+    measured: dict[str, Any] = {}
+    found = check_llm(compose_config([*overrides, f"store={tmp_path}", "task=jcola"]), lambda line: None, measured)
     assert [check.state for check in found] == ["ok"] * 6, found
     assert [check.name for check in found] == ["server", "chat template", "system role", "completions", "thinking", "speed"]
     assert "taken, as the YAML says" in found[2].found
+    speeds = measured["speeds"]
+    assert [one["open"] for one in speeds] == [1, 16, 64]
+    assert all(one["completion_tokens"] > one["requests"] for one in speeds)
+    assert speeds[1]["tokens_per_s"] > speeds[0]["tokens_per_s"], "several requests are answered together"

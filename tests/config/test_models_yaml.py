@@ -137,20 +137,20 @@ def test_vllm_and_transformers_know_the_architectures() -> None:
 
 
 def test_a_q4_name_belongs_to_weights_in_a_folder(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match=r"llm='gemma-3-270m-q4' is weights in a folder.*set JAPAGEN_WEIGHTS to the folder that"):
-        plan_experiment(composed("llm=gemma-3-270m-q4"))
-    with pytest.raises(ConfigError, match=r"model='multilingual-e5-small-q4' is weights in a folder.*or give model.id=FOLDER"):
-        plan_experiment(composed("model=multilingual-e5-small-q4"))
-    with pytest.raises(ConfigError, match=r"llm.id='google/gemma-3-270m' is on the hub.*by another name .*name=gemma-3-270m\)"):
-        plan_experiment(composed("llm=gemma-3-270m-q4", "llm.id=google/gemma-3-270m"))
-    with pytest.raises(ConfigError, match=r"judge.id='google/gemma-3-270m' is on the hub"):
-        plan_experiment(composed("+llm@judge=gemma-3-270m-q4", "judge.id=google/gemma-3-270m", "curate.judging=drop"))
-    for name, shipped in (("gemma-3-270m", "llm"), ("multilingual-e5-small-q4", "encoder")):
+    llm, encoder = "smollm2-135m-instruct-q4", "multilingual-e5-small-q4"
+    with pytest.raises(ConfigError, match=rf"llm='{llm}' is weights in a folder.*set JAPAGEN_WEIGHTS to the folder that holds smollm2"):
+        plan_experiment(composed(f"llm={llm}"))
+    with pytest.raises(ConfigError, match=rf"model='{encoder}' is weights in a folder.*or give model.id=FOLDER"):
+        plan_experiment(composed(f"model={encoder}"))
+    with pytest.raises(ConfigError, match=r"llm.id='owner/full' is on the hub.*by another name .*name=smollm2-135m-instruct\)"):
+        plan_experiment(composed(f"llm={llm}", "llm.id=owner/full"))
+    with pytest.raises(ConfigError, match=r"judge.id='owner/full' is on the hub"):
+        plan_experiment(composed(f"+llm@judge={llm}", "judge.id=owner/full", "curate.judging=drop"))
+    for name, shipped in (("smollm2-135m-instruct", "llm"), (encoder, "encoder")):
         (tmp_path / name).symlink_to(ROOT / "japagen" / "demo" / shipped)
     monkeypatch.setenv("JAPAGEN_WEIGHTS", str(tmp_path))
-    overrides = [f"llm.id={tmp_path}/gemma-3-270m", f"model.id={tmp_path}/multilingual-e5-small-q4", "llm.max_model_len=1024"]
-    experiment = plan_experiment(composed("llm=gemma-3-270m-q4", "model=multilingual-e5-small-q4", *overrides))
-    assert experiment.config.llm.id == composed("llm=gemma-3-270m-q4", "seed=1").llm.id, "JAPAGEN_WEIGHTS gives the same folder"
+    found = plan_experiment(composed(f"llm={llm}", f"model={encoder}", "llm.max_model_len=1024", "seed=7")).config
+    assert (found.llm.id, found.model.id) == (f"{tmp_path}/smollm2-135m-instruct", f"{tmp_path}/{encoder}")
 
 
 @pytest.mark.parametrize("name", ENCODERS)

@@ -45,7 +45,7 @@ def check_llm(config: Config, say: Callable[[str], None] = print, measured: dict
     """
     llm = config.llm
     try:
-        experiment = plan_llm_part(config)
+        experiment = plan_llm_part(replace(config, shots=0))
         store = Store(config.store)
         location, revision = llm_location(experiment, "stream")
         say(f"{llm.name}: {llm.base_url or f'starting vLLM; log in {store.root}/logs'}")
