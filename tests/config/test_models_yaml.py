@@ -122,18 +122,17 @@ def test_a_yaml_says_where_its_facts_were_read(group: str, name: str) -> None:
         assert re.search(r"Read in (\w+ )?20\d\d: .*licence.* (on|in) [\w.-]+\.\w+/", opening(group, name))
 
 
-def test_vllm_and_transformers_know_the_architectures() -> None:
-    from transformers.models.auto import modeling_auto
-
-    vllm = find_spec("vllm")
-    assert vllm is not None, "vLLM is not installed: make install"
-    assert vllm.submodule_search_locations
-    registered = (Path(vllm.submodule_search_locations[0]) / "model_executor" / "models" / "registry.py").read_text(encoding="utf-8")
-    known = {*modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values(), *modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.values()}
+@pytest.mark.parametrize(
+    ("package", "file"), [("vllm", "model_executor/models/registry.py"), ("transformers", "models/auto/modeling_auto.py")]
+)
+def test_vllm_and_transformers_know_the_architectures(package: str, file: str) -> None:
+    found = find_spec(package)
+    assert found is not None, f"{package} is not installed: make install"
+    assert found.submodule_search_locations
+    registered = (Path(found.submodule_search_locations[0]) / file).read_text(encoding="utf-8")
     for name, architecture in ARCHITECTURES.items():
         assert name in LLMS
-        assert f'"{architecture}": (' in registered
-        assert architecture in known
+        assert f'"{architecture}"' in registered
 
 
 def test_a_q4_name_belongs_to_weights_in_a_folder(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
