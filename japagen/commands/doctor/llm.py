@@ -29,6 +29,8 @@ from japagen.store.store import Store
 NUM_COMPLETIONS = 10
 RECORDED_OPEN = (1, 16, 64)
 """Open requests at which a record has the speed."""
+LONG_S = 60.0
+"""After a measurement this long a record has no further one."""
 _RECORDED_PROMPT = "日本の四季について、それぞれの様子がわかるように説明してください。"
 _RECORDED_TOKENS = 40
 """Longest reply of the requests that are timed for a record: as long as a text."""
@@ -71,8 +73,13 @@ def recorded_facts(config: Config, experiment: Experiment, endpoint: Endpoint, s
 
 
 def measure_speeds(llm: LLM, endpoint: Endpoint) -> list[dict[str, Any]]:
-    """Tokens a second of the same short generation, with each of RECORDED_OPEN requests open."""
-    return [asyncio.run(_measure_speed(llm, endpoint, num_open)) for num_open in RECORDED_OPEN]
+    """Tokens a second of the same short generation, with each of RECORDED_OPEN requests open; a slow LLM is not asked for the larger ones."""
+    speeds: list[dict[str, Any]] = []
+    for num_open in RECORDED_OPEN:
+        speeds.append(asyncio.run(_measure_speed(llm, endpoint, num_open)))
+        if speeds[-1]["seconds"] > LONG_S:
+            break
+    return speeds
 
 
 async def _measure_speed(llm: LLM, endpoint: Endpoint, num_open: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from japagen.commands.doctor import doctor, encoder, record
+from japagen.commands.doctor import doctor, encoder, llm, record
 from japagen.config.composition import compose_config
 from japagen.errors import ConfigError
 from japagen.store.store import Store
@@ -49,10 +49,11 @@ def test_an_llm_and_an_encoder_are_recorded_and_shown_afterwards(
     assert content["hardware"].keys() >= {"cpu", "cores", "memory_gib", "gpus", "load_before"}
     assert content["versions"].keys() >= {"python", "torch", "transformers"}
     assert content["overrides"] == named
-    llm = content["llm"]
-    assert (llm["name"], llm["id"], llm["device"], llm["revision"]) == ("demo", "stub", "served", "as served")
-    assert [(one["open"], one["requests"], one["completion_tokens"]) for one in llm["speeds"]] == [(1, 3, 30), (16, 16, 160), (64, 64, 640)]
-    assert all(one["tokens_per_s"] > 0 for one in llm["speeds"])
+    asked = content["llm"]
+    assert (asked["name"], asked["id"], asked["device"], asked["revision"]) == ("demo", "stub", "served", "as served")
+    speeds = [(one["open"], one["requests"], one["completion_tokens"]) for one in asked["speeds"]]
+    assert speeds == [(1, 3, 30), (16, 16, 160), (64, 64, 640)]
+    assert all(one["tokens_per_s"] > 0 for one in asked["speeds"])
     timed = [body for body in stub_llm.bodies if body["messages"][-1]["content"].startswith("日本の四季について")]
     assert len(timed) == 3 + 16 + 64
     assert {body["max_completion_tokens"] for body in timed} == {40}
@@ -64,6 +65,12 @@ def test_an_llm_and_an_encoder_are_recorded_and_shown_afterwards(
     assert printed(capsys).count(f"recorded on {content['made'][:10]}: ") == 2
     assert doctor.main([*stub_llm.overrides, "llm.name=other", f"store={tmp_path}"]) == 0
     assert "recorded never" in printed(capsys), "a record is of one model"
+
+
+def test_a_slow_llm_is_not_measured_with_more_open(stub_llm: StubLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llm, "LONG_S", 0.0)
+    assert doctor.main([*stub_llm.overrides, f"store={tmp_path}", "--record"]) == 0
+    assert [one["open"] for one in recorded(tmp_path)["llm"]["speeds"]] == [1]
 
 
 def test_what_has_a_fault_is_not_recorded(stub_llm: StubLLM, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
