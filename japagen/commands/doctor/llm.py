@@ -73,7 +73,7 @@ def recorded_facts(config: Config, experiment: Experiment, endpoint: Endpoint, s
 
 
 def measure_speeds(llm: LLM, endpoint: Endpoint) -> list[dict[str, Any]]:
-    """Tokens a second of the same short generation, with each of RECORDED_OPEN requests open; a slow LLM is not asked for the larger ones."""
+    """Tokens a second of the same short generation, with each of RECORDED_OPEN requests open, until one took LONG_S."""
     speeds: list[dict[str, Any]] = []
     for num_open in RECORDED_OPEN:
         speeds.append(asyncio.run(_measure_speed(llm, endpoint, num_open)))
