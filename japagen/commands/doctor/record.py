@@ -76,7 +76,9 @@ def recorded_check(store: Store, kind: str, name: str, model_id: str) -> Check:
     part, machine = found[kind], found["hardware"]
     cores = f"{machine['cpu']}, {machine['cores']} cores"
     where = f"{'; '.join(machine['gpus'])}, {cores}" if machine["gpus"] and part.get("device") != "cpu" else cores
-    return Check("ok", "recorded", f"on {found['made'][:10]}: {speeds(kind, part)} ({where})")
+    load, num_cores = machine.get("load_before", 0), machine["cores"]
+    busy = f", busy with other programs: load {load:.0f}" if isinstance(num_cores, int) and load > num_cores else ""
+    return Check("ok", "recorded", f"on {found['made'][:10]}: {speeds(kind, part)} ({where}{busy})")
 
 
 def measured_check(kind: str, part: dict[str, Any], load: float) -> Check:

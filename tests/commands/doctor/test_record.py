@@ -103,7 +103,11 @@ def test_a_spoilt_record_is_passed_over(tmp_path: Path) -> None:
     assert found is not None
     assert found["encoder"] == part
     assert record.newest(store, "llm", "a", "b") is None
-    assert "1 texts/s in training, 2 in prediction (" in record.recorded_check(store, "encoder", "a", "b").found
+    shown = record.recorded_check(store, "encoder", "a", "b").found
+    assert "1 texts/s in training, 2 in prediction (" in shown
+    assert "busy" not in shown
+    record.write_record(store, [], {"encoder": part | {"name": "busy"}}, 99.0)
+    assert record.recorded_check(store, "encoder", "busy", "b").found.endswith("busy with other programs: load 99)")
 
 
 def test_an_encoder_that_is_missing_is_a_fault(tmp_path: Path) -> None:
