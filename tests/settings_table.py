@@ -37,7 +37,9 @@ TABLE: Mapping[str, tuple[str, ...]] = {
         "task.attributes=[{name:a,values:[b,c],phrase:'{value}'}]",
         "task.labels=[{name:acceptable,word:w,instruction:i,described:d},{name:unacceptable,word:v,instruction:j}]",
     ),
-    "task=jcola prompt=kadg_auto": ("", "shots=3", "llm.system_role=false", "llm.dtype=bfloat16", "prompt.personas=FILES/personas.txt"),
+    "task=jcola prompt=kadg_auto": (
+        "", "shots=3", "llm.system_role=false", "llm.dtype=bfloat16", "prompt.personas=FILES/personas.txt", "llm.stop=['。']",
+    ),
     # a task in another language
     "task=jcola task.language=en task.system='英語の文を書く担当者です。' llm.demo=false": (
         "", "shots=3", "synthesis.verbalized=true llm.max_model_len=4096", "prompt.personas=FILES/personas.txt", "prompt.name=kadg_auto",
@@ -50,6 +52,8 @@ TABLE: Mapping[str, tuple[str, ...]] = {
         "llm.reasoning_parser=qwen3", "llm.sampling.temperature=0.9", "llm.sampling.top_p=0.8", "llm.sampling.top_k=20",
         "llm.sampling.repetition_penalty=1.1", "llm.sampling.max_tokens=64",
         "llm.base_url=http://127.0.0.1:9/v1", "llm.base_url=http://127.0.0.1:9/v1 llm.revision=r",
+        "llm.stop=['。']", "llm.chat_template=FILES/own.jinja", "llm.chat_template=plain shots=3",
+        "llm.chat_template=plain shots=3 llm.stop=['。']", "llm.chat_template=plain shots=3 curate.keep_likeliest=0.5", "llm.chat_template=plain shots=3 curate.judging=drop",
     ),
     "task=jcola llm=gemma-3-12b llm.HUB": ("", "shots=3"),
     "task=jcola llm=llm-jp-4-32b-a3b-thinking llm.HUB": ("", "method.name=prompting method.answer=free method.max_tokens=2048"),
@@ -76,7 +80,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     "task=jcola curate.judging=soften +llm@judge=demo": (
         "judge.name=other judge.dtype=bfloat16", "judge.system_role=false", "+judge.chat_template_args.enable_thinking=true",
         "judge.quantization=fp8", "judge.dtype=bfloat16 curate.judge_answer=channel", "judge.dtype=bfloat16 shots=3",
-        "judge.base_url=http://127.0.0.1:9/v1",
+        "judge.base_url=http://127.0.0.1:9/v1", "judge.chat_template=plain", "judge.chat_template=FILES/own.jinja",
     ),
     "task=jcola curate.judging=drop +llm@judge=qwen3-8b judge.HUB": ("", "curate.judging=replace curate.judge_answer=channel"),
     # methods
@@ -101,13 +105,15 @@ TABLE: Mapping[str, tuple[str, ...]] = {
         "", "shots=3", "shots=3 shots_seed=1", "seed=1", "shots=3 seed=3", "method.answer=channel", "method.answer=channel shots=3",
         "method.answer=choice", "method.answer=free", "method.answer=free method.max_tokens=8", "method.calibrate=true",
         "method.template=2", "task.question=x", "task.metric=accuracy", "prompt.name=kadg", "llm.system_role=false",
+        "llm.chat_template=plain", "llm.chat_template=plain method.answer=channel", "llm.chat_template=plain method.answer=free shots=3",
+        "method.answer=free llm.stop=['。']",
     ),
     # tasks
     "task=jnli": (
         "", "shots=3", "curate.max_same_first=2", "task.first_instruction=x", "prompt.name=kadg", "prompt.name=kadg_auto",
         "prompt.personas=FILES/personas.txt", "method.name=gold", "method.name=mixed shots=3", "method.name=annotate",
         "method.name=annotate method.answer=channel", "method.name=prompting", "method.name=prompting shots=3",
-        "curate.judging=drop curate.keep_likeliest=0.5 shots=3",
+        "curate.judging=drop curate.keep_likeliest=0.5 shots=3", "llm.chat_template=plain shots=3",
     ),
     "task=jsts": (
         "", "shots=3", "prompt.name=kadg shots=3", "method.name=gold", "method.name=mixed train.robust_q=0.7", "method.name=annotate",
@@ -152,6 +158,9 @@ UNCHANGED = {
         "task=jcola data=files data.eval_file=FILES/valid.jsonl",
     "task=jcola method=gold shots=3": "task=jcola method=gold",
     "task=jcola method=gold task.language=en": "task=jcola method=gold",
+    "task=jcola llm.chat_template=FILES/elsewhere/chats.jinja": "task=jcola llm=demo llm.chat_template=FILES/own.jinja",
+    "task=jcola method=prompting llm.stop=['。']": "task=jcola method=prompting",
+    "task=jcola method=gold llm.chat_template=plain llm.stop=['。']": "task=jcola method=gold",
 }  # fmt: skip
 """Overrides -> a line of the table that has the same keys: what is changed is where and how, or what a file is called."""
 
@@ -199,6 +208,8 @@ def write_files(folder: Path) -> None:
         one.mkdir(parents=True)
     for name in ("personas.txt", "elsewhere/people.txt"):
         (folder / name).write_text("\n".join(PERSONS) + "\n", encoding="utf-8")
+    for name in ("own.jinja", "elsewhere/chats.jinja"):
+        (folder / name).write_text("{% for turn in messages %}{{ turn['role'] }}: {{ turn['content'] }}\n{% endfor %}", encoding="utf-8")
     texts = [{"sentence": text} for text in reversed(TEXTS)]
     _write_csv(folder / "texts.csv", texts)
     _write_json_lines(folder / "elsewhere" / "texts.jsonl", texts)

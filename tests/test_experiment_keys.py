@@ -36,7 +36,7 @@ BY_WHAT_THEY_LEAD_TO = [
     "task.labels.described", "task.labels.meaning", "task.labels.variants", "prompt.personas", "model.learning_rate", "method.name",
     "method.answer", "method.template", "method.calibrate", "method.max_tokens", "method.gold_weight", "method.num_texts",
     "curate.judging", "curate.judge_answer", "curate.judge_threshold", "curate.keep_likeliest", "curate.prior_values",
-    "train.ensemble_threshold", "llm.revision", "model.revision", "llm.base_url",
+    "train.ensemble_threshold", "llm.revision", "model.revision", "llm.base_url", "llm.chat_template",
 ]  # fmt: skip
 """Settings that enter keys only beside others: in tests/experiments/test_identities.py they change nothing by themselves."""
 

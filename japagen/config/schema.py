@@ -17,6 +17,9 @@ from japagen.config.methods import METHODS, MethodKind
 from japagen.config.yaml_texts import check_files_of
 from japagen.tasks import Task
 
+PLAIN = "plain"
+"""Value of llm.chat_template for base models."""
+
 
 @dataclass
 class Sampling:
@@ -74,6 +77,11 @@ class LLM:
     """Context length in tokens, prompt and reply together."""
     system_role: bool = setting(True, of_server=False)
     """Whether the chat template takes a system turn."""
+    chat_template: Optional[str] = None
+    """null: the model's own; a Jinja file that replaces it; or plain, for base models: prompts in a form that they continue (needs shots),
+    turns joined by line ends, BOS once."""
+    stop: list[str] = setting(factory=list, of_server=False)
+    """Strings that end a reply, which are no part of it; plain adds its own. \\n and \\t may be written as two characters."""
     chat_template_args: dict[str, Any] = setting(factory=dict, of_server=False)
     """E.g. {enable_thinking: false}."""
     reasoning_parser: Optional[str] = None
@@ -106,6 +114,16 @@ class LLM:
     """Environment variable with that server's key."""
     server: Server = setting(factory=Server, running=True)
     """The server that japagen starts."""
+
+    @property
+    def continues(self) -> bool:
+        """Whether prompts are texts that a base model continues."""
+        return self.chat_template == PLAIN
+
+    @property
+    def stop_strings(self) -> tuple[str, ...]:
+        r"""`stop` with line ends and tabs for \n and \t: Hydra takes what is typed between quotes as it is."""
+        return tuple(text.replace(r"\n", "\n").replace(r"\t", "\t") for text in self.stop)
 
 
 @dataclass

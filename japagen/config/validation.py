@@ -12,7 +12,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from japagen.config.fields import Facts, hints_of, settings
 from japagen.config.languages import check_language
-from japagen.config.schema import LLM, NUM_TEMPLATES, Config
+from japagen.config.schema import LLM, NUM_TEMPLATES, PLAIN, WRITTEN_ANSWERS, Config
 from japagen.errors import ConfigError, check_at_least, check_choice, nearest
 from japagen.tasks import check_task, check_variants
 
@@ -24,8 +24,11 @@ OWN_ARGUMENTS = {
     "--served-model-name": "set llm.id",
     "--revision": "set llm.revision",
     "--trust-remote-code": "set llm.trust_remote_code=true",
+    "--chat-template": "set llm.chat_template=FILE: a template decides the prompts, so it belongs into keys",
 }
 """Arguments of vLLM's that `llm.server.extra_args` must not hold, and what to do instead."""
+MAX_STOP = 4
+"""Stop strings that OpenAI's API takes."""
 
 
 def to_config(composed: DictConfig) -> Config:
@@ -113,11 +116,13 @@ def check_config(config: Config) -> None:
     for key, llm in (("llm", config.llm), ("judge", config.judge)):
         if llm is not None:
             _check_server(key, llm)
+            _check_reply_form(key, llm)
     _check_choices(config)
     _check_numbers(config)
     if config.gold_per_label != "all" and not (config.gold_per_label.isdecimal() and int(config.gold_per_label) > 0):
         raise ConfigError(f"gold_per_label={config.gold_per_label!r} is not known; allowed: all, or a whole number from 1")
     _check_combinations(config)
+    _check_continuation(config)
     if not config.store:
         raise ConfigError("store is empty (store= or JAPAGEN_STORE=); name a folder, or leave both out for outputs/store")
     if config.data.train_source is not None:
@@ -142,6 +147,44 @@ def _check_server(key: str, llm: LLM) -> None:
         raise ConfigError(
             f"{key}.base_url={llm.base_url!r} is no address of a server; give it up to and with /v1, e.g. http://127.0.0.1:8000/v1,"
             " or leave it out to start vLLM"
+        )
+
+
+def _check_reply_form(key: str, llm: LLM) -> None:
+    """Refuses stop strings that end nothing or everything, and a template for a server that has one already."""
+    if "" in llm.stop or len(set(llm.stop_strings)) < len(llm.stop):
+        raise ConfigError(f"{key}.stop={llm.stop} must be strings that differ and are not empty; leave the others out")
+    if llm.chat_template == "":
+        raise ConfigError(f"{key}.chat_template is empty; allowed: null (the model's own), plain (for base models), or a Jinja file")
+    if llm.base_url is None:
+        return
+    if llm.chat_template is not None and not llm.continues:
+        raise ConfigError(
+            f"{key}.chat_template={llm.chat_template} is set, but the server at {key}.base_url runs already and has its own template; start"
+            f" it with --chat-template {llm.chat_template} (vLLM), and leave {key}.chat_template out"
+        )
+    if (num := len(llm.stop) + llm.continues) > MAX_STOP:
+        raise ConfigError(
+            f"{key}.stop names {len(llm.stop)} strings{' and plain adds one' * llm.continues}, and OpenAI's API, which {key}.base_url"
+            f" speaks, takes {MAX_STOP}; leave {num - MAX_STOP} out"
+        )
+
+
+def _check_continuation(config: Config) -> None:
+    """Refuses what a base model, which only continues a text, can't do."""
+    method, kind = config.method, config.method.kind
+    if not (config.llm.continues and kind.has_llm):
+        return
+    reason = f"llm.chat_template={PLAIN} is for base models, which follow no instruction and only continue what they read"
+    writes_answer = kind.answers and method.answer in WRITTEN_ANSWERS
+    if config.shots == 0 and (kind.writes or writes_answer):
+        other = " (or, as answers that are scored need none, method.answer=label)" if writes_answer and not kind.writes else ""
+        raise ConfigError(f"shots=0, but {reason}: without exemplars they write anything; set shots=5{other}")
+    if kind.writes and config.synthesis.verbalized:
+        raise ConfigError(f"synthesis.verbalized=true asks for a list in JSON, but {reason}; set synthesis.verbalized=false")
+    if config.prompt.name == "kadg_auto":
+        raise ConfigError(
+            f"prompt=kadg_auto asks the LLM for attributes in JSON, but {reason}; set prompt=kadg, with attributes in the task's YAML"
         )
 
 

@@ -47,7 +47,7 @@ class Experiment:
         return Stream(
             self.keys["stream"], self.task, self.prompting, self.exemplars, synthesis.texts_per_request, identity,
             [*(self.task.attributes if prompt.name == "kadg" else []), *personas],
-            prompt.variants, synthesis.temperatures, synthesis.verbalized,
+            prompt.variants, synthesis.temperatures, synthesis.verbalized, self.config.llm.stop_strings,
         )  # fmt: skip
 
     @property
@@ -92,7 +92,8 @@ class Experiment:
     @property
     def prompting(self) -> Prompting:
         """How prompts of `config.llm` are written."""
-        return Prompting(self.config.llm.system_role, self.config.prompt.name == "kadg")
+        llm = self.config.llm
+        return Prompting(llm.system_role, self.config.prompt.name == "kadg", llm.continues)
 
     @property
     def template(self) -> int:

@@ -18,11 +18,13 @@ Exemplars = Mapping[str, Sequence[Example]]
 
 
 def stream_identity(
-    config: Config, llm_revision: str, exemplars: Exemplars, personas: Attribute | None = None, attributes_key: str = ""
-) -> dict[str, Any]:
+    config: Config, llm_revision: str, exemplars: Exemplars, personas: Attribute | None = None, attributes_key: str = "",
+    template: Any = None,
+) -> dict[str, Any]:  # fmt: skip
     """Prompts, attributes, labels, LLM, texts per request, exemplars and seed: all that decides a reply.
 
-    `personas`: as read from prompt.personas. `attributes_key`: of the answers in which an LLM names the attributes itself.
+    `personas`: as read from prompt.personas. `attributes_key`: of the answers in which an LLM names the attributes itself. `template`:
+    see `japagen.llm.template.template_identity`.
     """
     task, llm, synthesis = config.task, config.llm, config.synthesis
     prompt = _prompt_identity(task, config.prompt.name)
@@ -42,7 +44,7 @@ def stream_identity(
     parser = {"reasoning_parser": llm.reasoning_parser} if llm.reasoning_parser else {}  # absent where none: older keys stay as they were
     return {
         "prompt": prompt,
-        "llm": {**_llm_identity(llm, llm_revision), "sampling": asdict(llm.sampling), **parser},
+        "llm": {**_llm_identity(llm, llm_revision, template), "sampling": asdict(llm.sampling), **parser, **_stop_identity(llm)},
         "exemplars": _exemplars_identity(exemplars),
         "texts_per_request": synthesis.texts_per_request,
         "seed": synthesis.seed,
@@ -50,8 +52,8 @@ def stream_identity(
     }
 
 
-def _llm_identity(llm: LLM, revision: str) -> dict[str, Any]:
-    return {
+def _llm_identity(llm: LLM, revision: str, template: Any) -> dict[str, Any]:
+    return ({} if template is None else {"chat_template": template}) | {  # absent where none is set: older keys stay as they were
         "id": llm.id,
         "revision": revision,
         "dtype": llm.dtype,
@@ -59,6 +61,11 @@ def _llm_identity(llm: LLM, revision: str) -> dict[str, Any]:
         "system_role": llm.system_role,
         "chat_template_args": llm.chat_template_args,
     }
+
+
+def _stop_identity(llm: LLM) -> dict[str, Any]:
+    """What ends written replies; absent where nothing is set: older keys stay as they were."""
+    return {"stop": list(llm.stop_strings)} if llm.stop else {}
 
 
 def _prompt_identity(task: Task, name: str) -> dict[str, Any]:
@@ -76,13 +83,13 @@ def _prompt_identity(task: Task, name: str) -> dict[str, Any]:
 
 
 def answers_identity(
-    config: Config, llm: LLM, llm_revision: str, how: dict[str, Any], texts: str, exemplars: Exemplars | None = None
+    config: Config, llm: LLM, llm_revision: str, how: dict[str, Any], texts: str, exemplars: Exemplars | None = None, template: Any = None
 ) -> dict[str, Any]:
     """An LLM's answers about texts: the LLM, how it is asked, and the texts: their checksum, or the key of the stream that has them."""
     task = config.task
     shows_task_only = how["answer"] in ("channel", "likelihood") and not any((exemplars or {}).values())
     return {
-        "llm": _llm_identity(llm, llm_revision),
+        "llm": _llm_identity(llm, llm_revision, template),
         "prompt": _prompt_identity(task, config.prompt.name),
         "question": [task.question or task.title or task.name, QUESTIONS_VERSION, [[label.word, label.meaning] for label in task.labels]],
         "how": how,
@@ -187,11 +194,12 @@ def quality_identity(dataset: str, evaluation_checksum: str | None, student: str
 
 def _identities(
     config: Config, scored: Sequence[gold.Split], gold_rows_key: str, unlabelled: Sequence[tuple[str, ...]],
-    exemplars: dict[str, tuple[Example, ...]], personas: Attribute | None, llm_revisions: tuple[str, str], encoder_revision: str,
+    exemplars: dict[str, tuple[Example, ...]], personas: Attribute | None, llm_revisions: tuple[str, str], templates: tuple[Any, Any],
+    encoder_revision: str,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
-    """`gold_rows_key`: of gold training rows; '' where none are learned from. `llm_revisions`: the LLM's and the judge's."""
+    """`gold_rows_key`: of gold training rows; '' where none are learned from. `llm_revisions`, `templates`: the LLM's and the judge's."""
     kind, curate, task = config.method.kind, config.curate, config.task
-    revision, judge_revision = llm_revisions
+    (revision, judge_revision), (template, judge_template) = llm_revisions, templates
     identities: dict[str, dict[str, Any]] = {}
 
     def key(stage: str) -> str | None:
@@ -200,23 +208,24 @@ def _identities(
     checksum = "+".join(split.checksum for split in scored) or None
     if kind.writes:
         if config.prompt.name == "kadg_auto":
-            identities["attributes"] = answers_identity(config, config.llm, revision, {"answer": "attributes"}, "")
-        identities["stream"] = stream_identity(config, revision, exemplars, personas, key("attributes") or "")
+            how: dict[str, Any] = {"answer": "attributes"} | _stop_identity(config.llm)
+            identities["attributes"] = answers_identity(config, config.llm, revision, how, "", template=template)
+        identities["stream"] = stream_identity(config, revision, exemplars, personas, key("attributes") or "", template)
         if curate.keep_likeliest < 1:
-            how: dict[str, Any] = {"answer": "likelihood"}
-            identities["likelihoods"] = answers_identity(config, config.llm, revision, how, str(key("stream")))
+            how = {"answer": "likelihood"}
+            identities["likelihoods"] = answers_identity(config, config.llm, revision, how, str(key("stream")), template=template)
         if curate.judging != "off":
             how = {"answer": curate.judge_answer}
             how |= {"wording": 0} | ({"order": config.seed} if exemplars else {}) if curate.judge_answer == "label" else {}
             judge = config.judge or config.llm
-            identities["judgements"] = answers_identity(config, judge, judge_revision, how, str(key("stream")), exemplars)
+            identities["judgements"] = answers_identity(config, judge, judge_revision, how, str(key("stream")), exemplars, judge_template)
     if kind.answers:
         answer = config.method.answer
         how = {"answer": answer, "calibrate": config.method.calibrate}
-        how |= {"max_tokens": config.method.max_tokens} if answer in WRITTEN_ANSWERS else {}
+        how |= {"max_tokens": config.method.max_tokens} | _stop_identity(config.llm) if answer in WRITTEN_ANSWERS else {}
         how |= {"wording": template_of(config)} | ({"order": config.seed} if exemplars else {}) if answer != "channel" else {}
         texts = keys.texts_checksum(unlabelled) if kind.annotates else str(checksum)
-        identities["answers"] = answers_identity(config, config.llm, revision, how, texts, exemplars)
+        identities["answers"] = answers_identity(config, config.llm, revision, how, texts, exemplars, template)
     if not kind.has_student:
         identities["result"] = answered_identity(config, str(key("answers")), checksum, METRICS_VERSION)
         return identities

@@ -72,13 +72,14 @@ class Asking:
     @property
     def prompting(self) -> Prompting:
         """How prompts of the LLM that is asked are written."""
-        return replace(self.experiment.prompting, system_role=self.experiment.llm_of(self.stage).system_role)
+        llm = self.experiment.llm_of(self.stage)
+        return replace(self.experiment.prompting, system_role=llm.system_role, continues=llm.continues)
 
     def longest_texts(self) -> Texts:
         return ("あ" * self.experiment.task.max_chars,) * self.experiment.task.num_turns
 
     def longest(self) -> Longest:
-        task, prompting, exemplars = self.experiment.task, self.experiment.prompting, self.experiment.exemplars
+        task, prompting, exemplars = self.experiment.task, self.prompting, self.experiment.exemplars
         if self.answer == "channel":
             asked = questions.channel_question(task, prompting, self.longest_texts(), exemplars)
         else:

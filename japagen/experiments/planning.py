@@ -18,6 +18,7 @@ from japagen.experiments.language import check_language
 from japagen.experiments.llm_work import llm_work
 from japagen.hub.models import check_q4, is_on_hub, locate, resolve_revision
 from japagen.llm.context import check_context
+from japagen.llm.template import check_template, template_identity
 from japagen.prompts.personas import read_personas
 from japagen.prompts.scaffold import scaffold_of
 from japagen.store import keys
@@ -83,9 +84,12 @@ class Planner:
         revision = self._revision(partial(llm_revision, config.llm)) if kind.has_llm else ""
         judge = config.judge if config.curate.judging != "off" else None
         judge_revision = self._revision(partial(llm_revision, judge, "judge")) if judge is not None else revision
+        template = template_identity(config.llm) if kind.has_llm else None
+        templates = template, template if judge is None else template_identity(judge, "judge")
         path = config.prompt.personas if kind.writes else None
         personas = self._once(f"personas {task.language} {path}", partial(read_personas, path, scaffold_of(task))) if path else None
-        identities = _identities(config, scored, rows, unlabelled, exemplars, personas, (revision, judge_revision), encoder_revision)
+        revisions = revision, judge_revision
+        identities = _identities(config, scored, rows, unlabelled, exemplars, personas, revisions, templates, encoder_revision)
         identities = {stage: identity for stage, identity in identities.items() if STAGES[stage].by_llm or not by_llm}
         stage_keys = {stage: keys.stage_key(stage, identity) for stage, identity in identities.items()}
         labelled = train_gold if _shows_gold(config) else None
@@ -95,8 +99,15 @@ class Planner:
         for stage in experiment.llm_stages:
             llm = experiment.llm_of(stage)
             if not (self._tentative and is_on_hub(llm.id)):  # it would fetch the LLM's tokenizer
+                self._check_template(experiment, stage)
                 self._once(f"fits {stage_keys[stage]} {llm.max_model_len}", partial(_check_prompts, experiment, stage))
         return experiment
+
+    def _check_template(self, experiment: Experiment, stage: str) -> None:
+        llm, revision = experiment.llm_of(stage), experiment.revision_of(stage)
+        key = "llm" if llm is experiment.config.llm else "judge"
+        what = [llm.chat_template, llm.system_role, llm.chat_template_args, llm.base_url, llm.trust_remote_code, llm.server.extra_args]
+        self._once(f"template {key} {llm.id} {revision} {canonical_json(what)}", partial(check_template, llm, revision, key))
 
     def _train_gold(self, config: Config, where: str) -> gold.Split | None:
         """The train split, where its labels take part or its texts serve as unlabelled ones."""

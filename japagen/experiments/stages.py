@@ -88,7 +88,8 @@ async def _fill_answers(
         show(progress)
 
     try:
-        await answer_all(questions, rows, client, experiment.llm_of(stage).chat_template_args, work.max_tokens, note)
+        llm = experiment.llm_of(stage)
+        await answer_all(questions, rows, client, llm.chat_template_args, work.max_tokens, note, llm.stop_strings)
     finally:
         for progress in latest:
             _record(store, rows, progress)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from japagen.errors import ConfigError, UnreachableError
+from japagen.hub.cache import look_up
 from japagen.store.files import expand_home
 
 PACKAGE = Path(__file__).parents[1]
@@ -120,6 +121,25 @@ def folder_checksum(folder: str) -> str:
             raise ConfigError(f"{path} can't be read ({error.strerror}), and it is part of the model in {folder}") from error
         digest.update(f"{relative.as_posix()}\0{content}\n".encode())
     return digest.hexdigest()
+
+
+def lacks_file(model_id: str, revision: str | None, name: str) -> bool:
+    """Whether a model is known to have no such file; False where it has one, or the hub can't be asked."""
+    location = locate(model_id)
+    if not is_on_hub(model_id):
+        return not (Path(location) / name).is_file()
+    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    try:
+        hf_hub_download(model_id, name, revision=revision)
+    except LocalEntryNotFoundError:  # not in the cache, and no hub: the cache knows only what it has whole
+        return not look_up(model_id, revision, Path(constants.HF_HUB_CACHE)).missing
+    except EntryNotFoundError:
+        return True
+    except Exception:  # as below
+        return False
+    return False
 
 
 def find_file(model_id: str, revision: str | None, name: str) -> Path | None:

@@ -78,6 +78,8 @@ class Request:
     """kind=next: token ids."""
     token_ids: tuple[int, ...] = ()
     """kind=next: MAX_NEXT_TOKENS at most."""
+    stop: tuple[str, ...] = ()
+    """kind=write: strings that end a text, which are no part of it."""
 
 
 @dataclass(frozen=True)
@@ -276,6 +278,8 @@ class Client:
             body["repetition_penalty"] = sampling.repetition_penalty
         if request.chat_template_args:
             body["chat_template_kwargs"] = request.chat_template_args
+        if request.stop:
+            body["stop"] = request.stop
         if request.structured_outputs is not None and self._endpoint.is_vllm:
             body["structured_outputs"] = request.structured_outputs
         return json.dumps(body).encode()

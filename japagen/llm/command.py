@@ -10,6 +10,7 @@ from pathlib import Path
 from japagen.config.schema import LLM
 from japagen.errors import ServerError
 from japagen.llm.cpu import choose_dtype, threads_environment
+from japagen.llm.template import template_file
 
 HOST = "127.0.0.1"
 _INTERNAL_PORTS = 16
@@ -32,6 +33,7 @@ def command(llm: LLM, model_path: str, revision: str | None, device: str, port: 
         "--generation-config": "vllm",
         "--revision": None if Path(model_path).is_dir() else revision,
         "--quantization": llm.quantization,
+        "--chat-template": template_file(llm),
         "--reasoning-parser": llm.reasoning_parser,
         "--tensor-parallel-size": llm.gpus if device == "cuda" and llm.gpus > 1 else None,
         "--gpu-memory-utilization": llm.server.gpu_memory_utilization if device == "cuda" else None,

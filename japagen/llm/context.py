@@ -11,6 +11,8 @@ from japagen.prompts.writing import Message
 
 TEMPLATE_TOKENS = 8
 """Allowed for what a chat template puts around one message."""
+PLAIN_TOKENS = 2
+"""What llm.chat_template=plain puts around a whole chat: BOS, and the line end after a reply."""
 
 
 def check_context(llm: LLM, revision: str, prompts: Sequence[list[Message]], task: str, max_tokens: int) -> None:
@@ -23,7 +25,8 @@ def check_context(llm: LLM, revision: str, prompts: Sequence[list[Message]], tas
     path = find_file(llm.id, revision, "tokenizer.json")
     if path is None:
         return
-    longest = max(_num_tokens(path, messages) for messages in prompts)
+    count = _num_plain_tokens if llm.continues else _num_tokens
+    longest = max(count(path, messages) for messages in prompts)
     if longest + max_tokens > llm.max_model_len:
         raise ConfigError(
             f"llm.max_model_len={llm.max_model_len} is too small for task {task!r}: the longest prompt takes about {longest} tokens and"
@@ -35,6 +38,11 @@ def check_context(llm: LLM, revision: str, prompts: Sequence[list[Message]], tas
 def _num_tokens(path: Path, messages: list[Message]) -> int:
     tokenizer = _load(path)
     return sum(len(tokenizer.encode(message["content"]).ids) + TEMPLATE_TOKENS for message in messages)
+
+
+def _num_plain_tokens(path: Path, messages: list[Message]) -> int:
+    text = "".join(message["content"] for message in messages)
+    return len(_load(path).encode(text, add_special_tokens=False).ids) + PLAIN_TOKENS
 
 
 @lru_cache

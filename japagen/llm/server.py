@@ -30,6 +30,7 @@ from japagen.llm import keeper, serverlog
 from japagen.llm.build import choose_device
 from japagen.llm.command import HOST, choose_http_port, choose_port_base, command, environment, is_free
 from japagen.llm.endpoint import Endpoint, Traffic
+from japagen.llm.template import check_served_plain
 
 __all__ = ["Endpoint", "serve"]
 
@@ -262,7 +263,9 @@ def _running_server(llm: LLM, base_url: str) -> Endpoint:
         shown = ", ".join(names[:20]) or "none"
         raise ServerError(f"llm.base_url={base_url} has no model llm.id={llm.id!r}{nearest(llm.id, names)}; it serves: {shown}")
     is_vllm = any(model.get("owned_by") == "vllm" for model in models)
-    return Endpoint(base_url, endpoint.api_key, is_vllm=is_vllm)
+    endpoint = Endpoint(base_url, endpoint.api_key, is_vllm=is_vllm)
+    check_served_plain(llm, endpoint)
+    return endpoint
 
 
 def _list_models(llm: LLM, endpoint: Endpoint) -> list[dict[str, object]]:

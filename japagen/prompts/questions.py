@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from japagen.prompts import continuation
 from japagen.prompts.readings import read_labels, read_number
 from japagen.prompts.scaffold import scaffold_of
 from japagen.prompts.writing import Message, Prompting, attributes_of, messages
@@ -34,6 +35,8 @@ class Question:
     """Scored: whether the chats differ in their last turn only; else they differ before it."""
     structure: dict[str, Any] | None = None
     """Written: what the reply is forced to be, as vLLM's structured outputs have it; none: anything."""
+    stop: tuple[str, ...] = ()
+    """Written: strings that end the reply."""
 
 
 VERSION = 1
@@ -52,7 +55,8 @@ def label_question(
 ) -> Question:
     """Scores each label's word as the answer to the question."""
     asked = question_messages(task, prompting, texts, template, exemplars)
-    return Question(id, tuple((*asked, _turn(answer_word(task, label))) for label in task.labels))
+    replies = [_reply(task, prompting, _answer_headings(task), answer_word(task, label)) for label in task.labels]
+    return Question(id, tuple((*asked, _turn(reply)) for reply in replies))
 
 
 def channel_question(
@@ -75,16 +79,21 @@ def written_question(
 ) -> Question:  # fmt: skip
     """Has the LLM write its answer; `forced`: one of the labels' words."""
     structure = {"choice": [answer_word(task, label) for label in task.labels]} if forced else None
-    return Question(id, (tuple(question_messages(task, prompting, texts, template, exemplars)),), is_scored=False, structure=structure)
+    chat = tuple(question_messages(task, prompting, texts, template, exemplars))
+    stop = (continuation.LINE_END,) if prompting.continues else ()
+    return Question(id, (chat,), is_scored=False, structure=structure, stop=stop)
 
 
 def question_messages(
     task: Task, prompting: Prompting, texts: tuple[str, ...], template: int, exemplars: Sequence[Example]
 ) -> list[Message]:
-    """The chat up to the answer: the task, exemplars with their answers as turns, the text."""
-    words = scaffold_of(task)
-    chosen, kind = words.templates[template], words.score_kind if task.is_regression else words.label_kind
+    """The chat up to the answer: the task, exemplars with their answers as turns, the text. Continued: all in one turn, whose entries are
+    the same for every template."""
+    chosen, kind = scaffold_of(task).templates[template], _kind(task)
     system = chosen.system.format(task=_about(task, prompting), labels=_label_list(task, prompting), kind=kind)
+    if prompting.continues:
+        entries = [(*shown.texts, _exemplar_answer(task, shown)) for shown in exemplars]
+        return [{"role": "user", "content": continuation.continued(task, system, _answer_headings(task), entries, texts)}]
     turns: list[Message] = []
     for shown in (*exemplars, None):
         asked = chosen.user.format(text=_shown_text(task, texts if shown is None else shown.texts), kind=kind)
@@ -99,9 +108,8 @@ def question_messages(
 def request_and_reply(task: Task, prompting: Prompting, label: Label, texts: tuple[str, ...], exemplars: Sequence[Example]) -> Chat:
     """The synthesis prompt's request for `label` with `texts` as what was written; no attribute is drawn."""
     shown = [example.texts for example in exemplars]
-    if task.is_pair:
-        return (*messages(task, prompting, label, shown, first=texts[0]), _turn(texts[1]))
-    return (*messages(task, prompting, label, shown), _turn(texts[0]))
+    reply = _turn(_reply(task, prompting, continuation.headings(task, task.num_turns), texts[-1]))
+    return (*messages(task, prompting, label, shown, first=texts[0] if task.is_pair else None), reply)
 
 
 def balanced_order(task: Task, exemplars: Mapping[str, Sequence[Example]], seed: int) -> list[Example]:
@@ -172,6 +180,21 @@ def read_attributes(task: Task, reply: str) -> list[Attribute]:
         if name and name not in (PERSONA, WORDING, PROBABILITY) and not set(name) & set("{}") and len(values) >= 2:
             found[name] = Attribute(name, values, scaffold_of(task).attribute_phrase.format(name=name))
     return list(found.values())
+
+
+def _kind(task: Task) -> str:
+    """What an answer is called."""
+    return "類似度の数" if task.is_regression else "ラベル"
+
+
+def _answer_headings(task: Task) -> tuple[str, ...]:
+    """Continued: the headings of an entry's texts and of its answer."""
+    return (*continuation.headings(task, task.num_turns), f"{_kind(task)}{continuation.words(task.language).colon}")
+
+
+def _reply(task: Task, prompting: Prompting, names: Sequence[str], text: str) -> str:
+    """A scored reply; continued: as it follows its heading."""
+    return continuation.reply_of(task, names, text) if prompting.continues else text
 
 
 def _turn(content: str) -> Message:

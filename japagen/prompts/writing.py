@@ -9,6 +9,7 @@ the server's prefix cache serves it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from japagen.prompts import continuation
 from japagen.prompts.scaffold import scaffold_of
 from japagen.tasks import Attribute, Label, Task
 
@@ -24,6 +25,8 @@ class Prompting:
     """False: the template has no system role, so its text opens the first user turn."""
     knowledge: bool = False
     """prompt=kadg: labels as `described`."""
+    continues: bool = False
+    """llm.chat_template=plain: one turn, a text that breaks off where the reply is due (`japagen.prompts.continuation`)."""
 
 
 PAIR_JOINER = " → "
@@ -31,7 +34,10 @@ PAIR_JOINER = " → "
 
 def first_messages(task: Task, prompting: Prompting, first_sentences: Sequence[str] = (), phrases: Sequence[str] = ()) -> list[Message]:
     """Turn 0 of a pair: asks for a first sentence, showing exemplars pooled over all labels."""
-    return _opening(task, prompting, _with_exemplars(task, "\n".join([task.first_instruction, *phrases]), first_sentences))
+    instruction = "\n".join([task.first_instruction, *phrases])
+    if prompting.continues:
+        return _continued(task, instruction, [(sentence,) for sentence in first_sentences])
+    return _opening(task, prompting, _with_exemplars(task, instruction, first_sentences))
 
 
 def messages(
@@ -44,24 +50,36 @@ def messages(
     phrases: Sequence[str] = (),
     wording: int = 0,
 ) -> list[Message]:
-    """The request for one text of `label`; for pairs turn 1, with turn 0 and its reply `first` before it.
+    """The request for one text of `label`; for pairs turn 1, with turn 0 and its reply `first` before it (continued: `first` only).
 
     `exemplars`: texts of gold rows with this label, in the order in which they are shown.
     `first_sentences`: what turn 0 showed. `phrases`: what follows the instruction, for pairs that of turn 0. `wording`: which of the
     label's `wordings`.
     """
+    if task.is_pair and first is None:
+        raise ValueError("a pair's second turn needs its first sentence")
     shown = [PAIR_JOINER.join(texts) for texts in exemplars]
     asked = wordings(label, prompting)[wording]
-    if not task.is_pair:
-        return _opening(task, prompting, _with_exemplars(task, "\n".join([asked, *phrases]), shown))
+    if prompting.continues:
+        return _continued(task, "\n".join([asked, *phrases]), exemplars, () if first is None else (first,))
     if first is None:
-        raise ValueError("a pair's second turn needs its first sentence")
+        return _opening(task, prompting, _with_exemplars(task, "\n".join([asked, *phrases]), shown))
     instruction = _with_exemplars(task, asked, shown)
     return [
         *first_messages(task, prompting, first_sentences, phrases),
         {"role": "assistant", "content": first},
         {"role": "user", "content": instruction},
     ]
+
+
+def stops(task: Task, prompting: Prompting, turn: int) -> tuple[str, ...]:
+    """Strings that end a reply to `first_messages` (turn 0 of a pair) or `messages`; none where the LLM ends its replies itself."""
+    return continuation.stops(task, continuation.headings(task, 1 + turn)) if prompting.continues else ()
+
+
+def _continued(task: Task, instruction: str, exemplars: Sequence[tuple[str, ...]], begun: tuple[str, ...] = ()) -> list[Message]:
+    names = continuation.headings(task, 1 + len(begun))
+    return [{"role": "user", "content": continuation.continued(task, f"{task.system}\n{instruction}", names, exemplars, begun)}]
 
 
 def _opening(task: Task, prompting: Prompting, instruction: str) -> list[Message]:

@@ -63,11 +63,12 @@ Show = Callable[[StreamProgress], None]
 
 
 async def answer_all(
-    questions: Sequence[Question], rows: StreamRows, client: Client, chat_template_args: dict[str, Any], max_tokens: int, show: Show
-) -> None:
-    """Asks what `rows` has no answer to; `max_tokens` bounds a written answer."""
+    questions: Sequence[Question], rows: StreamRows, client: Client, chat_template_args: dict[str, Any], max_tokens: int, show: Show,
+    stop: Sequence[str] = (),
+) -> None:  # fmt: skip
+    """Asks what `rows` has no answer to; `max_tokens` bounds a written answer, and strings of `stop` end it."""
     missing = [question for question in questions if rows.find(question.id) is None]
-    asker = Asker(client, chat_template_args, replace(GREEDY, max_tokens=max_tokens))
+    asker = Asker(client, chat_template_args, replace(GREEDY, max_tokens=max_tokens), stop)
     started, num_known, num_tokens = time.monotonic(), len(questions) - len(missing), 0
     pending: set[asyncio.Task[Answer]] = set()
     waiting = iter(missing)
@@ -101,15 +102,16 @@ async def answer_all(
 class Asker:
     """Turns questions into requests; knows the lengths of prompts that many questions share."""
 
-    def __init__(self, client: Client, chat_template_args: dict[str, Any], sampling: Sampling) -> None:
-        self._client, self._args, self._sampling = client, chat_template_args, sampling
+    def __init__(self, client: Client, chat_template_args: dict[str, Any], sampling: Sampling, stop: Sequence[str] = ()) -> None:
+        self._client, self._args, self._sampling, self._stop = client, chat_template_args, sampling, stop
         self._lengths: dict[str, asyncio.Task[Reply]] = {}
 
     async def ask(self, question: Question) -> Answer:
         """The answer; of a request that failed for good one that says why."""
         if question.is_scored:
             return await (self._score_labels(question) if question.shares_prompt else self._score_texts(question))
-        request = Request(list(question.chats[0]), 1, None, self._sampling, self._args, question.structure)
+        stop = tuple(dict.fromkeys((*question.stop, *self._stop)))
+        request = Request(list(question.chats[0]), 1, None, self._sampling, self._args, question.structure, stop=stop)
         reply = await self._client.complete(request)
         written = reply.completions[0]
         return Answer(

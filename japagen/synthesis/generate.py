@@ -352,9 +352,10 @@ def request_of(ask: Ask, sampling: Sampling, chat_template_args: dict[str, Any])
     if ask.temperature is not None:
         sampling = replace(sampling, temperature=ask.temperature)
     if not ask.verbalized:
-        return Request(list(ask.messages), ask.num_rows, ask.seed, sampling, chat_template_args)
+        return Request(list(ask.messages), ask.num_rows, ask.seed, sampling, chat_template_args, stop=ask.stop)
     sampling = replace(sampling, max_tokens=ask.num_rows * sampling.max_tokens)
-    return Request(list(ask.messages), 1, ask.seed, sampling, chat_template_args, {"regex": list_pattern(ask.num_rows)})
+    form = {"regex": list_pattern(ask.num_rows)}
+    return Request(list(ask.messages), 1, ask.seed, sampling, chat_template_args, form, stop=ask.stop)
 
 
 def rows_of(ask: Ask, reply: Reply) -> list[StreamRow]:

@@ -21,6 +21,7 @@ from japagen.prompts.writing import (
     first_messages,
     messages,
     phrases_of,
+    stops,
     wordings,
 )
 from japagen.store.rowsfile import Position, StreamRows, open_folder
@@ -44,6 +45,8 @@ class Ask:
     """None: the LLM's own."""
     verbalized: bool = False
     """Whether one reply lists all its texts."""
+    stop: tuple[str, ...] = ()
+    """Strings that end a reply."""
 
     @property
     def positions(self) -> list[Position]:
@@ -68,20 +71,22 @@ class Stream:
     """One a request, in turn; a pair's second sentence has its first one's. None: the LLM's own."""
     verbalized: bool = False
     """A request for texts_per_request texts is one reply that lists them (`japagen.prompts.verbalized`)."""
+    stop: Sequence[str] = ()
+    """Strings that end every reply, beside those of the prompt's form."""
 
     def ask(self, label: str, index: int) -> Ask:
         """The request that carries row `index`: of `label`, or, where `label` is '', of turn 0 of a pair."""
         request, n = index // self.texts_per_request, self.texts_per_request
         drawn = self._drawn(label, request) | self._wording(label, request)
         built, seed = self._opening(label, request * n, drawn), self._seed(label, 0, request * n)
-        return Ask(label, request * n, 0, n, seed, tuple(built), drawn, self._temperature(request), self.verbalized)
+        return Ask(label, request * n, 0, n, seed, tuple(built), drawn, self._temperature(request), self.verbalized, self.stop_of(0))
 
     def second_ask(self, label: str, index: int, first: str) -> Ask:
         """Turn 1 of a pair: the request for the second sentence of `label` after the first sentence `first`."""
         request = index // self.texts_per_request
         drawn = self._drawn("", request) | self._wording(label, index)
         built, seed = self._second(label, index, first, drawn), self._seed(label, 1, index)
-        return Ask(label, index, 1, 1, seed, tuple(built), drawn, self._temperature(request))
+        return Ask(label, index, 1, 1, seed, tuple(built), drawn, self._temperature(request), stop=self.stop_of(1))
 
     def longest_prompts(self, turn: int) -> list[list[Message]]:
         """Each label's request of `turn` with the longest values and wording that may be drawn, and as long a first sentence as may be."""
@@ -116,6 +121,10 @@ class Stream:
         chosen, phrases = self._label(label), phrases_of(self.attributes, drawn)
         firsts = self._shown_firsts(index - index % self.texts_per_request)
         return messages(self.task, self.prompting, chosen, self._shown(chosen, index), first, firsts, phrases, _variant(drawn))
+
+    def stop_of(self, turn: int) -> tuple[str, ...]:
+        """Strings that end a reply of `turn`."""
+        return tuple(dict.fromkeys((*stops(self.task, self.prompting, turn), *self.stop)))
 
     def _label(self, name: str) -> Label:
         return self._labels[name]

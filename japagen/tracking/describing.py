@@ -52,6 +52,7 @@ def _local_paths(experiment: Experiment) -> list[str]:
     config = experiment.config
     models = [config.llm.id, config.model.id, *([config.judge.id] if config.judge else [])]
     files = [setting.value for section in (config.prompt, config.data) for setting in settings(section) if setting.facts.is_local]
+    files += [llm.chat_template for llm in (config.llm, config.judge) if llm is not None]
     named = {given: _in_home(given) for given in (*models, *files) if given}
     local = {given: path for given, path in named.items() if path.is_absolute() or path.exists()}
     return sorted({*local, *(str(path.absolute()) for path in local.values())}, key=len, reverse=True)

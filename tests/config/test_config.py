@@ -88,6 +88,11 @@ def test_every_shipped_yaml_opens_with_a_comment(group: str, name: str) -> None:
         ("llm.base_url='http://me:secret@host/v1'", ["llm.base_url holds a password", "llm.api_key_env"]),
         ("llm.server.extra_args=[--api_key\\=secret]", ["--api-key, which japagen sets itself", "random key"]),
         ("llm.server.extra_args=[--host,0.0.0.0]", ["--host", "this machine only"]),
+        ("llm.server.extra_args=[--chat-template,own.jinja]", ["--chat-template, which japagen sets itself", "llm.chat_template=FILE"]),
+        ("llm.stop=['']", ["llm.stop=['']", "not empty"]),
+        ("llm.stop=[x,x]", ["llm.stop=['x', 'x'] must be strings that differ"]),
+        ("llm.chat_template=", ["llm.chat_template is empty", "plain (for base models)"]),
+        ("llm.chat_template=plain", ["shots=0, but llm.chat_template=plain is for base models", "set shots=5"]),
         ("+foo=3", ["no setting 'foo'"]),
         ("+task.labell=3", ["task has no setting 'labell'", "did you mean 'label"]),
         ("seed=4294967296", ["seed=4294967296 is too large", "0 to 4294967295"]),
@@ -112,6 +117,50 @@ def test_what_cannot_be_run_is_refused(composed: Compose, override: str, parts: 
     for part in parts:
         assert part in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+BASE = ("llm.chat_template=plain", "shots=3")
+SERVER = "llm.base_url=http://h/v1"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ((*BASE, "synthesis.verbalized=true"), "synthesis.verbalized=true asks for a list in JSON, but llm.chat_template=plain"),
+        ((*BASE, "prompt=kadg_auto"), "prompt=kadg_auto asks the LLM for attributes in JSON, but .* set prompt=kadg"),
+        (("llm.chat_template=plain", "method=annotate", "method.answer=choice"), "shots=0, but .*set shots=5 .*method.answer=label"),
+        (("llm.chat_template=plain", "method=annotate_japagen"), "shots=0, but .*set shots=5$"),
+        ((SERVER, "llm.chat_template=own.jinja"), "server at llm.base_url runs already .* start it with --chat-template own.jinja"),
+        (("+llm@judge=demo", "curate.judging=drop", "judge.base_url=http://h/v1", "judge.chat_template=x"), "judge.chat_template=x is set"),
+        ((SERVER, "llm.stop=[a,b,c,d,e]"), "llm.stop names 5 strings, and OpenAI's API, .* takes 4; leave 1 out"),
+        ((SERVER, *BASE, "llm.stop=[a,b,c,d]"), "llm.stop names 4 strings and plain adds one"),
+    ],
+)
+def test_what_a_base_model_or_a_running_server_cannot_do_is_refused(composed: Compose, overrides: tuple[str, ...], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        composed("task=jcola", *overrides)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("llm.chat_template=plain", "method=gold"),
+        ("llm.chat_template=plain", "method=prompting"),
+        ("llm.chat_template=plain", "method=annotate", "method.answer=channel"),
+        (*BASE, "method=prompting", "method.answer=free"),
+        (*BASE, SERVER, "llm.stop=[a,b,c]"),
+        (*BASE, "prompt.variants=true", "llm.stop=[a,b,c,d,e]"),
+    ],
+)
+def test_what_a_base_model_can_do_is_taken(composed: Compose, overrides: tuple[str, ...]) -> None:
+    composed("task=jcola", *overrides)
+
+
+def test_line_ends_may_be_typed_as_two_characters(composed: Compose) -> None:
+    assert composed(r'llm.stop=["\n","\t|"]').llm.stop_strings == ("\n", "\t|")
+    assert composed('llm.stop=["\n"]').llm.stop_strings == ("\n",)
+    with pytest.raises(ConfigError, match="must be strings that differ"):
+        composed(r'llm.stop=["\n","' + '\n"]')
 
 
 def test_regression_labels_must_be_numbers(composed: Compose) -> None:

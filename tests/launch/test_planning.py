@@ -42,10 +42,12 @@ def test_the_largest_data_set_of_a_stream_is_made_first(composed: Compose, tmp_p
 def test_another_server_set_up_is_another_group(composed: Compose, tmp_path: Path) -> None:
     experiments = plan_experiments([composed(), composed("llm.max_model_len=512", "task=jsts"), composed("llm.sampling.temperature=0.5")])
     assert [len(group.experiments) for group in missing_llm_work(experiments, Store(tmp_path))] == [2, 1]
+    shown = [composed("task=jcola", "shots=2", *more) for more in ((), ("llm.chat_template=plain",))]
+    assert [len(group.experiments) for group in missing_llm_work(plan_experiments(shown), Store(tmp_path))] == [1, 1]
 
 
 def test_what_no_server_reads_makes_no_other_server(composed: Compose, tmp_path: Path) -> None:
-    changes = ["llm.price_per_gpu_hour=2", "llm.price_per_million_tokens=1", "llm.license=x", "llm.name=y", "llm.seen=[]"]
+    changes = ["llm.stop=[x]", "llm.price_per_gpu_hour=2", "llm.price_per_million_tokens=1", "llm.license=x", "llm.name=y", "llm.seen=[]"]
     experiments = plan_experiments([composed(f"synthesis.seed={seed}", change) for seed, change in enumerate(changes)])
     assert [len(group.experiments) for group in missing_llm_work(experiments, Store(tmp_path))] == [len(changes)]
 

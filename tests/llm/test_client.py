@@ -93,7 +93,7 @@ def test_every_sampling_value_goes_to_vllm() -> None:
         sampling = Sampling(temperature=0.7, top_p=0.9, max_tokens=33)
         async with StubServer() as server, Client(server.endpoint(api_key="secret"), "the-model") as client:
             await client.complete(ask(3, n=4, sampling=sampling))
-            await client.complete(ask(3, chat_template_args={"enable_thinking": False}, structured_outputs={"choice": ["a"]}))
+            await client.complete(ask(3, chat_template_args={"enable_thinking": False}, structured_outputs={"choice": ["a"]}, stop=("\n",)))
         plain, rich = server.bodies
         assert plain == {
             "model": "the-model",
@@ -108,6 +108,7 @@ def test_every_sampling_value_goes_to_vllm() -> None:
         }
         assert rich["chat_template_kwargs"] == {"enable_thinking": False}
         assert rich["structured_outputs"] == {"choice": ["a"]}
+        assert rich["stop"] == ["\n"]
         assert server.headers[0]["Authorization"] == "Bearer secret"
 
     run(body())

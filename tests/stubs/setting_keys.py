@@ -20,7 +20,7 @@ CHANGES: dict[str, set[str]] = {
     # the LLM itself
     "llm.id": ALL, "llm.dtype": ALL, "llm.quantization": ALL, "llm.system_role": ALL, "llm.chat_template_args": ALL,
     "llm.sampling.temperature": ALL, "llm.sampling.top_p": ALL, "llm.sampling.top_k": ALL, "llm.sampling.repetition_penalty": ALL,
-    "llm.sampling.max_tokens": ALL, "llm.reasoning_parser": ALL,
+    "llm.sampling.max_tokens": ALL, "llm.reasoning_parser": ALL, "llm.stop": ALL,
     "task.language": ALL,  # the words around exemplars, which this one shows, and the filters
     # which texts are kept
     "num_per_label": DATASET, "task.max_chars": DATASET, "task.min_chars": DATASET, "task.fields": DATASET,
@@ -38,7 +38,8 @@ CHANGES: dict[str, set[str]] = {
     **dict.fromkeys(["llm.license", "llm.license_note", "llm.price_per_gpu_hour", "llm.price_per_million_tokens", "llm.seen"], NONE),
     "llm.license_name_prefix": NONE,
     **dict.fromkeys(["llm.verified", "llm.demo", "model.license", "model.verified", "model.demo", "model.seen"], NONE),
-    # enter by what they lead to: the revision found, the exemplars drawn, the gold rows read
+    # enter by what they lead to: the revision found, the template's text, the exemplars drawn, the gold rows read
+    "llm.chat_template": NONE,
     **dict.fromkeys(["llm.revision", "model.revision", "model.learning_rate", "shots", "shots_seed", "gold_per_label"], NONE),
     **dict.fromkeys(["data.source", "data.split", "data.train_source", "data.train_file", "data.eval_file", "task.label_map"], NONE),
     "data.strip_source": NONE,

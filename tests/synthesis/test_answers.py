@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from japagen.errors import ServerError
-from japagen.llm.client import Request
+from japagen.llm.client import WRITE, Request
 from japagen.prompts.questions import (
     Question,
     channel_question,
@@ -51,6 +51,17 @@ def test_the_probability_of_a_label_is_that_of_its_whole_word(tmp_path: Path) ->
     )
     assert unacceptable == pytest.approx(math.exp(-0.3) / (math.exp(-0.3) + math.exp(-4)))
     assert acceptable + unacceptable == pytest.approx(1)
+
+
+def test_written_answers_end_at_the_question_s_and_the_llm_s_stop_strings(tmp_path: Path) -> None:
+    client = AnsweringClient(lambda prompt, said: 0.0)
+    tmp_path.joinpath("rows").mkdir()
+    questions = [written_question(TASK, Prompting(continues=continues), ("文。",), 0, id=str(continues)) for continues in (True, False)]
+    scored = label_question(TASK, Prompting(), ("文。",), 0, id="scored")
+    rows = StreamRows(tmp_path / "rows", Answer)
+    asyncio.run(answer_all([*questions, scored], rows, client, {}, 16, lambda progress: None, ("。", "\n")))  # type: ignore[arg-type]
+    assert sorted(request.stop for request in client.requests if request.kind == WRITE) == [("\n", "。"), ("。", "\n")]
+    assert {request.stop for request in client.requests if request.kind != WRITE} == {()}
 
 
 def test_many_labels_take_several_requests(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from japagen.llm.endpoint import Endpoint
 from japagen.llm.server import serve
 from japagen.prompts.writing import Message
 from japagen.store.store import Store
+from japagen.synthesis.stream import Ask
 
 NUM_COMPLETIONS = 10
 RECORDED_OPEN = (1, 16, 64)
@@ -47,7 +48,7 @@ def check_llm(config: Config, say: Callable[[str], None] = print, measured: dict
     """
     llm = config.llm
     try:
-        experiment = plan_llm_part(replace(config, shots=0))
+        experiment = plan_llm_part(config if llm.continues else replace(config, shots=0))  # a base model is asked by exemplars alone
         store = Store(config.store)
         location, revision = llm_location(experiment, "stream")
         say(f"{llm.name}: {llm.base_url or f'starting vLLM; log in {store.root}/logs'}")
@@ -107,24 +108,27 @@ async def _measure_speed(llm: LLM, endpoint: Endpoint, num_open: int) -> dict[st
 
 
 def _check_served(llm: LLM, endpoint: Endpoint, experiment: Experiment) -> list[Check]:
-    prompts = _prompts(experiment)
-    checks = [template_check(llm, endpoint, prompts[0]), system_check(llm, endpoint, experiment.task.system)]
+    asks = _asks(experiment)
+    prompts = [list(ask.messages) for ask in asks]
+    checks = [template_check(llm, endpoint, prompts[0])]
+    checks += [] if llm.continues else [system_check(llm, endpoint, experiment.task.system)]
     began = time.monotonic()
-    replies = asyncio.run(_complete(llm, endpoint, prompts))
+    replies = asyncio.run(_complete(llm, endpoint, asks))
     seconds = time.monotonic() - began
     return [*checks, finish_check(llm, replies), thinking_check(llm, endpoint, prompts[0], replies), speed_check(replies, seconds)]
 
 
-def _prompts(experiment: Experiment) -> list[list[Message]]:
-    """Prompts as a run sends them, label by label; of pairs turn 1."""
+def _asks(experiment: Experiment) -> list[Ask]:
+    """Requests as a run sends them, label by label; of pairs turn 1."""
     names = [""] if experiment.task.is_pair else experiment.task.label_names
     n = experiment.stream.texts_per_request
-    return [list(experiment.stream.ask(names[number % len(names)], number * n).messages) for number in range(NUM_COMPLETIONS)]
+    return [experiment.stream.ask(names[number % len(names)], number * n) for number in range(NUM_COMPLETIONS)]
 
 
-async def _complete(llm: LLM, endpoint: Endpoint, prompts: list[list[Message]]) -> list[Reply]:
-    async with Client(endpoint, llm.id, len(prompts)) as client:
-        requests = [Request(prompt, 1, seed, llm.sampling, llm.chat_template_args) for seed, prompt in enumerate(prompts)]
+async def _complete(llm: LLM, endpoint: Endpoint, asks: list[Ask]) -> list[Reply]:
+    async with Client(endpoint, llm.id, len(asks)) as client:
+        args = llm.chat_template_args
+        requests = [Request(list(ask.messages), 1, seed, llm.sampling, args, stop=ask.stop) for seed, ask in enumerate(asks)]
         return list(await asyncio.gather(*(client.complete(request) for request in requests)))
 
 
@@ -132,7 +136,7 @@ def template_check(llm: LLM, endpoint: Endpoint, prompt: list[Message]) -> Check
     """Whether the server turns messages into a prompt."""
     num, refusal = prompt_tokens(llm, endpoint, prompt)
     if num is None:
-        cure = "take an instruction-tuned model, or give a template: llm.server.extra_args=[--chat-template,FILE]"
+        cure = "take an instruction-tuned model, or for a base model llm.chat_template=plain shots=5"
         return Check("fault", "chat template", f"the server refuses chat messages: {refusal}", cure)
     return Check("ok", "chat template", f"applied: the first prompt takes {num} tokens of llm.max_model_len={llm.max_model_len}")
 

@@ -5,6 +5,7 @@ later begins with them, and a second preview of the same prompts asks for nothin
 and gold data only where shots=k shows them.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -106,7 +107,10 @@ def print_prompts(experiment: Experiment, stream: Stream, rows: StreamRows, cons
     texts = f"{stream.texts_per_request} {'first sentences' if task.is_pair else 'texts'} a {'reply' if stream.verbalized else 'request'}"
     if stream.temperatures:
         texts += f", temperatures {', '.join(f'{temperature:g}' for temperature in stream.temperatures)} in turn"
-    console.rule(f"[bold]{escape(task.name)}[/]: prompts as they are sent to {escape(experiment.config.llm.name)} ({texts})", align="left")
+    stop = list(dict.fromkeys(string for turn in range(task.num_turns) for string in stream.stop_of(turn)))
+    texts += f"; a reply ends at {' or '.join(json.dumps(one, ensure_ascii=False) for one in stop)}" if stop else ""
+    heading = f"[bold]{escape(task.name)}[/]: prompts as they are sent to {escape(f'{experiment.config.llm.name} ({texts})')}"
+    console.rule(heading, align="left")
     if not task.is_pair:
         for name in task.label_names:
             ask = stream.ask(name, 0)
