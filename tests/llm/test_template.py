@@ -65,7 +65,7 @@ def test_plain_joins_turns_by_line_ends_after_one_bos(model: Path, bos: str | No
     tokenizer, source = AutoTokenizer.from_pretrained(model), PLAIN_FILE.read_text(encoding="utf-8")
 
     def render(chat: list[Message], opens_reply: bool) -> str:
-        return str(tokenizer.apply_chat_template(chat, source, tokenize=False, add_generation_prompt=opens_reply))
+        return str(tokenizer.apply_chat_template(chat, chat_template=source, tokenize=False, add_generation_prompt=opens_reply))
 
     for opens_reply in (True, False):
         assert render(CHAT, opens_reply) == f"{bos or ''}課題\n文章：犬が走る。\n文章："

@@ -46,10 +46,11 @@ class StubLLM:
         return "System role not supported" if self.system == "refused" and messages[0]["role"] == "system" else None
 
     def answer(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        if (refusal := self.refusal(body["messages"])) is not None:
+        messages: Messages = body["messages"] if "messages" in body else [{"role": "user", "content": body["prompt"]}]
+        if (refusal := self.refusal(messages)) is not None:
             return 400, {"error": {"message": refusal}}
         if path == "/tokenize" and self.owned_by == "vllm":
-            return 200, {"count": self.length(body["messages"])}
+            return 200, {"count": self.length(messages), "tokens": [ord(character) for turn in messages for character in turn["content"]]}
         if path != "/v1/chat/completions":
             return 404, {"error": {"message": "not found"}}
         self.bodies.append(body)

@@ -22,6 +22,13 @@ def test_the_tracked_config_has_no_paths_no_exemplars_and_no_keys(composed: Comp
     assert without_paths(run_name(experiment), experiment) == "jnli-japagen-2-shot-demo-demo-personas=persons.txt-seed0"
 
 
+def test_a_template_is_called_by_its_file_s_name(composed: Compose, tmp_path: Path) -> None:
+    file = tmp_path / "own.jinja"
+    file.write_text("{% for turn in messages %}{{ turn['content'] }}{% endfor %}", encoding="utf-8")
+    assert tracked_config(plan_experiment(composed(f"llm.chat_template={file}")))["llm"]["chat_template"] == "own.jinja"
+    assert tracked_config(plan_experiment(composed("llm.chat_template=plain", "shots=2")))["llm"]["chat_template"] == "plain"
+
+
 def test_a_model_in_a_folder_is_called_by_its_name(composed: Compose) -> None:
     from japagen.hub.models import locate
 

@@ -162,6 +162,16 @@ def test_system_role(system: str, says: str, state: str, words: str, owned_by: s
     assert words in check.found
 
 
+def test_a_base_model_is_asked_by_exemplars(stub_llm: StubLLM, tmp_path: Path) -> None:
+    found = asked(stub_llm, tmp_path, "task=jcola", "llm.chat_template=plain", "shots=3", "llm.stop=['。']")
+    assert {check.state for check in found.values()} == {"ok"}, "a system turn is no part of it"
+    assert list(found) == ["server", "chat template", "completions", "thinking", "speed"]
+    assert [body["stop"] for body in stub_llm.bodies[:10]] == [["\n", "。"]] * 10
+    assert all(len(body["messages"]) == 1 and body["messages"][0]["content"].endswith("\n文章：") for body in stub_llm.bodies[:10])
+    stub_llm.template = False
+    assert asked(stub_llm, tmp_path, "task=jcola")["chat template"].cure.endswith("llm.chat_template=plain shots=5")
+
+
 def test_faults_of_an_llm(stub_llm: StubLLM, tmp_path: Path) -> None:
     stub_llm.write = lambda messages, seed: "<think>どんな文がよいか" if seed == 3 else "犬が走る。"
     assert asked(stub_llm, tmp_path)["thinking"].found == "1 of 10 replies hold <think>"

@@ -64,6 +64,15 @@ def test_each_label_gets_n_replies_judged_in_words(stub_llm: StubLLM, tmp_path: 
     assert "cost of 300 a label: no price in the YAML" in output
 
 
+@pytest.mark.parametrize("task", ["jcola", "jnli"])
+def test_a_base_model_s_prompts_are_shown_as_it_continues_them(stub_llm: StubLLM, tmp_path: Path, task: str) -> None:
+    output = show(stub_llm, tmp_path, f"task={task}", "llm.chat_template=plain", "shots=2", "llm.stop=['[END]']")
+    assert r'a reply ends at "\n" or "[END]")' in output
+    assert ("    文1：(the first sentence, as the LLM wrote it)\n    文2：" if task == "jnli" else "\n    文章：\n") in output
+    assert {tuple(body["stop"]) for body in stub_llm.bodies} == {("\n", "[END]")}
+    assert {len(body["messages"]) for body in stub_llm.bodies} == {1}
+
+
 def test_a_second_preview_asks_only_for_what_is_missing(stub_llm: StubLLM, tmp_path: Path) -> None:
     show(stub_llm, tmp_path, "task=jcola", n=2)
     asked = len(stub_llm.bodies)
