@@ -4,6 +4,7 @@ In: an experiment. Out: `Source`s, which meta.json keeps so that `japagen export
 set's is written by `curation.dataset`). A card contains no text of gold data or of the user's, and no local path.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,10 @@ def making(experiment: Experiment) -> dict[str, Any]:
     made_by = {"method": f"{config.method.name}, prompt {config.prompt.name}", "protocol": experiment.protocol}
     if experiment.options:
         made_by["options"] = ", ".join(f"{name}={_file_name(value)}" for name, value in experiment.options.items())
+    if experiment.needs_llm and config.llm.chat_template is not None:
+        made_by["chat template"] = Path(config.llm.chat_template).name
+    if "stream" in experiment.keys and config.llm.stop:
+        made_by["replies end at"] = json.dumps(config.llm.stop_strings, ensure_ascii=False)
     made_by |= {stage: experiment.keys[stage] for stage in experiment.llm_stages}
     return made_by | ({"texts per label asked for": str(config.num_per_label)} if "stream" in experiment.keys else {})
 

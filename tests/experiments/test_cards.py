@@ -143,6 +143,12 @@ def test_annotated_texts_of_a_train_split_are_told_too(
     assert [one for one in dataset_sources(experiment) if one.role == "texts"] == [texts]
 
 
+def test_a_template_and_stop_strings_are_told(composed: Compose) -> None:
+    base = making(plan_experiment(composed("task=jcola", "shots=2", "llm.chat_template=plain", "llm.stop=['。']")))
+    assert (base["chat template"], base["replies end at"]) == ("plain", '["。"]')
+    assert not {"chat template", "replies end at"} & making(plan_experiment(composed("task=jcola"))).keys()
+
+
 def test_files_named_in_options_lose_their_folder(composed: Compose, tmp_path: Path) -> None:
     persons = tmp_path / "persons.txt"
     persons.write_text("店の主人\n学生\n", encoding="utf-8")

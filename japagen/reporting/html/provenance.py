@@ -66,6 +66,7 @@ def _overrides(config: Config, result: Result) -> list[str]:
     chosen: dict[str, Any] = {"task": config.task.name, "method": config.method.name}
     if result.llm is not None:
         chosen |= {"llm": config.llm.name, "llm.revision": config.llm.revision, "prompt": config.prompt.name, "shots": config.shots}
+        chosen |= {"llm.chat_template": config.llm.chat_template, "llm.stop": list(config.llm.stop_strings) or None}
     if result.model is not None:
         chosen |= {"model": config.model.name, "model.revision": config.model.revision}
     chosen |= {"data": config.data.source, "data.split": config.data.split}

@@ -43,6 +43,12 @@ def test_the_command_composes_to_the_same_experiment(composed: Compose) -> None:
     assert composed(*command_of(composed, *overrides, options=options)[2:]) == composed(*overrides)
 
 
+def test_a_base_model_is_asked_as_it_was(composed: Compose) -> None:
+    overrides = ("task=jcola", "shots=3", "llm.chat_template=plain", "llm.stop=['\n\n','。']", "num_per_label=70")
+    assert composed(*command_of(composed, *overrides)[2:]) == composed(*overrides)
+    assert not any(part.startswith(("llm.stop", "llm.chat")) for part in command_of(composed, "task=jcola"))
+
+
 def test_a_judge_is_named_as_the_command_line_takes_it(composed: Compose) -> None:
     command = command_of(composed, "curate.judging=drop", options={"curate.judging": "drop", "judge": "demo"})
     assert "+llm@judge=demo" in command
