@@ -47,7 +47,7 @@ def check_template(llm: LLM, revision: str, key: str = "llm") -> None:
         return
     if llm.chat_template is not None:
         _check_file(llm, revision, key)
-    elif _lacks_template(llm, revision):
+    elif _lacks_template(llm, revision, key):
         raise ConfigError(
             f"{key}.id={llm.id!r}: its tokenizer has no chat template, as base models have none, and vLLM refuses chats without; write"
             f" {key}.chat_template=plain shots=5 (prompts that a base model continues), or {key}.chat_template=FILE (a Jinja template)"
@@ -82,21 +82,21 @@ def _tokenize(endpoint: Endpoint, body: dict[str, Any]) -> list[int]:
         return tokens
 
 
-def _lacks_template(llm: LLM, revision: str) -> bool:
+def _lacks_template(llm: LLM, revision: str, key: str) -> bool:
     """Whether the tokenizer is known to have none; False where code or another tokenizer may bring one."""
     if llm.trust_remote_code or any(argument.startswith("--tokenizer") for argument in llm.server.extra_args):
         return False
-    settings = _tokenizer_settings(llm, revision)
+    settings = _tokenizer_settings(llm, revision, key)
     others = ("chat_template.jinja", "chat_template.json", "tekken.json")  # the last: Mistral's own, whose library writes chats
     return bool(settings) and not settings.get("chat_template") and all(lacks_file(llm.id, revision, name) for name in others)
 
 
-def _tokenizer_settings(llm: LLM, revision: str) -> dict[str, Any]:
+def _tokenizer_settings(llm: LLM, revision: str, key: str) -> dict[str, Any]:
     path = find_file(llm.id, revision, "tokenizer_config.json")
     try:
         found = json.loads(path.read_text(encoding="utf-8")) if path is not None else {}
     except (OSError, ValueError) as error:
-        raise ConfigError(f"llm.id={llm.id!r}: {path} can't be read ({error}); get the model's files anew") from error
+        raise ConfigError(f"{key}.id={llm.id!r}: {path} can't be read ({error}); get the model's files anew") from error
     return found if isinstance(found, dict) else {}
 
 
@@ -115,7 +115,7 @@ def _read(llm: LLM, key: str) -> str:
 
 def _check_file(llm: LLM, revision: str, key: str) -> None:
     """Renders sample chats as vLLM does: a request, and a second one after a reply."""
-    where, special = f"{key}.chat_template={llm.chat_template}", _special_tokens(llm, revision)
+    where, special = f"{key}.chat_template={llm.chat_template}", _special_tokens(llm, revision, key)
     system = [{"role": "system", "content": _SYSTEM}] if llm.system_role else []
     for chat in (_SAMPLE[:1], _SAMPLE):
         text = _render(_read(llm, key), [*system, *chat], special | llm.chat_template_args, where)
@@ -166,9 +166,9 @@ def _render(source: str, chat: list[dict[str, str]], variables: dict[str, Any], 
         ) from error
 
 
-def _special_tokens(llm: LLM, revision: str) -> dict[str, str]:
+def _special_tokens(llm: LLM, revision: str, key: str) -> dict[str, str]:
     """bos_token, eos_token, …: those that the tokenizer names."""
-    settings = _tokenizer_settings(llm, revision)
+    settings = _tokenizer_settings(llm, revision, key)
     named = {name: settings.get(name) for name in _SPECIAL}
     texts = {name: token.get("content") if isinstance(token, dict) else token for name, token in named.items()}
     return {name: text for name, text in texts.items() if isinstance(text, str)}
