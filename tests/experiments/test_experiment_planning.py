@@ -7,6 +7,7 @@ from urllib.error import URLError
 import pytest
 
 from japagen.errors import ConfigError, DataError, JapagenError, UnreachableError
+from japagen.experiments.llm_work import llm_work
 from japagen.experiments.planning import Planner, gold_rows, plan_experiment
 from tests.conftest import MIRROR, Compose, needs_mirror
 
@@ -90,6 +91,16 @@ def test_a_task_without_gold_is_planned_too(composed: Compose) -> None:
 def test_a_prompt_longer_than_the_context_is_refused(composed: Compose) -> None:
     with pytest.raises(ConfigError, match=r"llm\.max_model_len=128 is too small for task 'jnli'"):
         plan_experiment(composed("llm.max_model_len=128"))
+
+
+def test_a_judge_is_asked_in_the_form_of_its_own_template(composed: Compose) -> None:
+    for writer, judge in (("null", "plain"), ("plain", "null")):
+        judging = ("shots=2", "curate.judging=drop", "+llm@judge=demo", f"judge.chat_template={judge}")
+        experiment = plan_experiment(composed("task=jcola", f"llm.chat_template={writer}", *judging))
+        prompts, _ = next(llm_work(experiment, "judgements").longest())
+        for template, roles in ((writer, [turn["role"] for turn in experiment.stream.ask("acceptable", 0).messages]),
+                                (judge, [turn["role"] for turn in prompts[0][:-1]])):  # fmt: skip
+            assert (roles == ["user"]) == (template == "plain")
 
 
 def test_running_settings_change_no_key(composed: Compose) -> None:
