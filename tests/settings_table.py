@@ -45,6 +45,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
         "", "shots=3", "synthesis.verbalized=true llm.max_model_len=4096", "prompt.personas=FILES/personas.txt", "prompt.name=kadg_auto",
         "curate.judging=drop", "curate.judging=drop curate.judge_answer=channel", "curate.keep_likeliest=0.5", "method.name=prompting",
         "method.name=prompting method.answer=free", "method.name=prompting method.answer=channel",
+        "llm.chat_template=plain method.name=prompting method.answer=channel",
     ),
     # the LLM and the encoder
     "task=jcola llm=demo": (
@@ -54,7 +55,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
         "llm.base_url=http://127.0.0.1:9/v1", "llm.base_url=http://127.0.0.1:9/v1 llm.revision=r",
         "llm.stop=['。']", "llm.chat_template=FILES/own.jinja", "llm.chat_template=plain shots=3",
         "llm.chat_template=plain shots=3 llm.stop=['。']", "llm.chat_template=plain shots=3 curate.keep_likeliest=0.5",
-        "llm.chat_template=plain shots=3 curate.judging=drop",
+        "llm.chat_template=plain shots=3 curate.judging=drop", "llm.chat_template=plain shots=3 task.several_lines=true",
     ),
     "task=jcola llm=gemma-3-12b llm.HUB": ("", "shots=3"),
     "task=jcola llm=llm-jp-4-32b-a3b-thinking llm.HUB": ("", "method.name=prompting method.answer=free method.max_tokens=2048"),
@@ -106,7 +107,8 @@ TABLE: Mapping[str, tuple[str, ...]] = {
         "", "shots=3", "shots=3 shots_seed=1", "seed=1", "shots=3 seed=3", "method.answer=channel", "method.answer=channel shots=3",
         "method.answer=choice", "method.answer=free", "method.answer=free method.max_tokens=8", "method.calibrate=true",
         "method.template=2", "task.question=x", "task.metric=accuracy", "prompt.name=kadg", "llm.system_role=false",
-        "llm.chat_template=plain", "llm.chat_template=plain method.answer=channel", "llm.chat_template=plain method.answer=free shots=3",
+        "llm.chat_template=plain", "llm.chat_template=plain method.answer=channel", "llm.chat_template=plain task.several_lines=true",
+        "llm.chat_template=plain method.answer=free shots=3",
         "method.answer=free llm.stop=['。']",
     ),
     # tasks

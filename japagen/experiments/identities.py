@@ -41,6 +41,8 @@ def stream_identity(
         options["verbalized"] = True
     if synthesis.verbalized or any(exemplars.values()):  # what else is sent is the task's own
         options |= scaffold_identity(task)
+    if llm.continues:
+        options["several_lines"] = task.several_lines  # how texts are shown, and where a reply ends
     parser = {"reasoning_parser": llm.reasoning_parser} if llm.reasoning_parser else {}  # absent where none: older keys stay as they were
     return {
         "prompt": prompt,
@@ -87,7 +89,8 @@ def answers_identity(
 ) -> dict[str, Any]:
     """An LLM's answers about texts: the LLM, how it is asked, and the texts: their checksum, or the key of the stream that has them."""
     task = config.task
-    shows_task_only = how["answer"] in ("channel", "likelihood") and not any((exemplars or {}).values())
+    shows_task_only = how["answer"] in ("channel", "likelihood") and not any((exemplars or {}).values()) and not llm.continues
+    form = {"several_lines": task.several_lines} if llm.continues else {}  # how texts are shown
     return {
         "llm": _llm_identity(llm, llm_revision, template),
         "prompt": _prompt_identity(task, config.prompt.name),
@@ -96,6 +99,7 @@ def answers_identity(
         "exemplars": _exemplars_identity(exemplars or {}),
         "texts": texts,
         **({} if shows_task_only else scaffold_identity(task)),
+        **form,
     }
 
 

@@ -9,6 +9,7 @@ where a text may have several lines, at the next heading. Pure functions of stri
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from japagen.prompts.scaffold import JAPANESE, scaffold_of
 from japagen.tasks import Task
 
 VERSION = 1
@@ -28,18 +29,18 @@ class Words:
 
 
 _JAPANESE = Words("文章", ("文1", "文2"), "：", "")
-_ENGLISH = Words("Text", ("Sentence 1", "Sentence 2"), ":", " ")
-
-
-def words(language: str) -> Words:
-    """The words for a task's language: Japanese for ja and '', English for any other."""
-    return _JAPANESE if language in ("ja", "") else _ENGLISH
+_ENGLISH = Words("Text", ("Text 1", "Text 2"), ":", " ")
 
 
 def headings(task: Task, num_texts: int) -> tuple[str, ...]:
     """The headings of an entry with one text, or of a pair's two."""
-    named = words(task.language)
-    return tuple(f"{name}{named.colon}" for name in (named.pair if num_texts == 2 else (named.text,)))
+    words = _words(task)
+    return tuple(heading(task, name) for name in (words.pair if num_texts == 2 else (words.text,)))
+
+
+def heading(task: Task, name: str) -> str:
+    """`name` as what opens a line."""
+    return f"{name[:1].upper()}{name[1:]}{_words(task).colon}"
 
 
 def continued(task: Task, opening: str, names: Sequence[str], entries: Sequence[Sequence[str]], begun: Sequence[str] = ()) -> str:
@@ -53,12 +54,16 @@ def continued(task: Task, opening: str, names: Sequence[str], entries: Sequence[
 
 def reply_of(task: Task, names: Sequence[str], text: str) -> str:
     """The text as a reply, which follows the last heading as an exemplar's text does."""
-    return f"{words(task.language).gap}{_shown(task, names, text)}"
+    return f"{_words(task).gap}{_shown(task, names, text)}"
 
 
 def stops(task: Task, names: Sequence[str]) -> tuple[str, ...]:
     """Strings that end the reply: the line's end, or for texts of several lines the heading that opens the next entry."""
     return (f"{LINE_END}{names[0]}",) if task.several_lines else (LINE_END,)
+
+
+def _words(task: Task) -> Words:
+    return _JAPANESE if scaffold_of(task) is JAPANESE else _ENGLISH
 
 
 def _line(task: Task, names: Sequence[str], name: str, text: str) -> str:

@@ -184,12 +184,13 @@ def read_attributes(task: Task, reply: str) -> list[Attribute]:
 
 def _kind(task: Task) -> str:
     """What an answer is called."""
-    return "類似度の数" if task.is_regression else "ラベル"
+    words = scaffold_of(task)
+    return words.score_kind if task.is_regression else words.label_kind
 
 
 def _answer_headings(task: Task) -> tuple[str, ...]:
     """Continued: the headings of an entry's texts and of its answer."""
-    return (*continuation.headings(task, task.num_turns), f"{_kind(task)}{continuation.words(task.language).colon}")
+    return (*continuation.headings(task, task.num_turns), continuation.heading(task, _kind(task)))
 
 
 def _reply(task: Task, prompting: Prompting, names: Sequence[str], text: str) -> str:

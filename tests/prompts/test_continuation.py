@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from japagen.config.schema import Sampling
 from japagen.prompts.continuation import continued, headings, reply_of, stops
 from japagen.prompts.questions import channel_question, label_question, likelihood_question, question_messages, written_question
-from japagen.prompts.replies import clean_reply
+from japagen.prompts.replies import strip_wrappers
+from japagen.prompts.reply_rules import rules_of
 from japagen.prompts.writing import PAIR_JOINER, Prompting, first_messages, messages
 from japagen.prompts.writing import stops as stops_of
 from japagen.synthesis.generate import request_of
@@ -48,17 +49,16 @@ def test_a_reply_as_the_exemplars_have_it_ends_at_a_stop_string_with_the_whole_t
 def test_headings_are_those_of_the_language() -> None:
     japanese = replace(TASKS["jnli"], language="")
     assert (headings(japanese, 1), headings(TASKS["jnli"], 2)) == (("文章：",), ("文1：", "文2："))
-    assert (headings(ENGLISH, 1), headings(ENGLISH, 2)) == (("Text:",), ("Sentence 1:", "Sentence 2:"))
+    assert (headings(ENGLISH, 1), headings(ENGLISH, 2)) == (("Text:",), ("Text 1:", "Text 2:"))
     assert continued(ENGLISH, "Write.", headings(ENGLISH, 1), [("A dog.",)]) == "Write.\n\nText: A dog.\nText:"
     assert reply_of(ENGLISH, headings(ENGLISH, 1), "A cat.") == " A cat.", "as an exemplar's text follows its heading"
 
 
 @pytest.mark.parametrize("language", ["ja", "en"])
 def test_a_heading_that_the_llm_writes_again_is_taken_off(language: str) -> None:
-    task = replace(TASKS["jcola"], language="")
     for num_texts in (1, 2):
-        for name in headings(replace(task, language=language), num_texts):
-            assert clean_reply(task, f"{name} 犬が走る。", "stop") == "犬が走る。"
+        for name in headings(replace(TASKS["jcola"], language=language), num_texts):
+            assert strip_wrappers(f"{name} 犬が走る。", rules_of(language)) == "犬が走る。"
 
 
 @pytest.mark.parametrize("system_role", [True, False])
@@ -100,6 +100,11 @@ def test_stop_strings_reach_the_requests_of_both_turns() -> None:
         for ask in (stream.ask("", 0), stream.second_ask(name, 0, "犬が走る。")):
             assert ask.stop == (*own, "。")
             assert request_of(ask, Sampling(), {}).stop == ask.stop
+
+
+def test_a_question_in_english_breaks_off_after_its_label_s_heading() -> None:
+    (turn,) = question_messages(ENGLISH, CONTINUES, ("A cat.",), 0, [Example(("A dog.",), "acceptable")])
+    assert turn["content"].endswith(f"\n\nText: A dog.\nLabel: {ENGLISH.labels[0].word}\nText: A cat.\nLabel:")
 
 
 @pytest.mark.parametrize("name", TASKS)
