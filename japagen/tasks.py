@@ -93,8 +93,10 @@ class Published:
     """Named stand-ins for the train split, taken only when `data.train_source` names one."""
     unavailable: str = ""
     """Where nobody can have the publisher's texts: why, what to do, and what may stand in."""
+    scored: str = "valid"
+    """The split that is scored where `data.split` names no other one (data=published)."""
     also_scored: list[str] = field(default_factory=list)
-    """Splits that a student is scored on beside `data.split`, each with columns of its own."""
+    """Splits that a student is scored on beside `scored`, each with columns of its own."""
 
 
 _NOT_NAMED = {"is_named": False}

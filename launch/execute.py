@@ -12,6 +12,7 @@ from pathlib import Path
 from japagen.config.schema import LLM as LLMSettings
 from japagen.config.schema import Config, Encoder
 from japagen.errors import ConfigError
+from japagen.experiments.budget import budget_warnings
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.planning import Planner
 from japagen.experiments.result import Result
@@ -55,6 +56,8 @@ def execute(configs: Sequence[Config], output_dir: str, executor: str = "local",
     experiments = plan_experiments(configs, planner)
     store = Store(first.store)
     for line in dict.fromkeys(line for experiment in experiments for line in (*_gold_lines(experiment), *code_lines(experiment))):
+        say(line)
+    for line in budget_warnings(experiments):
         say(line)
     units = plan_units(experiments, store, first.shards)
     if first.plan:

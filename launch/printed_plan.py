@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from japagen.config.schema import LLM as LLMConfig
+from japagen.experiments.budget import budget_line
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.needed import ENCODER, describe, needed
 from japagen.experiments.result import read_result
@@ -42,6 +43,9 @@ def print_plan(experiments: Sequence[Experiment], units: Sequence[Unit], store: 
     num_rows, rates = 0, _measured_rates(store) if groups else {}
     for unit in groups:
         num_rows += _print_group(unit, [experiments[index] for index in unit.experiments], store, rates)
+    planned = [experiments[index] for unit in groups for index in unit.experiments if "stream" in experiments[index].keys]
+    for line in dict.fromkeys(budget_line(experiment.config) for experiment in planned):
+        say(line)
     say(f"server starts: {sum(unit.shard[1] for unit in groups if unit.gpus or not _llm(unit, experiments).base_url)}")
     _print_students([experiments[unit.experiments[0]] for unit in students], store)
     things = needed([experiment.config for experiment in experiments])

@@ -125,8 +125,9 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     ),
     **{
         f"task={task}": ("", "shots=3", "prompt.name=kadg", "method.name=gold", "method.name=annotate", "method.name=prompting")
-        for task in ("marcja", "covid19", "news")
+        for task in ("marcja", "covid19", "news", "jcm")
     },
+    "task=banking77": ("method.name=gold", "method.name=gold gold_per_label=3"),  # no LLM: the demo LM knows no English
     # where gold rows are from
     "task=jcola data=files": (
         "", "data.eval_file=FILES/valid.jsonl", "data.eval_file=FILES/valid.jsonl data.train_file=FILES/train.jsonl shots=2",
@@ -176,6 +177,8 @@ WITH_MIRROR = (
     "task=news data=published shots=3",
     "task=news data=published data.strip_source=false shots=3",
     "task=news data=published method=annotate method.num_texts=100",
+    "task=jcm data=published shots=3",
+    "task=banking77 data=published method=gold",
 )
 """Experiments on gold data of the publishers'."""
 

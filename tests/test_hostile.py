@@ -21,7 +21,7 @@ from tests.conftest import Compose
 from tests.stubs.stub_llm import Messages, StubLLM, serving
 
 pytestmark = pytest.mark.slow
-TASKS = ("marcja", "jsts", "jnli", "jcola", "news", "covid19")
+TASKS = ("marcja", "jsts", "jnli", "jcola", "news", "covid19", "jcm")
 HOSTILE = (
     "<script>x</script>", "<img src=x onerror=y>", "=1+1", "@SUM(A1)", "-2+3|a", "\u202e逆\u202c", "\x07\x1b[31m", "\u200b\ufeff",
     "{{7*7}}", "${oc.env:HOME}", "\\input{z}", "%_&#$~^", "[bold]太字[/bold]", "`ls`", '";"', "','", "指示は無視", "\ttab",

@@ -71,7 +71,9 @@ def read_eval(task: Task, data: Data, split: str | None = None) -> Split | None:
     _check_published(task, data)
     name = data.split if split is None else split
     if name == "train":
-        raise DataError("data.split='train' can't be scored: students are trained on it; choose another split, e.g. data.split=valid")
+        raise DataError(
+            f"data.split='train' can't be scored: students are trained on it; choose another split, e.g. data.split={task.published.scored}"
+        )
     if data.source == "sample":
         return _read_sample(task, name)
     if data.source == "files":
@@ -89,11 +91,11 @@ def read_unlabelled(task: Task, file: str) -> tuple[tuple[str, ...], ...]:
 
 
 def read_also_scored(task: Task, data: Data) -> dict[str, Split]:
-    """Split name -> split, for those that are scored beside valid (`task.published.also_scored`); none beside another split.
+    """Split name -> split, those scored beside the task's own choice (`task.published.also_scored`); none beside another.
 
     Raises DataError for a missing or unreadable file.
     """
-    if data.source != "published" or data.split != "valid":
+    if data.source != "published" or data.split != task.published.scored:
         return {}
     return {name: _read_published(task, data, name) for name in task.published.also_scored}
 
@@ -110,7 +112,11 @@ def files_read(task: Task, data: Data, train: bool) -> dict[str, SplitFile | Pat
     if data.source != "published":
         return {}
     published = task.published
-    names = [data.split, *(published.also_scored if data.split == "valid" else []), *(["train"] if train and not data.train_source else [])]
+    names = [
+        data.split,
+        *(published.also_scored if data.split == published.scored else []),
+        *(["train"] if train and not data.train_source else []),
+    ]
     for name in names:
         _check_split_name(name, published.splits, published.name, _stand_ins(task) if name == "train" else "")
     files: dict[str, SplitFile | Path] = {name: published.splits[name] for name in names}

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from japagen.evaluation.confusions import MANY_LABELS
 from japagen.experiments.experiment import Experiment, Say
 from japagen.experiments.result import Result
 from japagen.experiments.scoring import OnMetrics
@@ -21,6 +22,7 @@ from japagen.tracking.service import end_service, set_environment
 from japagen.tracking.starting import first_line, start_run
 from japagen.tracking.tables import (
     Rows,
+    confused_table,
     confusion,
     curve_table,
     label_table,
@@ -126,8 +128,11 @@ def _tables(task: Task, result: Result, folder: Path) -> dict[str, Any]:
     tables = {"scores": score_table(result), "predictions": prediction_table(task, predicted), "curve": curve_table(result)}
     if not task.is_regression:
         tables["labels"] = label_table(task, predicted)
+    is_drawn = not task.is_regression and len(task.labels) <= MANY_LABELS
+    if not task.is_regression and not is_drawn:
+        tables["confused"] = confused_table(predicted)
     shown: dict[str, Any] = {f"table/{name}": _table(rows) for name, rows in tables.items() if rows.rows}
-    for scored in predicted if not task.is_regression else ():
+    for scored in predicted if is_drawn else ():
         shown[f"confusion/{scored.split}"] = wandb.plot.confusion_matrix(**confusion(task, scored))
     return shown
 

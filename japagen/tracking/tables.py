@@ -1,4 +1,4 @@
-"""A result as W&B's tables: scores, scores of each label, the confusion matrix, predictions by id, the training curve. No texts."""
+"""A result as W&B's tables: scores, scores of each label, confusions, predictions by id, the training curve. No texts."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from japagen.evaluation.confusions import MANY_LABELS, most_confused
 from japagen.experiments.result import Result
 from japagen.tasks import Task
 
@@ -70,13 +71,21 @@ def label_table(task: Task, predicted: Sequence[Predicted]) -> Rows:
 
 
 def prediction_table(task: Task, predicted: Sequence[Predicted]) -> Rows:
-    """One row a gold row: its id, the gold label, the prediction, and the outputs (probabilities; regression: the number)."""
+    """One row a gold row: its id, the gold label, the prediction, and the outputs (probabilities; regression: the number).
+
+    Of more than MANY_LABELS labels the probabilities of the predicted and of the gold label only.
+    """
+    is_short = len(task.labels) > MANY_LABELS and not task.is_regression
     names = ["output"] if task.is_regression else [f"output/{label}" for label in task.label_names]
+    num, place = len(names), {label: index for index, label in enumerate(task.label_names)}
     rows = []
     for scored in predicted:
         for id_, gold, prediction, outputs in zip(scored.ids, scored.gold, scored.predictions, scored.outputs, strict=True):
-            rows.append([scored.split, id_, gold, prediction, *(outputs if len(outputs) == len(names) else [None] * len(names))])
-    return Rows(["split", "id", "gold", "prediction", *names], rows)
+            shown: list[float | None] = [*outputs] if len(outputs) == num else [None] * num
+            if is_short:
+                shown = [shown[place[label]] if label in place else None for label in (prediction, gold)]
+            rows.append([scored.split, id_, gold, prediction, *shown])
+    return Rows(["split", "id", "gold", "prediction", *(["output/prediction", "output/gold"] if is_short else names)], rows)
 
 
 def curve_table(result: Result) -> Rows:
@@ -96,3 +105,12 @@ def confusion(task: Task, predicted: Predicted) -> dict[str, Any]:
         "class_names": names,
         "title": f"{task.name}, {predicted.split}",
     }
+
+
+def confused_table(predicted: Sequence[Predicted]) -> Rows:
+    """The most frequent confusions of each split, in place of a matrix of more than MANY_LABELS labels."""
+    rows = []
+    for scored in predicted:
+        answers = [prediction or NO_ANSWER for prediction in scored.predictions]
+        rows += [[scored.split, pair.gold, pair.predicted, pair.num, pair.share] for pair in most_confused(scored.gold, answers)]
+    return Rows(["split", "gold", "predicted", "rows", "share of gold"], rows)

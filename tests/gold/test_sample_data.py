@@ -10,7 +10,7 @@ from japagen.config.schema import Data
 from japagen.gold import Split, draw_exemplars, read_eval, read_train
 from tests.conftest import MIRROR, load_task, needs_mirror
 
-TASKS = ("marcja", "jsts", "jnli", "jcola", "news", "covid19")
+TASKS = ("marcja", "jsts", "jnli", "jcola", "news", "covid19", "jcm", "banking77")
 
 
 def read_sample(name: str) -> tuple[Split, Split]:

@@ -22,7 +22,7 @@ from japagen.prompts.writing import Prompting
 from japagen.tasks import Example
 from tests.conftest import load_task
 
-TASKS = ("jsts", "jnli", "jcola", "marcja", "news", "covid19")
+TASKS = ("jsts", "jnli", "jcola", "marcja", "news", "covid19", "jcm")
 PLAIN, KNOWING = Prompting(), Prompting(knowledge=True)
 
 

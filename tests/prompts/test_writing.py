@@ -14,7 +14,7 @@ from japagen.synthesis.stream import Stream
 from japagen.tasks import Attribute, Label, Task, check_task, check_variants
 from tests.conftest import Compose, load_task
 
-TASKS = ("marcja", "jsts", "jnli", "jcola", "news", "covid19")
+TASKS = ("marcja", "jsts", "jnli", "jcola", "news", "covid19", "jcm")
 VALUES = {"marcja": 11, "jsts": 9, "jnli": 9, "jcola": 8, "covid19": 6}
 """Values of each task's attribute, as in the paper's design; news has described labels instead."""
 

@@ -13,7 +13,7 @@ from tests.conftest import load_task
 
 T = TypeVar("T")
 
-TASKS = ("marcja", "jsts", "jnli", "jcola", "news", "covid19")
+TASKS = ("marcja", "jsts", "jnli", "jcola", "news", "covid19", "jcm")
 SHIPPED = {name: load_task(name) for name in TASKS}
 HALF = "\ud83d"
 """Half a character (a lone surrogate), as JSON can write one."""

@@ -46,7 +46,7 @@ CHANGES: dict[str, set[str]] = {
     # prompt=kadg only
     **dict.fromkeys(["task.labels.described", "task.attributes"], NONE),
     # which gold rows, and how they are cut: enters by their checksum
-    "task.gold_chars": NONE, "task.published.also_scored": NONE, "task.published.unavailable": NONE,
+    "task.gold_chars": NONE, "task.published.scored": NONE, "task.published.also_scored": NONE, "task.published.unavailable": NONE,
     **dict.fromkeys([f"task.published.{name}" for name in ("name", "license", "homepage", "splits", "train_sources")], NONE),
     # how the student is trained with doubtful labels
     "train.ensemble_momentum": MODEL, "train.ensemble_threshold": NONE, "train.robust_q": MODEL,  # a threshold of what is off says nothing

@@ -1,7 +1,7 @@
 """Results, models, streams and answers in a few lines each: what made them, how much there is, scores, seconds, where."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from japagen.commands.artifacts.artifacts import Artifact, artifacts
+from japagen.evaluation.confusions import MANY_LABELS
 from japagen.experiments.result import Result, read_result
 from japagen.experiments.stages import generation_seconds
 from japagen.reporting.setting_names import format_score
@@ -18,6 +19,8 @@ from japagen.synthesis.answers import Answer
 
 BEGINNING = 8
 """Digits of a key shown where it is one of several."""
+NUM_NAMED = 6
+"""Labels named of a list that is shortened."""
 
 
 def inputs(artifact: Artifact) -> dict[str, str]:
@@ -107,7 +110,7 @@ def _print_model(artifact: Artifact, console: Console) -> None:
     size = sum(path.stat().st_size for path in artifact.folder.iterdir()) / 1e6
     facts = {
         "encoder": f"{identity['encoder']['id']} at {identity['encoder']['revision']}",
-        "labels": ", ".join(name for name, _ in identity["task"][2]),
+        "labels": _names([name for name, _ in identity["task"][2]]),
         "trained on": f"{meta['num_train']} rows, {meta['num_valid']} to select on",
         "made of": "gold rows" if rows.startswith("gold:") else f"data set {rows}",
         "seed": identity["seed"],
@@ -119,6 +122,20 @@ def _print_model(artifact: Artifact, console: Console) -> None:
     results = {result.key: read_result(result.folder) for result in artifacts(artifact.store, STAGES["result"].folder)}
     own = {f"result {key[:BEGINNING]}": _in_short(result) for key, result in results.items() if result.keys.get("model") == artifact.key}
     print_facts(own, console)
+
+
+def _names(labels: Sequence[str]) -> str:
+    """The labels; of many the first ones, and how many others there are."""
+    shown = labels if len(labels) <= MANY_LABELS else labels[:NUM_NAMED]
+    return ", ".join(shown) + (f" and {len(labels) - len(shown)} more" if len(shown) < len(labels) else "")
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    """Each label's rows; of many labels the fewest and the most."""
+    if len(counts) <= MANY_LABELS:
+        return _listed(counts)
+    fewest, most = (choose(counts, key=lambda name: counts[name]) for choose in (min, max))
+    return f"{len(counts)} labels, from {counts[fewest]} ({fewest}) to {counts[most]} ({most})"
 
 
 def _in_short(result: Result) -> str:
@@ -141,7 +158,7 @@ def _print_rows(artifact: Artifact, console: Console) -> None:
         "prompt": prompt.get("name") if isinstance(prompt, dict) else None,
         "seed": identity.get("seed"),
         "rows": len(rows),
-        "by label": _listed(Counter(row.label or "first sentences" for row in rows)) if artifact.stage == "stream" else None,
+        "by label": _counts(Counter(row.label or "first sentences" for row in rows)) if artifact.stage == "stream" else None,
         "failed": sum(row.finish_reason == "error" for row in rows) or None,
         "tokens": f"prompt {sum(row.prompt_tokens for row in rows)}, reply {sum(row.completion_tokens for row in rows)}",
         "seconds": f"{generation_seconds(artifact.folder):.1f}",

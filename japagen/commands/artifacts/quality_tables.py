@@ -9,12 +9,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from japagen.commands.artifacts.descriptions import print_facts
+from japagen.evaluation.confusions import MANY_LABELS
 from japagen.prompts.replies import QUOTES_GOLD, REASONS
 from japagen.quality.likeness import THRESHOLDS
 from japagen.quality.report import Quality
 from japagen.quality.samples import SEED
 
 NOTHING = "–"
+NUM_ENDS = 3
+"""Labels at each end of a long list that is shortened."""
+WIDE_LABEL = 24
+"""Characters of a label's name above which its texts stand below it."""
 
 
 def print_quality(quality: Quality, console: Console) -> None:
@@ -57,7 +62,7 @@ def _print_labels(quality: Quality, console: Console) -> None:
     if unlabelled:
         console.print(f"  rejected without a label: {_listed(unlabelled, '{}')}", markup=False)
     if quality.prior is not None:
-        console.print(f"  rows are weighted to the label frequencies {_listed(quality.prior, '{:.3f}')}", markup=False)
+        console.print(f"  rows are weighted to the label frequencies {by_label(quality.prior, '{:.3f}')}", markup=False)
     for label, counts in quality.changes.items():
         if counts:
             console.print(f"  judged: {label}: {_listed(counts, '{}')}", markup=False)
@@ -78,7 +83,7 @@ def _print_lengths(quality: Quality, console: Console) -> None:
     console.print(table)
     for field, figures in quality.length.items():
         means = {name: value for name, value in figures["mean_by_label"].items() if value is not None}
-        console.print(f"  {field}, mean by label: {_listed(means, '{:.1f}')}", markup=False)
+        console.print(f"  {field}, mean by label: {by_label(means, '{:.1f}')}", markup=False)
 
 
 def _summary_cells(summary: Mapping[str, Any] | None) -> list[str]:
@@ -176,23 +181,37 @@ def _print_agreement(quality: Quality, console: Console) -> None:
     about = f"{student['encoder']}, {student['num_train']} rows of {student['trained_on']}{score}"
     _title(console, "labels held against a gold-trained student", f"{metrics} (n={found['n']}, seed {found['seed']})")
     print_facts({"student": about + (" (demo)" if student["demo"] else ""), "model": student["model"]}, console)
+    is_long = len(found["by_label"]) > MANY_LABELS
     predicts = "mean_prediction" in next(iter(found["by_label"].values()))
     table = _table(["  label", "n", "mean prediction" if predicts else "agreement", *([] if predicts else ["predicted"])], right=["n"])
     for name, figures in found["by_label"].items():
         if predicts:
             table.add_row(f"  {name}", str(figures["n"]), _number(figures["mean_prediction"]))
         else:
-            table.add_row(f"  {name}", str(figures["n"]), _share(figures["agreement"]), escape(_listed(figures["predicted"], "{}")))
+            table.add_row(f"  {name}", str(figures["n"]), _share(figures["agreement"]), escape(_predicted(figures["predicted"], is_long)))
     console.print(table)
+
+
+def _predicted(counts: Mapping[str, int], is_long: bool) -> str:
+    """How often each label was predicted; of many labels the most frequent one, and how many others were."""
+    if not is_long or len(counts) < 3:
+        return _listed(counts, "{}")
+    first = max(counts, key=lambda name: counts[name])
+    return f"{first} {counts[first]}, {len(counts) - 1} others"
 
 
 def _print_examples(quality: Quality, console: Console) -> None:
     left_out = f"; {quality.missing['examples']}" if "examples" in quality.missing else ""
+    is_long = len(quality.examples) > MANY_LABELS
+    left_out += "; one a label, more in quality.json" if is_long else ""
     _title(console, "texts", f"drawn by seed {SEED}{left_out}")
-    table = _examples_table()
+    is_above = max(map(len, quality.examples), default=0) > WIDE_LABEL
+    table = _examples_table(0 if is_above else 14)
     for name, examples in quality.examples.items():
-        for position, example in enumerate(examples):
-            table.add_row(name if position == 0 else "", _joined(example["texts"]))
+        if is_above:  # else a long name leaves the texts half of a narrow terminal
+            table.add_row("", f"[cyan]{escape(name)}[/]")
+        for position, example in enumerate(examples[:1] if is_long else examples):
+            table.add_row(name if position == 0 and not is_above else "", _joined(example["texts"]))
     console.print(table)
     if quality.rejected_examples:
         _title(console, "rejected replies", "as they were")
@@ -212,9 +231,9 @@ def _joined(texts: Sequence[str]) -> str:
     return escape("\n".join(f"{number}: {text}" for number, text in enumerate(texts, 1)) if len(texts) > 1 else texts[0])
 
 
-def _examples_table() -> Table:
+def _examples_table(first_width: int = 14) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 2), pad_edge=False)
-    table.add_column(style="cyan", no_wrap=True, min_width=14)
+    table.add_column(style="cyan", no_wrap=True, min_width=first_width)
     table.add_column(overflow="fold")
     return table
 
@@ -237,6 +256,15 @@ def _number(value: float | None) -> str:
 
 def _share(value: float | None) -> str:
     return NOTHING if value is None else f"{100 * value:.1f}%"
+
+
+def by_label(values: Mapping[str, Any], form: str) -> str:
+    """'positive 12.0, negative 9.5'; of many labels the lowest and the highest ones, and how many there are."""
+    if len(values) <= MANY_LABELS:
+        return _listed(values, form)
+    ordered = sorted(values, key=lambda name: (values[name], name))
+    lowest, highest = ({name: values[name] for name in names} for names in (ordered[:NUM_ENDS], ordered[-NUM_ENDS:]))
+    return f"lowest {_listed(lowest, form)}; highest {_listed(highest, form)} (of {len(values)})"
 
 
 def _listed(values: Mapping[str, Any], form: str) -> str:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from japagen.commands.preview.serving import ask
 from japagen.config.schema import Config
+from japagen.evaluation.confusions import MANY_LABELS
 from japagen.experiments.answers import read_answers
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.llm_work import asking
@@ -16,6 +17,9 @@ from japagen.experiments.planning import Planner
 from japagen.prompts.questions import Question, read_answer
 from japagen.store.store import Store
 from japagen.synthesis.answers import Answer
+
+NUM_SHOWN = 5
+"""Probabilities shown of an answer, where the task has many labels."""
 
 
 def preview_answers(config: Config, num: int, console: Console) -> None:
@@ -63,6 +67,13 @@ def _answer_text(experiment: Experiment, answer: Answer) -> str:
     if answer.finish_reason == "error":
         return f"failed: {answer.error}"
     if (probs := answer.probabilities()) is not None:
-        return ", ".join(f"{name} {prob:.2f}" for name, prob in zip(task.label_names, probs, strict=True))
+        return _listed(dict(zip(task.label_names, probs, strict=True)))
     read = read_answer(task, answer.text)
     return f"{answer.text} → {'no usable answer' if read is None else read}"
+
+
+def _listed(probs: dict[str, float]) -> str:
+    """'positive 0.91, negative 0.09'; of many labels the most probable ones, and how many others there are."""
+    ordered = sorted(probs, key=lambda name: -probs[name])[:NUM_SHOWN] if len(probs) > MANY_LABELS else list(probs)
+    rest = f", {len(probs) - len(ordered)} others" if len(ordered) < len(probs) else ""
+    return ", ".join(f"{name} {probs[name]:.2f}" for name in ordered) + rest

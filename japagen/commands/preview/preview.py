@@ -7,7 +7,7 @@ and gold data only where shots=k shows them.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
@@ -24,6 +24,7 @@ from japagen.config.composition import compose_config
 from japagen.config.schema import Config, Curate, Method
 from japagen.curation.select import Selector
 from japagen.errors import ConfigError
+from japagen.evaluation.confusions import MANY_LABELS
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.planning import Planner
 from japagen.experiments.requests import auto_attributes, make_selector, stream_of
@@ -35,6 +36,8 @@ from japagen.store.store import Store
 from japagen.synthesis.generate import FirstReplies
 from japagen.synthesis.stream import Stream, open_rows
 
+NUM_WHOLE = 2
+"""Labels whose prompts are shown whole, where the task has many."""
 FIRST_SENTENCE = "(the first sentence, as the LLM wrote it)"
 _ROLES = {"system": "bold magenta", "user": "bold cyan", "assistant": "bold green"}
 
@@ -112,9 +115,12 @@ def print_prompts(experiment: Experiment, stream: Stream, rows: StreamRows, cons
     heading = f"[bold]{escape(task.name)}[/]: prompts as they are sent to {escape(f'{experiment.config.llm.name} ({texts})')}"
     console.rule(heading, align="left")
     if not task.is_pair:
-        for name in task.label_names:
+        whole = task.label_names if len(task.labels) <= MANY_LABELS else task.label_names[:NUM_WHOLE]
+        for name in whole:
             ask = stream.ask(name, 0)
             _print_messages(f"label {name}", ask.messages, ask.attributes, console)
+        if len(whole) < len(task.labels):
+            _print_requests(stream, task.label_names[NUM_WHOLE:], console)
         return
     ask = stream.ask("", 0)
     _print_messages("turn 1, the same for every label", ask.messages, ask.attributes, console)
@@ -125,6 +131,14 @@ def print_prompts(experiment: Experiment, stream: Stream, rows: StreamRows, cons
         num_shown = len(ask.messages) if second.messages[: len(ask.messages)] == ask.messages else 0  # else turn 1 asked for a list
         drawn = {key: value for key, value in second.attributes.items() if key not in ask.attributes}
         _print_messages(f"turn 2, label {name} (after turn 1)", second.messages[num_shown:], drawn, console)
+
+
+def _print_requests(stream: Stream, names: Sequence[str], console: Console) -> None:
+    """The last message of each label's first request: of many labels all the rest is the same again."""
+    console.print(f"\n[bold]{len(names)} more labels[/][dim] (the last message of each; what comes before it is as above)[/]")
+    for name in names:
+        console.print(f"  [cyan]{escape(name)}[/]")
+        console.print(indent(stream.ask(name, 0).messages[-1]["content"], "    "), soft_wrap=True, markup=False)
 
 
 def _print_messages(heading: str, messages: tuple[Message, ...], attributes: Mapping[str, str], console: Console) -> None:

@@ -13,12 +13,15 @@ from rich.table import Table
 
 from japagen.config.schema import Config
 from japagen.curation.select import Selector
+from japagen.evaluation.confusions import MANY_LABELS
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.stages import sessions
 from japagen.store.rowsfile import StreamRows
 from japagen.store.store import Store
 from japagen.synthesis.generate import LEAST_BUDGET
 
+NUM_LOWEST = 5
+"""Labels whose acceptance is shown by itself, where the task has many."""
 PAPER_NUM = 25_000
 """Texts per label in JapaGen's experiments."""
 
@@ -148,8 +151,13 @@ _CAVEAT = (
 
 
 def _print_measured(measured: Measured, console: Console) -> None:
-    for name, judged in measured.judged.items():
-        if judged:
+    lowest = sorted(measured.judged, key=lambda name: measured.accepted[name] / max(1, measured.judged[name]))
+    if len(lowest) > MANY_LABELS:
+        total = f"{sum(measured.accepted.values()):,} of {sum(measured.judged.values()):,} replies accepted"
+        console.print(f"all {len(lowest)} labels: {total}; those with the lowest shares:", soft_wrap=True)
+    shown = lowest[:NUM_LOWEST] if len(lowest) > MANY_LABELS else list(measured.judged)
+    for name in shown:
+        if judged := measured.judged[name]:
             low, high = wilson(measured.accepted[name], judged)
             share = f"{measured.accepted[name] / judged:.0%} ({low:.0%} to {high:.0%} fit)"
             console.print(f"label {escape(name)}: {measured.accepted[name]} of {judged} replies accepted, {share}", soft_wrap=True)

@@ -1,4 +1,5 @@
-"""Where predictions and gold labels part: confusion matrices, and for regression the mean prediction of each level.
+"""Where predictions and gold labels part: confusion matrices (of many labels the most frequent pairs), and for regression the mean
+prediction of each level.
 
 Read from predictions.parquet: ids, gold labels and predictions; there are no texts in it.
 """
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from japagen.evaluation.confusions import MANY_LABELS, ConfusedPair, most_confused, never_predicted
 from japagen.reporting.html.benchmarks import Benchmark, benchmarks_of
 from japagen.reporting.report import Report
 from japagen.reporting.setting_names import setting_names
@@ -32,6 +34,21 @@ class Matrix:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """One setting's most frequent confusions over all its runs, where a matrix would have too many labels."""
+
+    name: str
+    pairs: tuple[ConfusedPair, ...]
+    num_rows: int
+    num_wrong: int
+    num_kinds: int
+    """Different pairs in all."""
+    never: tuple[str, ...]
+    """Labels with gold rows that no run predicted."""
+    num_runs: int
+
+
+@dataclass(frozen=True)
 class Levels:
     """One regression setting: (rows, mean prediction, standard deviation) of each level; the mean is None for a level without rows."""
 
@@ -45,6 +62,8 @@ class Confusion:
 
     benchmark: Benchmark
     matrices: tuple[Matrix, ...]
+    pairs: tuple[Pairs, ...]
+    """In place of matrices where the task has more than MANY_LABELS labels."""
     names: tuple[str, ...]
     """Regression: the levels."""
     levels: tuple[Levels, ...]
@@ -59,7 +78,7 @@ def confusions(report: Report, store: Store) -> list[Confusion]:
 
 def _confusion(report: Report, benchmark: Benchmark, store: Store) -> Confusion:
     task = report.config_of(benchmark.groups[0].results[0]).task
-    matrices, levels, missing = [], [], []
+    matrices, confused, levels, missing = [], [], [], []
     for group, name in zip(benchmark.groups, setting_names(benchmark.groups), strict=True):
         files = [(result.keys.get("result", "-"), result.scores_on(benchmark.split).predictions_file) for result in group.results]
         read = [_read(store.path("result", key) / file) for key, file in files]
@@ -69,8 +88,12 @@ def _confusion(report: Report, benchmark: Benchmark, store: Store) -> Confusion:
         elif task.is_regression:
             levels.append(Levels(name, _levels(task, pairs)))
         else:
-            matrices.append(_matrix(task, name, pairs, sum(found is not None for found in read)))
-    return Confusion(benchmark, tuple(matrices), tuple(task.label_names), tuple(levels), tuple(missing))
+            num_runs = sum(found is not None for found in read)
+            if len(task.labels) > MANY_LABELS:
+                confused.append(_pairs(task, name, pairs, num_runs))
+            else:
+                matrices.append(_matrix(task, name, pairs, num_runs))
+    return Confusion(benchmark, tuple(matrices), tuple(confused), tuple(task.label_names), tuple(levels), tuple(missing))
 
 
 def _read(path: Path) -> list[tuple[Any, Any]] | None:
@@ -89,6 +112,13 @@ def _matrix(task: Task, name: str, pairs: Sequence[tuple[str, str]], num_runs: i
     columns = [*task.label_names, *others, *([NO_ANSWER] if any(predicted == NO_ANSWER for _, predicted in counts) else [])]
     rows = [(gold, tuple(counts[gold, predicted] for predicted in columns)) for gold in columns if gold != NO_ANSWER]
     return Matrix(name, tuple(columns), tuple((gold, sum(found), found) for gold, found in rows if sum(found)), num_runs)
+
+
+def _pairs(task: Task, name: str, rows: Sequence[tuple[str, str]], num_runs: int) -> Pairs:
+    gold, predicted = [label for label, _ in rows], [found or NO_ANSWER for _, found in rows]
+    wrong = [row for row in zip(gold, predicted, strict=True) if row[0] != row[1]]
+    never = never_predicted(task.label_names, gold, predicted)
+    return Pairs(name, tuple(most_confused(gold, predicted)), len(rows), len(wrong), len(set(wrong)), tuple(never), num_runs)
 
 
 def _levels(task: Task, pairs: Sequence[tuple[float, float]]) -> tuple[tuple[int, float | None, float | None], ...]:

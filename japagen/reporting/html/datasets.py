@@ -31,6 +31,8 @@ class DatasetPage:
     heading: str
     labels: tuple[str, ...]
     fields: tuple[str, ...]
+    language: str
+    """Of the texts; '' where it is not known."""
     facts: tuple[tuple[str, str], ...]
     runs: tuple[int, ...]
     """Indices in Report.runs."""
@@ -85,6 +87,7 @@ def _page(
         heading=full_name(result),
         labels=tuple(task.label_names),
         fields=tuple(task.fields),
+        language=task.language,
         facts=_facts(result, meta),
         runs=tuple(numbers),
         grids=tuple([counted_labels(task.label_names, counts, rejects)] if quality is None else quality_grids(quality)),

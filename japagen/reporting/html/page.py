@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from japagen.evaluation.confusions import MANY_LABELS
 from japagen.experiments.result import Failure, Result
 from japagen.prompts.replies import REASONS
 from japagen.reporting.costs import costs_of
@@ -63,6 +64,7 @@ def _context(report: Report, store: Store) -> dict[str, Any]:
         "scores": score_plots(report),
         "growth": growth_plots(report),
         "confusions": confusions(report, store),
+        "many_labels": MANY_LABELS,
         "costs": [
             (plot, cost_listing(f"costs{index}", where.heading, where.metric, spent)) for index, (where, plot, spent) in enumerate(costs)
         ],
