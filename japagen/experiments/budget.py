@@ -97,6 +97,6 @@ def _too_few_steps(experiment: Experiment) -> list[str]:
     if steps >= num_labels:
         return []
     return [
-        f"{setting} gives about {steps} optimiser steps for {num_labels} labels on {num_rows:,} rows; a student with fewer steps than"
-        " labels seldom predicts most of them; raise the rows or the steps, or lower train.batch_size"
+        f"{setting} gives about {steps} optimiser steps on {num_rows:,} rows, fewer than the {num_labels} labels, so many of them may stay"
+        " unlearned; raise the rows or the steps, or lower train.batch_size"
     ]

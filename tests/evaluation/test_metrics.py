@@ -328,3 +328,15 @@ def test_intervals_of_a_large_split_take_seconds() -> None:
     start = time.process_time()
     evaluate(LEVELS, scored(values.tolist()), (values + rng.normal(size=5000)).tolist())
     assert time.process_time() - start < 20
+
+
+def test_labels_that_are_never_predicted_count_as_zero() -> None:
+    task = Task(name="many", labels=[Label(f"intent {number}", "x") for number in range(77)], system="s")
+    gold, guesses = coloured([label.name for label in task.labels] * 2), ["intent 0"] * 154
+    found = score(task, gold, guesses)
+    assert found["accuracy"] == pytest.approx(1 / 77)
+    assert found["macro_f1"] == pytest.approx(2 / 78 / 77)
+    assert found["mcc"] == 0
+    interval = evaluate(task, gold, guesses)["macro_f1"]
+    assert interval is not None
+    assert interval["low"] <= interval["value"] <= interval["high"]

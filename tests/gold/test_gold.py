@@ -18,7 +18,7 @@ from japagen.config.schema import Data
 from japagen.errors import ConfigError, DataError, JapagenError
 from japagen.gold import Split, draw_exemplars, published, read_also_scored, read_eval, read_train, read_unlabelled
 from japagen.tasks import Published, SplitFile, Task, check_task
-from tests.conftest import MIRROR, load_task, needs_mirror
+from tests.conftest import MIRROR, Compose, load_task, needs_mirror
 
 OPEN_URL = published.open_url
 HOST = "https://data.example.org"
@@ -97,6 +97,18 @@ def test_texts_that_nobody_can_have(tmp_path: Path, name: str, part: str) -> Non
         assert "data=files data.eval_file=FILE" in told
         assert "WRIME" in told
     assert read_eval(task, Data()) is not None
+
+
+def test_a_task_says_which_split_is_scored(tmp_path: Path, composed: Compose) -> None:
+    for name, split in [("banking77", "test"), ("jcm", "valid"), ("jcola", "valid")]:
+        assert composed("data=published", f"task={name}").data.split == split
+        assert composed("data=published", f"task={name}", "data.split=other").data.split == "other"
+        assert composed(f"task={name}").data.split == "valid", "the sample's"
+    put(tmp_path)
+    task, data = make_task(), Data(source="published", mirror=str(tmp_path), split="hard_valid")
+    task.published.scored, task.published.also_scored = "hard_valid", ["valid"]
+    assert list(read_also_scored(task, data)) == ["valid"]
+    assert "e.g. data.split=hard_valid" in message(lambda: read_eval(task, data, "train"))
 
 
 def test_splits_scored_beside_valid(tmp_path: Path) -> None:
@@ -272,11 +284,16 @@ NUM_ROWS = {
     "jsts": {"valid": 1457, "test": 1589},
     "jnli": {"valid": 2434, "test": 2508},
     "jcola": {"valid": 865, "out_of_domain_valid": 685},
+    "jcm": {"valid": 1996, "test": 3992},
+    "banking77": {"test": 3080},
 }
 NUM_PER_LABEL = {
     ("jnli", "valid"): {"neutral": 1350, "contradiction": 735, "entailment": 349},
     ("jnli", "test"): {"neutral": 1365, "contradiction": 776, "entailment": 367},
     ("jcola", "valid"): {"acceptable": 726, "unacceptable": 139},
+    ("jcm", "valid"): {"permissible": 1058, "wrong": 938},
+    ("jcm", "test"): {"permissible": 2124, "wrong": 1868},
+    ("banking77", "test"): dict.fromkeys(load_task("banking77").label_names, 40),
 }
 
 
@@ -299,10 +316,24 @@ def test_real_jcola_is_also_scored_out_of_domain() -> None:
 
 @needs_mirror
 def test_real_train_splits() -> None:
-    for name, num_rows in [("jsts", 12451), ("jcola", 6919)]:
+    for name, num_rows in [("jsts", 12451), ("jcola", 6919), ("jcm", 13975), ("banking77", 10003)]:
         train = read_train(load_task(name), REAL)
         assert train is not None
         assert len(train.examples) == num_rows
+
+
+@needs_mirror
+def test_real_csv_files_keep_quotes_and_line_breaks() -> None:
+    """Banking77 quotes cells with commas and line breaks; JCommonsenseMorality's first column has no name."""
+    banking, moral = (read_train(load_task(name), REAL) for name in ("banking77", "jcm"))
+    assert banking is not None
+    assert moral is not None
+    assert sum("\n" in example.texts[0] for example in banking.examples) == 10
+    assert {label: num for label, num in Counter(row.label for row in banking.examples).items() if num < 42} == {
+        "contactless_not_working": 35, "virtual_card_not_working": 41
+    }  # fmt: skip
+    assert len({example.id for example in banking.examples}) == len(banking.examples)
+    assert Counter(example.label for example in moral.examples) == {"permissible": 7515, "wrong": 6460}
 
 
 @needs_mirror

@@ -13,7 +13,10 @@ NUMBERS = Task(name="numbers", labels=[Label("0", "x"), Label("1", "x")], system
 """Labels that are numbers."""
 NUMBERED = Task(name="numbered", labels=[Label("0", "x", word="不可"), Label("1", "x", word="可能")], system="x")
 """Labels that are numbers and have words."""
-TASKS = {name: load_task(name) for name in ("jsts", "jnli", "marcja", "jcola", "covid19", "jcm")} | {"numbers": NUMBERS, "numbered": NUMBERED}
+TASKS = {name: load_task(name) for name in ("jsts", "jnli", "marcja", "jcola", "covid19", "jcm")} | {
+    "numbers": NUMBERS,
+    "numbered": NUMBERED,
+}
 
 
 @pytest.mark.parametrize(

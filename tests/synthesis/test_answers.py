@@ -141,3 +141,17 @@ def test_probabilities_sum_to_one_and_calibration_undoes_a_bias(logprobs: list[f
     probs = answer.probabilities() or ()
     assert sum(probs) == pytest.approx(1)
     assert answer.probabilities(logprobs) == pytest.approx((1 / len(logprobs),) * len(logprobs))
+
+
+def test_77_labels_whose_words_share_beginnings(tmp_path: Path) -> None:
+    """Each word has its own log-probability, though 'top-up failed' and 'top-up limits' part late and no request names over 128 tokens."""
+    task = load_task("banking77")
+    place = {label.word: number for number, label in enumerate(task.labels)}
+    client = AnsweringClient(lambda prompt, said: -0.01 * (1 + place[said]) / (len(said) + 1))
+    (answer,) = ask(tmp_path, client, label_question(task, Prompting(), ("Where is my card?",), 0, id="0")).values()
+    probs = answer.probabilities() or ()
+    assert len(probs) == 77
+    assert sum(probs) == pytest.approx(1)
+    asked = [request for request in client.requests if request.kind == "next"]
+    assert sum(len(set(request.prompts)) for request in asked) == sum(len(request.prompts) for request in asked), "no beginning twice"
+    assert max(len(request.token_ids) for request in asked) <= 128

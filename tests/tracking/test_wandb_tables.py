@@ -9,6 +9,7 @@ from japagen.tasks import Task
 from japagen.tracking.tables import (
     NO_ANSWER,
     Predicted,
+    confused_table,
     confusion,
     curve_table,
     label_table,
@@ -78,3 +79,15 @@ def test_the_curve_has_gaps_where_a_validation_lacks_a_value() -> None:
     table = curve_table(replace(RESULT, training={"history": history}))
     assert table.columns == ["step", "train/loss", "train/kept"]
     assert table.rows == [[1, 0.5, None], [2, 0.4, 0.9]]
+
+
+def test_many_labels_have_pairs_and_two_probabilities() -> None:
+    task = load_task("banking77")
+    first, second, third = task.label_names[:3]
+    outputs = [[0.5, 0.3, 0.2] + [0.0] * 74, [0.1, 0.8, 0.1] + [0.0] * 74, []]
+    predicted = Predicted("test", ["1", "2", "3"], [first, first, third], [first, second, ""], outputs)
+    table = prediction_table(task, [predicted])
+    assert table.columns[-2:] == ["output/prediction", "output/gold"]
+    assert [row[-2:] for row in table.rows] == [[0.5, 0.5], [0.8, 0.1], [None, None]]
+    assert confused_table([predicted]).rows == [["test", first, second, 1, 0.5], ["test", third, NO_ANSWER, 1, 1.0]]
+    assert len(label_table(task, [predicted]).rows) == 77

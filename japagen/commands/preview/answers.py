@@ -67,12 +67,12 @@ def _answer_text(experiment: Experiment, answer: Answer) -> str:
     if answer.finish_reason == "error":
         return f"failed: {answer.error}"
     if (probs := answer.probabilities()) is not None:
-        return _listed(dict(zip(task.label_names, probs, strict=True)))
+        return listed(dict(zip(task.label_names, probs, strict=True)))
     read = read_answer(task, answer.text)
     return f"{answer.text} → {'no usable answer' if read is None else read}"
 
 
-def _listed(probs: dict[str, float]) -> str:
+def listed(probs: dict[str, float]) -> str:
     """'positive 0.91, negative 0.09'; of many labels the most probable ones, and how many others there are."""
     ordered = sorted(probs, key=lambda name: -probs[name])[:NUM_SHOWN] if len(probs) > MANY_LABELS else list(probs)
     rest = f", {len(probs) - len(ordered)} others" if len(ordered) < len(probs) else ""

@@ -273,3 +273,35 @@ def test_on_a_narrow_screen_no_number_is_lost(show: Show, store: Store, jnli: Co
 
     for heading in ("labels", "length", "diversity", "closest", "overlap", "label from"):
         assert numbers(narrow, heading) == numbers(wide, heading) != []
+
+
+def test_what_77_labels_have_is_shortened(show: Show, store: Store, composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    config = composed("task=banking77")
+    words = [name.replace("_", " ") for name in config.task.label_names]
+    rows = [
+        Example((f"{word} {'very ' * (index % 7)}soon?",), name, id=f"{name}/0")
+        for index, (name, word) in enumerate(zip(config.task.label_names, words, strict=True))
+    ]
+    out = show(store_dataset(store, config, rows))[1]
+    means = out.partition("mean by label: ")[2].partition("(of 77)")[0]
+    assert means.startswith("lowest ")
+    assert "; highest" in means.replace("\n", " ")
+    assert len(re.findall(r"\d+\.\d", means)) == 6
+    labels = out.partition("\nlabels")[2].partition("\n\n")[0]
+    assert all(name[:20] in labels for name in config.task.label_names), "a long name goes on in the next line"
+    texts = out.partition("\ntexts")[2]
+    assert "one a label, more in quality.json" in texts
+    assert "card arrival soon?" in texts, "below its label's name, on one line"
+
+
+def test_a_model_of_many_labels_names_the_first(show: Show, store: Store) -> None:
+    model = "ab" * 16
+    labels = [[f"intent_{number}", None] for number in range(77)]
+    identity = {"rows": "gold:x", "task": ["classification", "accuracy", labels], "seed": 0, "encoder": {"id": "a/b", "revision": "r"}}
+    store.path("model", model).mkdir(parents=True)
+    about = {"training": {"best_step": 5, "best_score": None, "num_steps": 5}, "seconds": 1.0, "num_train": 90, "num_valid": 0}
+    write_json(store.path("model", model) / "meta.json", artifact_meta("model", model, identity) | about)
+    out = show(model)[1]
+    assert "intent_5 and 71 more" in " ".join(out.split())
+    assert "intent_6" not in out

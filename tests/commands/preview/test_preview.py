@@ -3,6 +3,8 @@
 import asyncio
 import io
 import json
+import random
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from japagen.commands.preview import preview
+from japagen.commands.preview.answers import listed
 from japagen.commands.preview.preview import plan_llm_part, take_number
 from japagen.commands.preview.projection import Measured, Turn, print_projection, project, wilson
 from japagen.config.composition import compose_config
@@ -271,3 +274,27 @@ def test_prices_and_budget_are_said(composed) -> None:  # type: ignore[no-untype
     assert "100,000 a label may stop early" in output
     assert "25,000" in output
     assert "not timed" not in output
+
+
+def test_77_labels_are_shown_in_short(stub_llm: StubLLM, tmp_path: Path) -> None:
+    words = ["apple", "river", "stone", "cloud", "paper", "green", "train", "bread", "music", "table", "horse", "ocean", "silver", "lemon"]
+
+    def write(messages: Messages, seed: int) -> str:
+        drawn = random.Random(f"{messages[-1]['content']} {seed}").sample(words, 8)
+        return f"When will the {' '.join(drawn)} reach my account, please?"
+
+    stub_llm.write = write
+    output = show(stub_llm, tmp_path, "task=banking77", "llm.demo=false", n=2)
+    task = config_of(stub_llm, tmp_path, "task=banking77").task
+    assert output.count(task.system.splitlines()[0]) == 2, "the rest is the same again"
+    assert all(output.count(label.instruction) == 1 for label in task.labels)
+    assert "75 more labels" in output
+    assert len(re.findall(r"^label \S+: \d of 2 accepted", output, re.MULTILINE)) == 77
+    assert len(re.findall(r"^label .* fit\)", output, re.MULTILINE)) == 5
+    assert re.search(r"^all 77 labels: 1\d\d of 154 replies accepted; those with the lowest shares:", output, re.MULTILINE)
+
+
+def test_many_probabilities_are_shortened() -> None:
+    probs = {f"label {number}": (number + 1) / 3003 for number in range(77)}
+    assert listed(probs) == "label 76 0.03, label 75 0.03, label 74 0.02, label 73 0.02, label 72 0.02, 72 others"
+    assert listed({"a": 0.25, "b": 0.75}) == "a 0.25, b 0.75"

@@ -211,3 +211,16 @@ def test_japanese_is_drawn_in_figures(browser: Any, composed: Compose, tmp_path:
         box = text.bounding_box()
         assert box is not None
         assert box["width"] > 200
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_77_labels_fit_the_page(browser: Any, composed: Compose, tmp_path: Path, width: int) -> None:
+    report = invented_report(composed, Store(tmp_path), tasks=("jnli", "banking77"), seeds=1, sizes=(2,))
+    write_page(report, Store(tmp_path), tmp_path / "report.html")
+    with Opened(browser, tmp_path / "report.html", viewport={"width": width, "height": 900}) as opened:
+        opened.page.evaluate("document.querySelectorAll('details').forEach((part) => part.open = true)")
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+        pairs = opened.page.locator(".pairs table").first
+        assert pairs.locator("tbody tr").count() == 15
+        assert pairs.evaluate("table => table.scrollWidth <= table.parentElement.clientWidth"), "counts are seen without scrolling"
+        assert opened.page.locator(".tall").first.evaluate("grid => grid.clientHeight") <= 500

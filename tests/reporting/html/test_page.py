@@ -223,3 +223,14 @@ def test_two_hundred_runs_stay_under_five_megabytes(composed: Compose, tmp_path:
         runs.append(Run("methods", config, result))
     write_page(Report(base.sweeps, tuple(runs)), store, tmp_path / "page.html")
     assert (tmp_path / "page.html").stat().st_size < 5_000_000
+
+
+def test_many_labels_are_pairs_and_a_grid_that_scrolls(composed: Compose, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    page = render(invented_report(composed, store, tasks=("jnli", "banking77"), seeds=1, sizes=(2,)), store)
+    elements = Elements(page)
+    assert max(page.count(f'<th scope="col" class="number">{name}</th>') for name in ("card_arrival", "age_limit")) == 0, "no matrix of 77"
+    assert "the 15 most frequent." in elements.text
+    assert "Never predicted, of 77 labels: " in elements.text
+    assert [attributes for tag, attributes in elements.found if attributes.get("class") == "scroll tall"] != []
+    assert {attributes["lang"] for tag, attributes in elements.found if tag == "tbody" and "lang" in attributes} == {"ja", "en"}

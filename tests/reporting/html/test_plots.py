@@ -80,6 +80,23 @@ def test_a_matrix_counts_all_runs_and_answers_that_never_came(composed: Compose,
     assert found.rows == (("acceptable", 2, (1, 0, 1)), ("unacceptable", 1, (1, 0, 0)))
 
 
+def test_many_labels_have_pairs_in_place_of_a_matrix(composed: Compose, tmp_path: Path) -> None:
+    report, store = single_run(composed, "task=banking77", "llm=qwen3-4b"), Store(tmp_path)
+    names = report.runs[0].config.task.label_names
+    path = store.path("result", report.results[0].keys["result"]) / "predictions.parquet"
+    predictions(path, [*names, names[0]], [names[1]] * 77 + [""])
+    (found,) = confusions(report, store)
+    assert found.matrices == ()
+    (pairs,) = found.pairs
+    assert (pairs.num_rows, pairs.num_wrong, pairs.num_kinds, pairs.num_runs) == (78, 77, 77, 1)
+    assert len(pairs.pairs) == 15
+    assert [(pair.predicted, pair.num, pair.num_gold) for pair in pairs.pairs if pair.gold == names[0]] == [
+        (names[1], 1, 2),
+        (NO_ANSWER, 1, 2),
+    ]
+    assert pairs.never == tuple(name for name in names if name != names[1])
+
+
 def test_regression_has_a_mean_for_each_level(composed: Compose, tmp_path: Path) -> None:
     report, store = single_run(composed, "task=jsts"), Store(tmp_path)
     path = store.path("result", report.results[0].keys["result"]) / "predictions.parquet"
