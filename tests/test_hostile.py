@@ -1,4 +1,4 @@
-"""Hostile texts through everything, in all Japanese tasks: from an LLM's replies and users' files to tables, pages, exports and predictions."""
+"""Hostile texts through everything, in all Japanese tasks: from replies and users' files to tables, pages, exports and predictions."""
 
 import csv
 import io
