@@ -99,7 +99,7 @@ def test_rates_are_known_once_the_llm_has_written(outline: Outline, composed: Co
     rows = 1200 * (len(composed("task=jsts").task.labels) + 1)
     assert f"{rows:,} completions or more; about {rows * 30:,} completion tokens; {rows / 2 / 3600:.2f} GPU hours or more" in line
     assert line.endswith(f"{rows / 2 / 3600 * 2.5:,.2f} by llm.price_per_gpu_hour")
-    assert "not known" in one(outline(["task=jsts", "llm=demo", "llm.id=package:demo/encoder"]), "llm-0: "), "another LLM"
+    assert "not known" in one(outline(["task=jsts", "llm.base_url=http://127.0.0.1:9/v1", "llm.id=other"]), "llm-0: "), "another LLM"
 
 
 def test_a_hub_model_that_cannot_be_found_is_told(outline: Outline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
