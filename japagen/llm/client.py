@@ -9,11 +9,10 @@ The client creates no task of its own; a caller keeps about `limit` calls of `co
 import asyncio
 import gc
 import json
-import math
 import random
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -24,8 +23,12 @@ import aiohttp
 from japagen.config.schema import Sampling
 from japagen.errors import ServerError
 from japagen.llm.endpoint import Endpoint
+from japagen.llm.habits import MAX_COMPLETION_TOKENS, MAX_TOKENS, REFUSES_FIELDS, SettingRefusedError
 from japagen.llm.pace import Pace
+from japagen.llm.received import Completion, Fault, Reply, finite, joined, num_texts, read_next, read_reply
 from japagen.prompts.writing import Message
+
+__all__ = ["Client", "Completion", "Reply", "Request"]
 
 REQUEST_TIMEOUT_S = 1800.0
 """For one answer: nothing arrives until all n texts are written, which on a busy CPU takes long."""
@@ -39,6 +42,8 @@ MAX_MALFORMED = 5
 """Malformed answers until a row fails for good."""
 MAX_INTERNAL_ERRORS = 10
 """Answers 500 until a row fails for good; an answer counts only if the server served other rows since the previous one."""
+MAX_REFUSAL_BYTES = 4000
+"""Of a refusal, where the field at fault is looked for; some servers repeat the whole request behind it."""
 NUM_HOPELESS_ROWS = 20
 """Rows that fail for good in a row, alike and with no success before: then it isn't the rows."""
 WRITE, SCORE, NEXT, TOKENS, COUNT = "write", "score", "next", "tokens", "count"
@@ -82,42 +87,6 @@ class Request:
     """kind=write: strings that end a text, which are no part of it."""
 
 
-@dataclass(frozen=True)
-class Completion:
-    """One text."""
-
-    text: str
-    finish_reason: str
-    """stop, length, or error: no text came."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a request gave: always n completions, in the order of their seeds."""
-
-    completions: tuple[Completion, ...]
-    prompt_tokens: int
-    completion_tokens: int
-    error: str = ""
-    """Why the row failed for good; its completions are empty then."""
-    scored_tokens: tuple[tuple[int, float], ...] = ()
-    """kind=score: (token id, log-probability given all before it) of the chat's tokens, from the second one on."""
-    next_logprobs: tuple[dict[int, float], ...] = ()
-    """kind=next: for each prompt, token id -> log-probability."""
-    token_ids: tuple[int, ...] = ()
-    """kind=tokens."""
-
-
-@dataclass(frozen=True)
-class _Fault:
-    """An attempt that gave no reply."""
-
-    kind: str
-    """refused: this row, for good; malformed or internal: an answer, but none we can use; passing: try again."""
-    text: str
-    retry_after_s: float = 0.0
-
-
 class Client:
     """Calls to one endpoint under one model name; an async context manager.
 
@@ -130,7 +99,7 @@ class Client:
         self._pace = Pace(concurrency)
         self._session: aiohttp.ClientSession | None = None
         self._collected_after = gc.get_threshold()
-        self._length_key = "max_completion_tokens" if endpoint.is_vllm else "max_tokens"
+        self._habits = endpoint.habits
         self._num_served = 0
         self._failing_since: float | None = None
         self._hopeless_rows, self._hopeless_error = 0, ""
@@ -164,16 +133,27 @@ class Client:
     async def complete(self, request: Request) -> Reply:
         """The reply, after as many tries as it takes; ServerError where the server is lost or would refuse every row."""
         async with self._pace:
-            row = _Row(self._num_served)
-            while True:
-                self._raise_if_lost()
-                outcome = await self._attempt(request)
-                if isinstance(outcome, Reply):
-                    return self._succeeded(outcome)
-                if (error := self._judge(outcome, row)) is not None:
-                    return self._failed(error, request.n, outcome.kind)
-                await self._pause(row.num_tries, outcome.retry_after_s)
-                self.retries += 1
+            if request.n < 2 or not self._habits.one_text:
+                reply = await self._answer(request)
+                if reply is not None:
+                    return reply
+            parts = [replace(request, n=1, seed=None if request.seed is None else request.seed + j) for j in range(request.n)]
+            return joined([reply for part in parts if (reply := await self._answer(part)) is not None])
+
+    async def _answer(self, request: Request) -> Reply | None:
+        """The reply to one request; None where the server turns out to give one text a request, and more are wanted."""
+        row = _Row(self._num_served)
+        while True:
+            self._raise_if_lost()
+            outcome = await self._attempt(request)
+            if isinstance(outcome, Reply):
+                return self._succeeded(outcome)
+            if request.n > 1 and self._habits.one_text:
+                return None
+            if (error := self._judge(outcome, row)) is not None:
+                return self._failed(error, request.n, outcome.kind)
+            await self._pause(row.num_tries, outcome.retry_after_s)
+            self.retries += 1
 
     def _raise_if_lost(self) -> None:
         self._lost = self._lost or self._endpoint.failure()
@@ -204,7 +184,7 @@ class Client:
             raise self._lose(f"failed {self._hopeless_rows} rows one after the other, all alike: {error}")
         return Reply((Completion("", "error"),) * n, 0, 0, error)
 
-    def _judge(self, fault: "_Fault", row: "_Row") -> str | None:
+    def _judge(self, fault: Fault, row: "_Row") -> str | None:
         """Why the row fails for good, or None where it is to be tried again; ServerError where the server is lost."""
         row.num_tries += 1
         if fault.kind == "refused":
@@ -234,22 +214,25 @@ class Client:
             self._raise_if_lost()
             await asyncio.sleep(min(left_s, 1.0))
 
-    async def _attempt(self, request: Request) -> "Reply | _Fault":
+    async def _attempt(self, request: Request) -> Reply | Fault:
         assert self._session is not None, "Client is an async context manager"
         self.requests += 1
         try:
             with self._endpoint.traffic:
-                async with self._session.post(self._url(request), data=self._body(request)) as response:
+                body = self._habits.shaped(self._body(request))
+                async with self._session.post(self._url(request), data=json.dumps(body).encode()) as response:
                     content = await response.read()
-                if response.status == 200 and request.kind != WRITE:
-                    return self._read_measure(content, request)
-                if response.status == 200:
-                    return _read_reply(content, request.n)
-                return self._read_refusal(request, response.status, content, response.headers.get("Retry-After"))
+            if response.status == 200 and request.kind != WRITE:
+                return self._read_measure(content, request)
+            if response.status == 200:
+                if request.n > 1 and num_texts(content) == 1:
+                    self._habits.gives_one_text()
+                return read_reply(content, request.n)
+            return self._read_refusal(request, body, response.status, content, response.headers.get("Retry-After"))
         except aiohttp.ClientPayloadError as error:
-            return _Fault("malformed", f"the answer broke off: {error}")
+            return Fault("malformed", f"the answer broke off: {error}")
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            return _Fault("passing", f"{type(error).__name__}: {error}")
+            return Fault("passing", f"{type(error).__name__}: {error}")
 
     def _url(self, request: Request) -> str:
         if request.kind in (COUNT, TOKENS):
@@ -258,7 +241,7 @@ class Client:
             return f"{self._endpoint.base_url}/completions"
         return f"{self._endpoint.base_url}/chat/completions"
 
-    def _body(self, request: Request) -> bytes:
+    def _body(self, request: Request) -> dict[str, Any]:
         if request.kind != WRITE:
             return self._measure_body(request)
         sampling = request.sampling
@@ -268,7 +251,7 @@ class Client:
             "n": request.n,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
-            self._length_key: sampling.max_tokens,
+            MAX_COMPLETION_TOKENS if self._endpoint.is_vllm else MAX_TOKENS: sampling.max_tokens,
         }
         if request.seed is not None:
             body["seed"] = request.seed
@@ -282,23 +265,22 @@ class Client:
             body["stop"] = request.stop
         if request.structured_outputs is not None and self._endpoint.is_vllm:
             body["structured_outputs"] = request.structured_outputs
-        return json.dumps(body).encode()
+        return body
 
-    def _measure_body(self, request: Request) -> bytes:
+    def _measure_body(self, request: Request) -> dict[str, Any]:
         if request.kind == NEXT:
             asked = {"logprobs": 1, "logprob_token_ids": request.token_ids, "return_tokens_as_token_ids": True}
-            body = {"model": self._model, "prompt": request.prompts, "max_tokens": 1, "temperature": 0.0, "ignore_eos": True} | asked
-            return json.dumps(body).encode()
-        body = {"model": self._model, "messages": request.messages}
+            return {"model": self._model, "prompt": request.prompts, "max_tokens": 1, "temperature": 0.0, "ignore_eos": True} | asked
+        body: dict[str, Any] = {"model": self._model, "messages": request.messages}
         if request.kind in (SCORE, TOKENS):
             body["add_generation_prompt"] = False
         if request.kind == SCORE:
-            body |= {"prompt_logprobs": 0, "temperature": 0.0, self._length_key: 1}
+            body |= {"prompt_logprobs": 0, "temperature": 0.0, MAX_COMPLETION_TOKENS: 1}
         if request.chat_template_args:
             body["chat_template_kwargs"] = request.chat_template_args
-        return json.dumps(body).encode()
+        return body
 
-    def _read_measure(self, content: bytes, request: Request) -> "Reply | _Fault":
+    def _read_measure(self, content: bytes, request: Request) -> Reply | Fault:
         """What a chat measures; a server that doesn't know the question is no use for any row."""
         try:
             answer = json.loads(content)
@@ -307,30 +289,43 @@ class Client:
             if request.kind == TOKENS:
                 return Reply((), 0, 0, token_ids=tuple(answer["tokens"]))
             if request.kind == NEXT:
-                return Reply((), int(answer["usage"]["prompt_tokens"]), 0, next_logprobs=_read_next(answer, request))
+                return Reply(
+                    (), int(answer["usage"]["prompt_tokens"]), 0, next_logprobs=read_next(answer, len(request.prompts), request.token_ids)
+                )
             tokens = [next(iter(entry.items())) for entry in answer["prompt_logprobs"] if entry]
-            scored = tuple((int(token), _finite(found["logprob"])) for token, found in tokens)
+            scored = tuple((int(token), finite(found["logprob"])) for token, found in tokens)
             return Reply((), int(answer["usage"]["prompt_tokens"]), 0, scored_tokens=scored)
         except (KeyError, TypeError):
             raise self._lose(_NO_LOGPROBS) from None
         except (ValueError, AttributeError, IndexError, OverflowError, RecursionError):
-            return _Fault("malformed", f"no log-probabilities: {content.decode('utf-8', 'replace')[:300]}")
+            return Fault("malformed", f"no log-probabilities: {content.decode('utf-8', 'replace')[:300]}")
 
-    def _read_refusal(self, request: Request, status: int, content: bytes, retry_after: str | None) -> "_Fault":
+    def _read_refusal(
+        self, request: Request, body: dict[str, Any], status: int, content: bytes, retry_after: str | None
+    ) -> Fault:  # fmt: skip
         text = f"status {status}: {content.decode('utf-8', 'replace')[:300]}"
         if status in _OVERLOADED:
             self._pace.overloaded()
         if status in _RETRIED or status >= 500:
-            return _Fault("internal" if status == 500 else "passing", text, _read_retry_after(retry_after))
+            return Fault("internal" if status == 500 else "passing", text, _read_retry_after(retry_after))
         if status == 404 and request.kind != WRITE:
             raise self._lose(f"{_NO_LOGPROBS}; or it has no such model (llm.id): {text}")
         if status in _REFUSES_ALL:
             raise self._lose(f"refuses every request: {_REFUSES_ALL[status]}: {text}")
-        if status == 400 and self._length_key == "max_tokens" and b"max_completion_tokens" in content:
-            # OpenAI's newer models take no max_tokens, many other servers nothing else.
-            self._length_key = "max_completion_tokens"
-            return _Fault("passing", text)
-        return _Fault("refused", text)
+        if status in REFUSES_FIELDS and request.kind == WRITE and self._learn(body, content, text):
+            return Fault("passing", text)
+        return Fault("refused", text)
+
+    def _learn(self, body: dict[str, Any], content: bytes, text: str) -> bool:
+        """Whether the next requests avoid what was refused; ServerError where a setting forbids that."""
+        if self._habits.shaped(body) != body:  # learnt from another's refusal while this one was on its way
+            return True
+        try:
+            return self._habits.learn(body, content[:MAX_REFUSAL_BYTES].decode("utf-8", "replace"))
+        except SettingRefusedError as error:
+            if self._num_served:  # it took the setting before, so the words are about this row
+                return False
+            raise self._lose(f"{error}: {text}") from None
 
 
 @dataclass
@@ -343,42 +338,6 @@ class _Row:
     num_tries: int = 0
     num_malformed: int = 0
     num_internal: int = 0
-
-
-def _read_reply(content: bytes, n: int) -> Reply | _Fault:
-    try:
-        answer = json.loads(content)
-        choices = sorted(answer["choices"], key=lambda choice: choice.get("index", 0))
-        completions = tuple(Completion(choice["message"]["content"] or "", choice["finish_reason"] or "stop") for choice in choices)
-        # refuses what is no text, or has half a surrogate pair
-        "".join(completion.text + completion.finish_reason for completion in completions).encode()
-        usage = answer.get("usage") or {}
-        tokens = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-        return _Fault("malformed", f"no chat completion: {content.decode('utf-8', 'replace')[:300]}")
-    if any(completion.finish_reason == "abort" for completion in completions):
-        return _Fault("passing", "the server aborted the request")  # vLLM, as it shuts down
-    if len(completions) != n:
-        advice = "; for a server that can't give several, set synthesis.texts_per_request=1" if n > 1 else ""
-        return _Fault("malformed", f"{len(completions)} texts where n={n} were asked for{advice}")
-    return Reply(completions, *tokens)
-
-
-def _read_next(answer: dict[str, Any], request: Request) -> tuple[dict[int, float], ...]:
-    """Log-probabilities of `request.token_ids` after each prompt, from keys such as 'token_id:42'; KeyError where one is missing."""
-    choices = sorted(answer["choices"], key=lambda choice: int(choice["index"]))
-    top_logprobs = [choice["logprobs"]["top_logprobs"][0] for choice in choices]
-    if len(top_logprobs) != len(request.prompts):
-        raise ValueError(len(top_logprobs))
-    return tuple({token: _finite(tops[f"token_id:{token}"]) for token in request.token_ids} for tops in top_logprobs)
-
-
-def _finite(value: Any) -> float:
-    """The number; ValueError for nan and infinity, which JSON can write and no probability comes from."""
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(number)
-    return number
 
 
 def _read_retry_after(value: str | None) -> float:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from japagen.llm.habits import Habits
+
 
 def _never() -> str | None:
     return None
@@ -40,6 +42,8 @@ class Endpoint:
     """How long it may give no answer at all (a restart with a large model) before it counts as lost."""
     traffic: Traffic = field(default_factory=Traffic, repr=False, compare=False)
     """Clients keep it; who watches the server learns from it whether anybody waits for an answer."""
+    habits: Habits = field(default_factory=Habits, repr=False, compare=False)
+    """What clients found that the server refuses, so that the next one knows."""
 
     @property
     def is_local(self) -> bool:

@@ -9,7 +9,6 @@ that has requests of ours and neither answers one nor writes a token for minutes
 """
 
 import http.client
-import json
 import logging
 import os
 import re
@@ -18,18 +17,17 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from japagen.config.schema import LLM
-from japagen.errors import ServerError, nearest
+from japagen.errors import ServerError
 from japagen.llm import keeper, serverlog
 from japagen.llm.build import choose_device
 from japagen.llm.command import HOST, choose_http_port, choose_port_base, command, environment, is_free
 from japagen.llm.endpoint import Endpoint, Traffic
+from japagen.llm.served import connect
 from japagen.llm.template import check_served_plain
 
 __all__ = ["Endpoint", "serve"]
@@ -61,7 +59,9 @@ def serve(
     ConfigError where this installation can't serve the LLM on `device`; ServerError where the server does not start.
     """
     if llm.base_url is not None:
-        yield _running_server(llm, llm.base_url.rstrip("/"))
+        endpoint = connect(llm, llm.base_url.rstrip("/"))
+        check_served_plain(llm, endpoint)
+        yield endpoint
         return
     server = _Server(llm, model_path, revision, log_dir, choose_device(llm, device))
     try:
@@ -252,39 +252,3 @@ class _Server:
             logger.warning("the keeper of vLLM (process %d) does not end; killed", self._keeper.pid)
             self._keeper.kill()
             self._keeper.wait()
-
-
-def _running_server(llm: LLM, base_url: str) -> Endpoint:
-    """The endpoint at `llm.base_url`, after GET /models showed that it answers, takes our key and has the model."""
-    endpoint = Endpoint(base_url, os.environ.get(llm.api_key_env, ""))
-    models = _list_models(llm, endpoint)
-    names = [str(model.get("id")) for model in models]
-    if llm.id not in names:
-        shown = ", ".join(names[:20]) or "none"
-        raise ServerError(f"llm.base_url={base_url} has no model llm.id={llm.id!r}{nearest(llm.id, names)}; it serves: {shown}")
-    is_vllm = any(model.get("owned_by") == "vllm" for model in models)
-    endpoint = Endpoint(base_url, endpoint.api_key, is_vllm=is_vllm)
-    check_served_plain(llm, endpoint)
-    return endpoint
-
-
-def _list_models(llm: LLM, endpoint: Endpoint) -> list[dict[str, object]]:
-    where = f"llm.base_url={endpoint.base_url}"
-    opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if endpoint.is_local else []))
-    headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
-    try:
-        with opener.open(urllib.request.Request(f"{endpoint.base_url}/models", headers=headers), timeout=30) as response:
-            models = json.load(response)["data"]
-            return [model for model in models if isinstance(model, dict)]
-    except urllib.error.HTTPError as error:
-        if error.code in (401, 403):
-            state = "is not set" if not endpoint.api_key else "was refused"
-            key = f"the key in the environment variable {llm.api_key_env} (llm.api_key_env names it)"
-            raise ServerError(f"{where} answers {error.code}: {key} {state}") from error
-        raise ServerError(f"{where} answers {error.code} to GET /models; give the address up to and with /v1") from error
-    except (OSError, http.client.HTTPException) as error:
-        cause = getattr(error, "reason", error)
-        raise ServerError(f"{where} can't be reached: {cause}; start that server, or leave llm.base_url out to start vLLM") from error
-    except (ValueError, TypeError, KeyError) as error:
-        cure = "give the address up to and with /v1"
-        raise ServerError(f"{where} answers GET /models, but not as OpenAI-compatible servers do; {cure}") from error

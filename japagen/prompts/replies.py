@@ -25,6 +25,9 @@ class Reject:
 REASONS = {
     "error": "the request failed for good",
     "truncated": "the reply reached max_tokens",
+    "all thinking": "the reply was thinking to its end: raise llm.sampling.max_tokens, or switch the LLM's thinking off",
+    "filtered": "the provider's content filter withheld or cut it",
+    "tool call": "the LLM called a tool instead of writing",
     "not listed": "the reply held no list, or a shorter one than was asked for (synthesis.verbalized)",
     "empty": "nothing, or nothing but punctuation",
     "refusal": "the LLM declines or speaks of itself",
@@ -53,6 +56,17 @@ QUOTES_GOLD = ("contamination", "copies an exemplar", "first sentence")
 VERSION = 1
 """Enters the keys of data sets; raised when a rule of this module, or a Japanese one of `reply_rules`, changes."""
 
+UNFINISHED = {
+    "error": "error",
+    "length": "truncated",
+    "unlisted": "not listed",
+    "thinking": "all thinking",
+    "filtered": "filtered",
+    "declined": "refusal",
+    "tool call": "tool call",
+}
+"""finish_reason -> the reason that it gives. Rows that were stored before the client told servers' words apart have none of the last four,
+so these change no older stream."""
 _QUOTES = {"「": "」", "『": "』", '"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "【": "】"}
 _KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u30fc]+")
 _KANJI = re.compile(r"[\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
@@ -80,12 +94,8 @@ def normalise(text: str) -> str:
 
 def clean_reply(task: Task, text: str, finish_reason: str) -> str | Reject:
     """The reply's text without wrappers, or the first reason against it."""
-    if finish_reason == "error":
-        return Reject("error")
-    if finish_reason == "length":
-        return Reject("truncated")
-    if finish_reason == "unlisted":
-        return Reject("not listed")
+    if finish_reason in UNFINISHED:
+        return Reject(UNFINISHED[finish_reason])
     stripped = text.strip()
     if len(stripped) > _ENDLESS:
         return Reject("too long")

@@ -21,14 +21,14 @@ from japagen.llm.client import (
     Completion,
     Reply,
     Request,
-    _Fault,
-    _read_reply,
     _read_retry_after,
 )
 from japagen.llm.endpoint import Endpoint
+from japagen.llm.received import Fault, read_reply
 from japagen.prompts.questions import answer_word, read_answer, read_attributes
-from japagen.prompts.replies import REASONS, Reject, clean_reply, is_japanese, normalise, strip_wrappers
-from japagen.prompts.verbalized import UNLISTED, read_list
+from japagen.prompts.replies import REASONS, UNFINISHED, Reject, clean_reply, is_japanese, normalise, strip_wrappers
+from japagen.prompts.thinking import strip_thinking
+from japagen.prompts.verbalized import read_list
 from japagen.quality.diversity import diversity, tokenise
 from japagen.store.rowsfile import StreamRow
 from japagen.tasks import PROBABILITY, Label, Task, check_task
@@ -38,7 +38,7 @@ OWN = Task(name="own", labels=[Label("a.b", "x", word="*"), Label("(", "x", word
 """Label words that a pattern would take for something else."""
 TASKS = [*SHIPPED.values(), OWN]
 tasks = st.sampled_from(TASKS)
-reasons = st.sampled_from(["stop", "length", "error", UNLISTED, "", "tool_calls"])
+reasons = st.sampled_from(["stop", *UNFINISHED, "", "tool_calls"])
 
 
 @given(tasks, raw_texts, reasons)
@@ -61,6 +61,22 @@ def test_texts_are_compared_in_a_form_that_is_its_own(text: str) -> None:
     assert normalise(normalise(text)) == normalise(text)
     assert normalise(f"\u3000{text}\n") == normalise(text)
     assert strip_wrappers(strip_wrappers(text)) == strip_wrappers(text)
+
+
+_MARKS = [
+    "<think>", "</think>", "<reasoning>", "</reasoning>", "[THINK]", "[/THINK]", "<|channel|>analysis<|message|>", "<|end|>",
+    "<|start|>assistant<|channel|>final<|message|>", "<|return|>", "assistantfinal", "analysisWe need", "◁think▷", "◁/think▷",
+]  # fmt: skip
+
+
+@given(st.lists(st.one_of(texts, st.sampled_from(_MARKS)), max_size=8).map("".join))
+def test_thinking_is_taken_off_once_and_for_all(reply: str) -> None:
+    stripped, thought = strip_thinking(reply)
+    assert strip_thinking(stripped) == (stripped, False)
+    assert thought == (stripped != reply)
+    assert thought or not any(mark in reply for mark in _MARKS[:7])
+    if not any(mark.lower() in reply.lower() for mark in ("<", "[think", "[/think", "assistantfinal", "analysis", "◁")):
+        assert stripped == reply, "a text without thinking is left alone"
 
 
 @given(st.sampled_from(TASKS), st.data())
@@ -90,7 +106,7 @@ class _Rows(dict[tuple[str, int, int], StreamRow]):
 def test_a_list_gives_as_many_texts_as_were_asked_for(reply: str, finish_reason: str, num: int) -> None:
     found = read_list(reply, finish_reason, num)
     assert len(found) == num
-    assert {one.finish_reason for one in found} <= {"stop", "length", "error", UNLISTED}
+    assert {one.finish_reason for one in found} <= {"stop", *UNFINISHED}
     for one in found[1:]:
         assert one.finish_reason != "stop" or one.text == one.text.encode(errors="replace").decode() or HALF in reply or "\udcff" in reply
         assert set(one.attributes) <= {PROBABILITY}
@@ -164,8 +180,8 @@ CHAT = {
 @example(b'{"a":' * 9999)
 @given(st.one_of(misshapen(CHAT).map(lambda value: json.dumps(value).encode()), spoilt(json.dumps(CHAT).encode())))
 def test_a_servers_answer_is_texts_or_a_fault(content: bytes) -> None:
-    found = _read_reply(content, 2)
-    if isinstance(found, _Fault):
+    found = read_reply(content, 2)
+    if isinstance(found, Fault):
         assert found.kind in ("malformed", "passing")
         return
     assert isinstance(found, Reply)
@@ -205,7 +221,7 @@ EMPTY = {"choices": [{"index": 0, "logprobs": {"top_logprobs": []}}], "usage": {
 def test_measures_that_once_ended_the_run(kind: str, content: bytes) -> None:
     request = Request([], 1, None, Sampling(), kind=kind, prompts=((1, 2),), token_ids=(7, 8))
     found = Client(Endpoint("http://x/v1"), "m")._read_measure(content, request)
-    assert isinstance(found, _Fault)
+    assert isinstance(found, Fault)
 
 
 @given(st.one_of(st.none(), raw_texts, st.floats().map(str), st.integers().map(lambda year: f"Mon, 01 Jan {year} 00:00:00 +9959")))

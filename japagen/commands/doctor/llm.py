@@ -38,7 +38,7 @@ _RECORDED_TOKENS = 40
 _RECORDED_REQUESTS = 3
 """Requests one after the other where one is open."""
 _RECORDED_SETTINGS = ("name", "id", "dtype", "quantization", "max_model_len", "gpus", "base_url")
-_THINKING_CURE = "switch it off in the LLM's YAML, e.g. chat_template_args: {enable_thinking: false}"
+_THINKING_CURE = "switch it off, e.g. chat_template_args: {enable_thinking: false}, or request_args: {reasoning_effort: none}"
 
 
 def check_llm(config: Config, say: Callable[[str], None] = print, measured: dict[str, Any] | None = None) -> list[Check]:
@@ -88,7 +88,7 @@ async def _measure_speed(llm: LLM, endpoint: Endpoint, num_open: int) -> dict[st
     sampling = replace(llm.sampling, max_tokens=_RECORDED_TOKENS)
     waiting = asyncio.Semaphore(num_open)
 
-    async with Client(endpoint, llm.id, num_open) as client:
+    async with Client(endpoint, llm.id, num_open, llm.request_args) as client:
 
         async def ask(seed: int) -> Reply:
             async with waiting:
@@ -110,12 +110,12 @@ async def _measure_speed(llm: LLM, endpoint: Endpoint, num_open: int) -> dict[st
 def _check_served(llm: LLM, endpoint: Endpoint, experiment: Experiment) -> list[Check]:
     asks = _asks(experiment)
     prompts = [list(ask.messages) for ask in asks]
+    began = time.monotonic()
+    replies = asyncio.run(_complete(llm, endpoint, asks))  # first: it finds what the server refuses
+    seconds = time.monotonic() - began
     checks = [template_check(llm, endpoint, prompts[0])]
     checks += [] if llm.continues else [system_check(llm, endpoint, experiment.task.system)]
-    began = time.monotonic()
-    replies = asyncio.run(_complete(llm, endpoint, asks))
-    seconds = time.monotonic() - began
-    return [*checks, finish_check(llm, replies), thinking_check(llm, endpoint, prompts[0], replies), speed_check(replies, seconds)]
+    return [*checks, finish_check(llm, replies), thinking_check(replies), speed_check(replies, seconds)]
 
 
 def _asks(experiment: Experiment) -> list[Ask]:
@@ -170,7 +170,7 @@ def prompt_tokens(llm: LLM, endpoint: Endpoint, messages: list[Message]) -> tupl
     if endpoint.is_vllm:
         answer, refusal = post(endpoint, f"{endpoint.base_url.removesuffix('/v1')}/tokenize", body)
         return (None, refusal) if answer is None else (int(answer["count"]), "")
-    answer, refusal = post(endpoint, f"{endpoint.base_url}/chat/completions", body | {"max_tokens": 1})
+    answer, refusal = post(endpoint, f"{endpoint.base_url}/chat/completions", endpoint.habits.shaped(body | {"max_tokens": 1}))
     return (None, refusal) if answer is None else (int((answer.get("usage") or {}).get("prompt_tokens") or 0), "")
 
 
@@ -202,22 +202,13 @@ def finish_check(llm: LLM, replies: list[Reply]) -> Check:
     return Check("ok", "completions", found)
 
 
-def thinking_check(llm: LLM, endpoint: Endpoint, prompt: list[Message], replies: list[Reply]) -> Check:
-    """No reply may hold thoughts, marked in the text or handed over beside it."""
-    marked = sum("<think" in completion.text or "</think" in completion.text for reply in replies for completion in reply.completions)
+def thinking_check(replies: list[Reply]) -> Check:
+    """Whether the LLM thinks first: that is taken off its replies, but takes tokens and time."""
+    marked = sum(completion.thought for reply in replies for completion in reply.completions)
     if marked:
-        return Check("fault", "thinking", f"{marked} of {len(replies)} replies hold <think>", _THINKING_CURE)
-    length = "max_completion_tokens" if endpoint.is_vllm else "max_tokens"
-    body: dict[str, Any] = {"model": llm.id, "messages": prompt, length: llm.sampling.max_tokens}
-    if llm.chat_template_args:
-        body["chat_template_kwargs"] = llm.chat_template_args
-    answer, refusal = post(endpoint, f"{endpoint.base_url}/chat/completions", body)
-    if answer is None:
-        return Check("warning", "thinking", f"no <think> in the replies; what comes beside them can't be told: {refusal}")
-    message = (answer.get("choices") or [{}])[0].get("message") or {}
-    if any(str(message.get(key) or "").strip() for key in ("reasoning", "reasoning_content")):
-        return Check("fault", "thinking", "the server hands over reasoning beside the reply, which uses up max_tokens", _THINKING_CURE)
-    return Check("ok", "thinking", "no <think> in the replies, no reasoning beside them")
+        found = f"{marked} of {len(replies)} replies came with thinking, which is taken off and counts against llm.sampling.max_tokens"
+        return Check("warning", "thinking", found, _THINKING_CURE)
+    return Check("ok", "thinking", "none in the replies, none beside them")
 
 
 def speed_check(replies: list[Reply], seconds: float) -> Check:
