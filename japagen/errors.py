@@ -32,6 +32,10 @@ class GenerationError(JapagenError, RuntimeError):
     """A stream that can't give the texts asked for within its budget; what was made stays in the store."""
 
 
+class LimitError(GenerationError):
+    """A limit on an LLM's tokens or cost that is reached; what was made stays in the store."""
+
+
 class MissingTextsError(GenerationError):
     """A data set whose stream isn't complete: whoever should have filled it failed, or hasn't finished."""
 

@@ -52,9 +52,11 @@ def execute(configs: Sequence[Config], output_dir: str, executor: str = "local",
     configs = [replace(config, store=str(Store(config.store).root)) for config in configs]
     _check_common(configs)
     first = configs[0]
-    planner = Planner(tentative=first.plan)
+    planner = Planner(tentative=first.plan, asks_servers=True)
     experiments = plan_experiments(configs, planner)
     store = Store(first.store)
+    for note in planner.notes:
+        say(note)
     for line in dict.fromkeys(line for experiment in experiments for line in (*_gold_lines(experiment), *code_lines(experiment))):
         say(line)
     for line in budget_warnings(experiments):

@@ -76,13 +76,14 @@ def list_faults(faults: Mapping[str, Sequence[str]], num_experiments: int) -> st
 
 
 def pinned(experiment: Experiment) -> Config:
-    """The configuration with commits in place of moving revisions, so that a node loads what the keys name, without the hub."""
+    """The configuration with commits in place of moving revisions, and with what running servers told, so that a node loads what the keys
+    name and asks nobody."""
     config = experiment.config
     if experiment.has_student and is_on_hub(config.model.id):
         config = replace(config, model=replace(config.model, revision=experiment.encoder_revision))
     for stage in experiment.llm_stages:
         llm = experiment.llm_of(stage)
-        if llm.base_url is None and is_on_hub(llm.id):
+        if llm.base_url is not None or is_on_hub(llm.id):
             pinned_llm = replace(llm, revision=experiment.revision_of(stage))
             config = replace(config, llm=pinned_llm) if llm is experiment.config.llm else replace(config, judge=pinned_llm)
     return config

@@ -32,6 +32,8 @@ class Rates:
 
     rows_per_s: float
     tokens_per_row: float
+    prompt_tokens_per_row: float | None
+    """None where older versions wrote all of them, which counted no prompts."""
 
 
 def print_plan(experiments: Sequence[Experiment], units: Sequence[Unit], store: Store, unknown: Sequence[str] = ()) -> None:
@@ -112,6 +114,12 @@ def _print_group(unit: Unit, experiments: Sequence[Experiment], store: Store, me
         parts.append(f"{hours:.2f} hours or more" if on == "the CPU" else f"{hours * llm.gpus:.2f} GPU hours or more")
         if llm.price_per_gpu_hour is not None and on != "the CPU":
             parts.append(f"{hours * llm.gpus * llm.price_per_gpu_hour:,.2f} by llm.price_per_gpu_hour")
+        if rates.prompt_tokens_per_row is not None:
+            cost = llm.token_cost(missing * rates.prompt_tokens_per_row, missing * rates.tokens_per_row)
+            parts += [] if cost is None else [f"{cost:,.2f} or more by the prices of tokens"]
+    limits = [f"llm.{name}={value:g}" for name in ("max_cost", "max_tokens_total") if (value := getattr(llm, name)) is not None]
+    if limits:
+        parts.append(f"each ends at {' or '.join(limits)}")
     if answers:
         parts.append("hours for the answers not known")
     where = f"server at {llm.base_url}" if llm.base_url else f"{unit.shard[1]} server start(s) on {on}"
@@ -132,7 +140,9 @@ def _measured_rates(store: Store) -> dict[str, Rates]:
     for llm_id, lines in known.items():
         seconds, rows, tokens = (sum(line[name] for line in lines) for name in ("seconds", "rows", "completion_tokens"))
         if seconds and rows:
-            found[llm_id] = Rates(rows / seconds, tokens / rows)
+            counted = [line for line in lines if "prompt_tokens" in line and line["rows"]]
+            prompts = sum(line["prompt_tokens"] for line in counted) / sum(line["rows"] for line in counted) if counted else None
+            found[llm_id] = Rates(rows / seconds, tokens / rows, prompts)
     return found
 
 

@@ -127,7 +127,7 @@ def _fill(
     name = f"{config.task.name} {config.shots}-shot {config.prompt.name}" + ("" if stage == "stream" else f" {stage}")
 
     async def ask() -> None:
-        async with Client(endpoint, llm.id, config.synthesis.concurrency) as client:
+        async with Client(endpoint, llm.id, config.synthesis.concurrency, llm.request_args) as client:
             with show_progress(name) as display:
 
                 def show(progress: StreamProgress) -> None:

@@ -52,6 +52,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
         "llm.dtype=bfloat16", "llm.quantization=fp8", "llm.system_role=false", "+llm.chat_template_args.enable_thinking=false",
         "llm.reasoning_parser=qwen3", "llm.sampling.temperature=0.9", "llm.sampling.top_p=0.8", "llm.sampling.top_k=20",
         "llm.sampling.repetition_penalty=1.1", "llm.sampling.max_tokens=64",
+        "+llm.request_args.reasoning_effort=none",
         "llm.base_url=http://127.0.0.1:9/v1", "llm.base_url=http://127.0.0.1:9/v1 llm.revision=r",
         "llm.stop=['。']", "llm.chat_template=FILES/own.jinja", "llm.chat_template=plain shots=3",
         "llm.chat_template=plain shots=3 llm.stop=['。']", "llm.chat_template=plain shots=3 curate.keep_likeliest=0.5",

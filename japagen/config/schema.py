@@ -84,6 +84,8 @@ class LLM:
     """Strings that end a reply, which are no part of it; plain adds its own. \\n and \\t may be written as two characters."""
     chat_template_args: dict[str, Any] = setting(factory=dict, of_server=False)
     """E.g. {enable_thinking: false}."""
+    request_args: dict[str, Any] = setting(factory=dict, of_server=False)
+    """Further fields of each request for texts or written answers, e.g. {reasoning_effort: none} of a hosted API."""
     reasoning_parser: Optional[str] = None
     """vLLM's parser that takes an LLM's thinking apart from its reply, for those that think first."""
     sampling: Sampling = setting(factory=Sampling, of_server=False)
@@ -100,8 +102,14 @@ class LLM:
     """What the licence asks the name of such a model to begin with, where it is handed on: `japagen export` says so."""
     price_per_gpu_hour: Optional[float] = setting(None, of_server=False)
     """What a GPU costs an hour, in any currency; reports and previews reckon costs from it."""
-    price_per_million_tokens: Optional[float] = setting(None, of_server=False)
-    """What a provider asks, for prompts and replies alike."""
+    price_per_million_tokens: Optional[float] = setting(None, of_server=False, least=0)
+    """What a provider asks for tokens of prompts, and for those of replies where the next setting doesn't say otherwise."""
+    price_per_million_completion_tokens: Optional[float] = setting(None, of_server=False, least=0)
+    """What a provider asks for tokens of replies; none: as for prompts."""
+    max_cost: Optional[float] = setting(None, of_server=False, running=True, local=False, above=0)
+    """Most that one stream, or one set of answers, may cost by the prices of tokens, over all runs; then it stops and can be resumed."""
+    max_tokens_total: Optional[int] = setting(None, of_server=False, running=True, local=False, least=1)
+    """Most tokens, prompts and replies together, that one stream or set of answers may take, over all runs."""
     seen: list[str] = setting(factory=list, of_server=False)
     """Gold data known to be in its tuning, as task/split; task/made: texts made for the task's classes; [unknown]: nothing is known."""
     verified: str = setting("never", of_server=False)
@@ -124,6 +132,13 @@ class LLM:
     def stop_strings(self) -> tuple[str, ...]:
         r"""`stop` with line ends and tabs for \n and \t: Hydra takes what is typed between quotes as it is."""
         return tuple(text.replace(r"\n", "\n").replace(r"\t", "\t") for text in self.stop)
+
+    def token_cost(self, prompt_tokens: float, completion_tokens: float) -> float | None:
+        """The price of so many tokens; None where tokens have none."""
+        of_prompts, of_replies = self.price_per_million_tokens, self.price_per_million_completion_tokens
+        if of_prompts is None:
+            return None
+        return (prompt_tokens * of_prompts + completion_tokens * (of_prompts if of_replies is None else of_replies)) / 1e6
 
 
 @dataclass

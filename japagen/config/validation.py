@@ -29,6 +29,13 @@ OWN_ARGUMENTS = {
 """Arguments of vLLM's that `llm.server.extra_args` must not hold, and what to do instead."""
 MAX_STOP = 4
 """Stop strings that OpenAI's API takes."""
+OWN_FIELDS = frozenset(
+    {
+        *("model", "messages", "n", "seed", "temperature", "top_p", "top_k", "repetition_penalty", "max_tokens", "max_completion_tokens"),
+        *("stop", "stream", "chat_template_kwargs", "structured_outputs"),
+    }
+)
+"""Fields of a request that `llm.request_args` must not hold."""
 
 
 def to_config(composed: DictConfig) -> Config:
@@ -137,6 +144,7 @@ def _check_server(key: str, llm: LLM) -> None:
         name = argument.partition("=")[0].replace("_", "-")
         if name in OWN_ARGUMENTS:
             raise ConfigError(f"{key}.server.extra_args holds {name}, which japagen sets itself: {OWN_ARGUMENTS[name]}")
+    _check_requests(key, llm)
     if llm.base_url is None:
         return
     if "@" in llm.base_url.rpartition("://")[2].partition("/")[0]:
@@ -185,6 +193,22 @@ def _check_continuation(config: Config) -> None:
     if config.prompt.name == "kadg_auto":
         raise ConfigError(
             f"prompt=kadg_auto asks the LLM for attributes in JSON, but {reason}; set prompt=kadg, with attributes in the task's YAML"
+        )
+
+
+def _check_requests(key: str, llm: LLM) -> None:
+    """Refuses request fields that japagen sets itself, and limits that nothing can count."""
+    for name in OWN_FIELDS.intersection(llm.request_args):
+        raise ConfigError(f"{key}.request_args holds {name}, which japagen sets itself ({key}.sampling, synthesis); leave it out")
+    if llm.price_per_million_completion_tokens is not None and llm.price_per_million_tokens is None:
+        raise ConfigError(
+            f"{key}.price_per_million_completion_tokens is set and {key}.price_per_million_tokens (of prompts) is not; set both, or the"
+            " latter alone where replies cost the same"
+        )
+    if llm.max_cost is not None and llm.price_per_million_tokens is None:
+        raise ConfigError(
+            f"{key}.max_cost={llm.max_cost:g} is counted by the price of tokens, and there is none; set {key}.price_per_million_tokens"
+            f" (and {key}.price_per_million_completion_tokens where replies cost otherwise), or {key}.max_tokens_total instead"
         )
 
 

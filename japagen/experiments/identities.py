@@ -50,19 +50,23 @@ def stream_identity(
         "exemplars": _exemplars_identity(exemplars),
         "texts_per_request": synthesis.texts_per_request,
         "seed": synthesis.seed,
-        **options,
     }
 
 
 def _llm_identity(llm: LLM, revision: str, template: Any) -> dict[str, Any]:
-    return ({} if template is None else {"chat_template": template}) | {  # absent where none is set: older keys stay as they were
-        "id": llm.id,
-        "revision": revision,
-        "dtype": llm.dtype,
-        "quantization": llm.quantization,
-        "system_role": llm.system_role,
-        "chat_template_args": llm.chat_template_args,
-    }
+    options = {"request_args": llm.request_args} if llm.request_args else {}  # absent where none is set: older keys stay as they were
+    return (
+        options
+        | ({} if template is None else {"chat_template": template})
+        | {
+            "id": llm.id,
+            "revision": revision,
+            "dtype": llm.dtype,
+            "quantization": llm.quantization,
+            "system_role": llm.system_role,
+            "chat_template_args": llm.chat_template_args,
+        }
+    )
 
 
 def _stop_identity(llm: LLM) -> dict[str, Any]:

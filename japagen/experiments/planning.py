@@ -16,22 +16,23 @@ from japagen.experiments.experiment import Experiment
 from japagen.experiments.identities import _identities
 from japagen.experiments.language import check_language
 from japagen.experiments.llm_work import llm_work
+from japagen.experiments.served import SERVED, KeysOf, choose_revision
 from japagen.hub.models import check_q4, is_on_hub, locate, resolve_revision
 from japagen.llm.context import check_context
+from japagen.llm.served import told_revision
 from japagen.llm.template import check_template, template_identity
 from japagen.prompts.personas import read_personas
 from japagen.prompts.scaffold import scaffold_of
 from japagen.store import keys
 from japagen.store.keys import canonical_json
-from japagen.store.stages import STAGES
+from japagen.store.stages import LLM_STAGES, STAGES
+from japagen.store.store import Store
 from japagen.tasks import Example
 from japagen.training.limits import check_stated_length
 from japagen.training.words import check_splitter
 
 UNRESOLVED = "unresolved"
 """Stands for a commit that can't be found, in plans that are only looked at."""
-SERVED = "as served"
-"""Revision of an LLM behind `llm.base_url` whose YAML names none."""
 HELD_OUT = 0.1
 """Share of gold train that a gold arm selects on; the scored split is never seen before the score."""
 
@@ -39,13 +40,15 @@ HELD_OUT = 0.1
 class Planner:
     """Plans experiments, doing once what they share: reading gold rows, drawing from them, checking prompts against the context."""
 
-    def __init__(self, tentative: bool = False) -> None:
+    def __init__(self, tentative: bool = False, asks_servers: bool = False) -> None:
         """`tentative`: for a look ahead only; what isn't here yet (a model's commit, a publisher's file) gets a placeholder, and
-        `unknown` says why. Every other fault is raised as for a run."""
+        `unknown` says why. Every other fault is raised as for a run. `asks_servers`: running servers are asked what they serve, once
+        each, and `notes` says what people should know of it; workers must not, since they find it in the plan."""
         self._known: dict[str, Any] = {}
         self._absent: set[str] = set()
-        self._tentative = tentative
+        self._tentative, self._asks_servers = tentative, asks_servers
         self.unknown: list[str] = []
+        self.notes: list[str] = []
 
     def plan(self, config: Config, until: Literal["llm", "result"] = "result") -> Experiment:
         """Reads gold data, draws exemplars, resolves revisions and fixes all keys; raises before anything is made.
@@ -81,15 +84,16 @@ class Planner:
         if kind.learns_gold:
             drawn = f"gold {config.gold_per_label} {config.shots_seed} {used}"
             rows = UNRESOLVED if train_gold is None else self._once(drawn, partial(_gold_rows_key, config, train_gold))
-        revision = self._revision(partial(llm_revision, config.llm)) if kind.has_llm else ""
         judge = config.judge if config.curate.judging != "off" else None
-        judge_revision = self._revision(partial(llm_revision, judge, "judge")) if judge is not None else revision
         template = template_identity(config.llm) if kind.has_llm else None
         templates = template, template if judge is None else template_identity(judge, "judge")
         path = config.prompt.personas if kind.writes else None
         personas = self._once(f"personas {task.language} {path}", partial(read_personas, path, scaffold_of(task))) if path else None
-        revisions = revision, judge_revision
-        identities = _identities(config, scored, rows, unlabelled, exemplars, personas, revisions, templates, encoder_revision)
+
+        def identities_of(revisions: tuple[str, str]) -> dict[str, dict[str, Any]]:
+            return _identities(config, scored, rows, unlabelled, exemplars, personas, revisions, templates, encoder_revision)
+
+        identities = identities_of(self._llm_revisions(config, identities_of) if kind.has_llm else ("", ""))
         identities = {stage: identity for stage, identity in identities.items() if STAGES[stage].by_llm or not by_llm}
         stage_keys = {stage: keys.stage_key(stage, identity) for stage, identity in identities.items()}
         labelled = train_gold if _shows_gold(config) else None
@@ -108,6 +112,39 @@ class Planner:
         key = "llm" if llm is experiment.config.llm else "judge"
         what = [llm.chat_template, llm.system_role, llm.chat_template_args, llm.base_url, llm.trust_remote_code, llm.server.extra_args]
         self._once(f"template {key} {llm.id} {revision} {canonical_json(what)}", partial(check_template, llm, revision, key))
+
+    def _llm_revisions(
+        self, config: Config, identities_of: Callable[[tuple[str, str]], dict[str, dict[str, Any]]]
+    ) -> tuple[str, str]:  # fmt: skip
+        """The LLM's and the judge's; of running servers what they tell, see `japagen.experiments.served`."""
+        judge = config.judge if config.curate.judging != "off" else None
+        writer = self._revision(partial(llm_revision, config.llm))
+        judges = writer if judge is None else self._revision(partial(llm_revision, judge, "judge"))
+
+        def keys_of(writer: str, judges: str) -> dict[str, str]:
+            identities = identities_of((writer, judges))
+            return {stage: keys.stage_key(stage, identities[stage]) for stage in identities}
+
+        if self._asks_servers and _is_to_be_asked(config.llm):
+            stages = [stage for stage in LLM_STAGES if stage != "judgements" or judge is None]
+            writer = self._served(config, config.llm, stages, lambda found: keys_of(found, judges if judge else found))
+        if judge is None:
+            return writer, writer
+        if self._asks_servers and _is_to_be_asked(judge):
+            judges = self._served(config, judge, ["judgements"], partial(keys_of, writer))
+        return writer, judges
+
+    def _served(self, config: Config, llm: LLM, stages: Sequence[str], keys_of: KeysOf) -> str:
+        def ask() -> tuple[str | None, str]:
+            try:
+                return told_revision(llm), ""
+            except UnreachableError as error:
+                return None, str(error)
+
+        told, fault = self._once(f"served {llm.base_url} {llm.id}", ask)
+        revision, note = choose_revision(Store(config.store), llm, told, fault, stages, keys_of)
+        self.notes += [note] if note and note not in self.notes else []
+        return revision
 
     def _train_gold(self, config: Config, where: str) -> gold.Split | None:
         """The train split, where its labels take part or its texts serve as unlabelled ones."""
@@ -216,6 +253,10 @@ def _check_prompts(experiment: Experiment, stage: str) -> None:
 def _gold_rows_key(config: Config, train_gold: gold.Split) -> str:
     train, valid = gold_rows(config, train_gold)
     return f"gold:{keys.examples_checksum(train)}:{keys.examples_checksum(valid)}"
+
+
+def _is_to_be_asked(llm: LLM) -> bool:
+    return llm.base_url is not None and llm.revision is None
 
 
 def llm_revision(llm: LLM, setting: str = "llm") -> str:

@@ -20,6 +20,7 @@ from japagen.store.store import Store
 from japagen.synthesis.answers import Answer, answer_all
 from japagen.synthesis.claims import Claims
 from japagen.synthesis.generate import FirstReplies, Generator, StreamProgress
+from japagen.synthesis.limits import Meter
 from japagen.synthesis.stream import open_rows
 
 SESSIONS = "sessions.jsonl"
@@ -67,7 +68,7 @@ async def _fill_stream(experiment: Experiment, store: Store, client: Client, sho
         while not is_settled:
             rows, selector = open_rows(store, stream), make_selector(experiment)
             selection = FirstReplies(selector, first) if first else selector
-            generator = Generator(stream, rows, selection, config.llm.sampling, num, factor, show, claims)
+            generator = Generator(stream, rows, selection, config.llm.sampling, num, factor, show, claims, Meter(config.llm, rows))
             try:
                 await generator.run(client)
             finally:
@@ -82,14 +83,15 @@ async def _fill_answers(
     questions = work.questions(store)[:first][number::of]
     rows = StreamRows(open_folder(store, stage, experiment.keys[stage], experiment.identities[stage]), Answer)
     latest: list[StreamProgress] = []
+    llm = experiment.llm_of(stage)
+    meter = Meter(llm, rows, "llm" if llm is experiment.config.llm else "judge")
 
     def note(progress: StreamProgress) -> None:
         latest[:] = [progress]
         show(progress)
 
     try:
-        llm = experiment.llm_of(stage)
-        await answer_all(questions, rows, client, llm.chat_template_args, work.max_tokens, note, llm.stop_strings)
+        await answer_all(questions, rows, client, llm.chat_template_args, work.max_tokens, note, llm.stop_strings, meter)
     finally:
         for progress in latest:
             _record(store, rows, progress)
@@ -103,6 +105,7 @@ def _record(store: Store, rows: StreamRows, progress: StreamProgress) -> None:
 def note_session(folder: Path, progress: StreamProgress) -> None:
     """Appends what one run over the stream made; costs are summed from these lines."""
     line = {"seconds": round(progress.seconds, 3), "rows": progress.new_rows, "completion_tokens": progress.new_tokens}
+    line |= {"prompt_tokens": progress.new_prompt_tokens}
     with explain_os_errors(folder), (folder / SESSIONS).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 

@@ -12,6 +12,7 @@ import json
 import random
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -94,8 +95,11 @@ class Client:
     reports them.
     """
 
-    def __init__(self, endpoint: Endpoint, model: str, concurrency: int | None = None) -> None:
-        self._endpoint, self._model = endpoint, model
+    def __init__(
+        self, endpoint: Endpoint, model: str, concurrency: int | None = None, request_args: Mapping[str, Any] | None = None
+    ) -> None:  # fmt: skip
+        """`request_args`: further fields of each request of kind WRITE (llm.request_args)."""
+        self._endpoint, self._model, self._request_args = endpoint, model, dict(request_args or {})
         self._pace = Pace(concurrency)
         self._session: aiohttp.ClientSession | None = None
         self._collected_after = gc.get_threshold()
@@ -265,7 +269,7 @@ class Client:
             body["stop"] = request.stop
         if request.structured_outputs is not None and self._endpoint.is_vllm:
             body["structured_outputs"] = request.structured_outputs
-        return body
+        return body | self._request_args
 
     def _measure_body(self, request: Request) -> dict[str, Any]:
         if request.kind == NEXT:

@@ -118,7 +118,7 @@ def _completion(message: dict[str, Any], end: str) -> Completion:
     content, thoughts, refusal = _parts(message.get("content"))
     text, had_tags = strip_thinking(content)
     thoughts = thoughts or had_tags or any(_holds_text(message.get(name)) for name in ("reasoning_content", "reasoning", "thinking"))
-    refusal = refusal or (message.get("refusal") if isinstance(message.get("refusal"), str) else "")
+    refusal = refusal or str(message.get("refusal") or "")
     finish = "stop" if end in _NORMAL_ENDS else _ENDS.get(end, "length")
     if refusal and not text.strip():
         return Completion(refusal, "declined")

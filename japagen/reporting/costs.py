@@ -1,8 +1,8 @@
 """What scores cost: tokens, seconds and money of a run, and after how many texts writing and training is cheaper than prompting.
 
 Pure arithmetic on results and their configurations. Money is in what the LLM's YAML states its prices in (shipped ones: US dollars).
-With `price_per_gpu_hour` it is GPU seconds of LLM and student; with `price_per_million_tokens` alone the LLM's tokens, and a student's
-own time is not priced. A stream that several sizes share counts whole for each of them, as `Result.seconds` and `Result.tokens` have it.
+With `price_per_gpu_hour` it is GPU seconds of LLM and student; with prices of tokens alone the LLM's tokens, and a student's own time is
+not priced. A stream that several sizes share counts whole for each of them, as `Result.seconds` and `Result.tokens` have it.
 """
 
 import statistics
@@ -85,7 +85,7 @@ def cost_of(result: Result, config: Config) -> Cost:
     llm_s, training_s = seconds.get("generation", 0.0) * llm.gpus, seconds.get("training", 0.0)
     tokens, num = sum(result.tokens.values()), num_scored(result)
     latency_s = seconds.get("scoring" if result.model else "generation", 0.0) / num if num else 0.0
-    money = _money(result, config, llm_s, training_s, tokens)
+    money = _money(result, config, llm_s, training_s)
     if result.model is not None:
         use_s = latency_s
         hourly = llm.price_per_gpu_hour
@@ -100,19 +100,19 @@ def num_scored(result: Result) -> int:
     return sum(split.num_eval for split in result.splits)
 
 
-def _money(result: Result, config: Config, llm_s: float, training_s: float, tokens: int) -> float | None:
+def _money(result: Result, config: Config, llm_s: float, training_s: float) -> float | None:
     llm, judge = config.llm, config.judge if config.curate.judging != "off" else None
     if judge is not None and (_prices(judge) != _prices(llm) or judge.gpus != llm.gpus):
         return None  # seconds and tokens of both are one number
     if llm.price_per_gpu_hour is not None:
         return (llm_s + training_s) / HOUR_S * llm.price_per_gpu_hour
-    if llm.price_per_million_tokens is not None and result.llm is not None:
-        return tokens / 1e6 * llm.price_per_million_tokens
+    if result.llm is not None:
+        return llm.token_cost(result.tokens.get("prompt", 0), result.tokens.get("completion", 0))
     return None
 
 
-def _prices(llm: LLM) -> tuple[float | None, float | None]:
-    return llm.price_per_gpu_hour, llm.price_per_million_tokens
+def _prices(llm: LLM) -> tuple[float | None, ...]:
+    return llm.price_per_gpu_hour, llm.token_cost(1e6, 0), llm.token_cost(0, 1e6)
 
 
 def mean_cost(costs: Sequence[Cost]) -> Cost:

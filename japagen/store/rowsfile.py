@@ -57,7 +57,7 @@ class StreamRows:
     """The rows of one stream, in memory and on disk."""
 
     def __init__(self, folder: Path, row_type: Any = StreamRow) -> None:
-        """`row_type`: dataclass with a hashable `position` and a `finish_reason`; other stages keep their rows in this form too."""
+        """`row_type`: dataclass with a hashable `position`, a `finish_reason` and token counts; answers are kept in this form too."""
         self.folder, self._row_type = folder, row_type
         self._names = tuple(field.name for field in fields(row_type))
         self._values = attrgetter(*self._names)
@@ -65,6 +65,8 @@ class StreamRows:
         self._forgotten: dict[tuple[str, int], bytearray] = {}
         """(label, turn) -> for each index whether its row is on disk and no longer in memory."""
         self._num_forgotten = 0
+        self.prompt_tokens = self.completion_tokens = self.num_requests = 0
+        """Of all rows, everybody's: tokens, and the requests that they were counted for."""
         self._held: list[StreamRow] = []
         self._file: int | None = None
         self._synced, self._is_synced = time.monotonic(), True
@@ -92,7 +94,15 @@ class StreamRows:
         return fresh
 
     def _read_on(self, path: Path) -> Iterator[StreamRow]:
-        return self._others.setdefault(path.name, RowsFile(path, self._row_type)).read_on()
+        for row in self._others.setdefault(path.name, RowsFile(path, self._row_type)).read_on():
+            self._count(row)
+            yield row
+
+    def _count(self, row: Any) -> None:
+        if row.prompt_tokens or row.completion_tokens:
+            self.prompt_tokens += row.prompt_tokens
+            self.completion_tokens += row.completion_tokens
+            self.num_requests += 1
 
     def __len__(self) -> int:
         """All rows, the forgotten ones too."""
@@ -140,6 +150,7 @@ class StreamRows:
         for row in rows:
             if not self.has(position := row.position):
                 fresh.setdefault(position, row)
+                self._count(row)
         self._held += fresh.values()
         if any(row.finish_reason != "error" for row in fresh.values()):
             self.write_held()

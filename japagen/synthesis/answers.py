@@ -18,7 +18,8 @@ from japagen.llm.client import COUNT, MAX_NEXT_TOKENS, NEXT, SCORE, TOKENS, Clie
 from japagen.prompts.questions import Question
 from japagen.prompts.writing import Message
 from japagen.store.rowsfile import StreamRows
-from japagen.synthesis.generate import StreamProgress
+from japagen.synthesis.generate import REFRESH_S, StreamProgress
+from japagen.synthesis.limits import Meter
 
 GREEDY = Sampling(temperature=0.0)
 
@@ -64,30 +65,45 @@ Show = Callable[[StreamProgress], None]
 
 async def answer_all(
     questions: Sequence[Question], rows: StreamRows, client: Client, chat_template_args: dict[str, Any], max_tokens: int, show: Show,
-    stop: Sequence[str] = (),
+    stop: Sequence[str] = (), meter: Meter | None = None,
 ) -> None:  # fmt: skip
-    """Asks what `rows` has no answer to; `max_tokens` bounds a written answer, and strings of `stop` end it."""
+    """Asks what `rows` has no answer to; `max_tokens` bounds a written answer, and strings of `stop` end it. LimitError where `meter` ends
+    it before."""
     missing = [question for question in questions if rows.find(question.id) is None]
     asker = Asker(client, chat_template_args, replace(GREEDY, max_tokens=max_tokens), stop)
     started, num_known, num_tokens = time.monotonic(), len(questions) - len(missing), 0
     pending: set[asyncio.Task[Answer]] = set()
     waiting = iter(missing)
-    num_new = 0
+    num_new, num_prompt_tokens, refreshed = 0, 0, time.monotonic()
 
     def progress() -> StreamProgress:
-        return StreamProgress(len(questions), num_known + num_new, 0, num_new, num_tokens, time.monotonic() - started)
+        return StreamProgress(
+            len(questions), num_known + num_new, 0, num_new, num_tokens, time.monotonic() - started, new_prompt_tokens=num_prompt_tokens
+        )
+
+    def has_room() -> bool:
+        return meter is None or meter.leaves_room(len(pending))
 
     try:
         while True:
-            while len(pending) < client.limit and (question := next(waiting, None)) is not None:
+            while len(pending) < client.limit and has_room() and (question := next(waiting, None)) is not None:
                 pending.add(asyncio.create_task(asker.ask(question)))
             if not pending:
+                if num_new < len(missing) and meter is not None:
+                    raise meter.limit_error(f"{rows.folder.parent.name}", num_known + num_new, len(questions))
                 break
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             answers = [task.result() for task in done if task.exception() is None]
             rows.append(answers)
             num_new += len(answers)
             num_tokens += sum(answer.completion_tokens for answer in answers)
+            num_prompt_tokens += sum(answer.prompt_tokens for answer in answers)
+            if meter is not None and meter.has_limit:
+                for answer in answers:
+                    meter.check_reported(answer.prompt_tokens + answer.completion_tokens, answer.error)
+                if time.monotonic() - refreshed > REFRESH_S:  # what other shards spend counts too
+                    refreshed = time.monotonic()
+                    rows.refresh()
             show(progress())
             await asyncio.gather(*done)  # raises what one of them ended with
         rows.write_held()

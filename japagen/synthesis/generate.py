@@ -25,6 +25,7 @@ from japagen.prompts.verbalized import Listed, list_pattern, read_list
 from japagen.store.rowsfile import StreamRow, StreamRows
 from japagen.synthesis.claims import Claims
 from japagen.synthesis.futility import describe_futility, futile_reason
+from japagen.synthesis.limits import Meter
 from japagen.synthesis.stream import Ask, Stream
 
 LEAST_BUDGET = 200
@@ -95,9 +96,11 @@ class StreamProgress:
     rejected: int
     new_rows: int
     new_tokens: int
+    """Of replies."""
     seconds: float
     commonest: str = ""
     """The commonest reason for rejecting, and its count; '' where nothing was rejected."""
+    new_prompt_tokens: int = 0
 
     @property
     def rows_per_s(self) -> float:
@@ -114,10 +117,13 @@ class Generator:
     def __init__(
         self, stream: Stream, rows: StreamRows, selection: RowSelector, sampling: Sampling, num_per_label: int, max_rows_factor: float,
         show: Callable[[StreamProgress], None] = lambda progress: None, claims: Claims | None = None,
+        meter: Meter | None = None,
     ) -> None:  # fmt: skip
         self.stream, self.rows, self.selection, self.sampling = stream, rows, selection, sampling
         self.claims = claims
         """None where nobody else writes."""
+        self.meter = meter
+        """None where nothing limits tokens and cost."""
         self.num_per_label = num_per_label
         self.budget = max(LEAST_BUDGET, math.ceil(num_per_label * max_rows_factor))
         self.show = show
@@ -149,7 +155,7 @@ class Generator:
         try:
             while not self._is_done():
                 num_known = len(self.rows)
-                while self._num_open < client.limit and (ask := self._next_ask()) is not None:
+                while self._num_open < client.limit and self._has_room() and (ask := self._next_ask()) is not None:
                     self._num_open += 1
                     task = asyncio.create_task(self._answer(client, ask))
                     tasks.add(task)
@@ -158,6 +164,7 @@ class Generator:
                     if len(self.rows) > num_known:
                         continue  # as we claimed a block: others had written it by then
                     self.rows.write_held()  # those we wait for may wait for these
+                    self._check_limit()
                 await self._collect()
                 if time.monotonic() - shown >= SHOW_S:
                     shown = time.monotonic()
@@ -179,7 +186,18 @@ class Generator:
         wanted = self.num_per_label * len(self.labels)
         reasons = sum((Counter(self.selection.reasons(label)) for label in self.labels), Counter[str]()).most_common(1)
         commonest = " ".join(map(str, reasons[0])) if reasons else ""
-        return StreamProgress(wanted, accepted, judged - accepted, self.counts["rows"], self.counts["tokens"], seconds, commonest)
+        rows, tokens, prompt_tokens = (self.counts[name] for name in ("rows", "tokens", "prompt tokens"))
+        return StreamProgress(wanted, accepted, judged - accepted, rows, tokens, seconds, commonest, prompt_tokens)
+
+    def _has_room(self) -> bool:
+        return self.meter is None or self.meter.leaves_room(self._num_open)
+
+    def _check_limit(self) -> None:
+        """Raises LimitError where nothing is open and no more may be asked for."""
+        if not self._has_room():
+            assert self.meter is not None
+            done = self.progress()
+            raise self.meter.limit_error(f"task {self.stream.task.name!r}, texts", done.accepted, done.wanted)
 
     async def _answer(self, client: Client, ask: Ask) -> None:
         request = request_of(ask, self.sampling, self.stream.identity["llm"]["chat_template_args"])
@@ -225,6 +243,10 @@ class Generator:
         self.rows.append(rows)
         self.counts["rows"] += len(rows)
         self.counts["tokens"] += sum(reply.completion_tokens for _, reply in replies)
+        self.counts["prompt tokens"] += sum(reply.prompt_tokens for _, reply in replies)
+        for _, reply in replies:
+            if self.meter is not None:
+                self.meter.check_reported(reply.prompt_tokens + reply.completion_tokens, reply.error)
         self._take_firsts(rows)
 
     def _follow_others(self, gone: frozenset[str]) -> None:
@@ -369,5 +391,6 @@ def rows_of(ask: Ask, reply: Reply) -> list[StreamRow]:
         tokens = (reply.prompt_tokens, reply.completion_tokens) if j == 0 else (0, 0)
         seed = ask.seed if ask.verbalized else ask.seed + j
         attributes = ask.attributes | listed.attributes if listed.attributes else ask.attributes
-        rows.append(StreamRow(index, label, turn, listed.text, listed.finish_reason, *tokens, seed, attributes, reply.error))
+        error = reply.error if listed.finish_reason == "error" else ""
+        rows.append(StreamRow(index, label, turn, listed.text, listed.finish_reason, *tokens, seed, attributes, error))
     return rows

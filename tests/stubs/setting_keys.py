@@ -36,6 +36,7 @@ CHANGES: dict[str, set[str]] = {
     # names for people
     **dict.fromkeys(["task.name", "task.title", "llm.name", "model.name", "method.name", "curate.name"], NONE),
     **dict.fromkeys(["llm.license", "llm.license_note", "llm.price_per_gpu_hour", "llm.price_per_million_tokens", "llm.seen"], NONE),
+    "llm.price_per_million_completion_tokens": NONE, "llm.request_args": ALL,
     "llm.license_name_prefix": NONE,
     **dict.fromkeys(["llm.verified", "llm.demo", "model.license", "model.verified", "model.demo", "model.seen"], NONE),
     # enter by what they lead to: the revision found, the template's text, the exemplars drawn, the gold rows read

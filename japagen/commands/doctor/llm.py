@@ -126,7 +126,7 @@ def _asks(experiment: Experiment) -> list[Ask]:
 
 
 async def _complete(llm: LLM, endpoint: Endpoint, asks: list[Ask]) -> list[Reply]:
-    async with Client(endpoint, llm.id, len(asks)) as client:
+    async with Client(endpoint, llm.id, len(asks), llm.request_args) as client:
         args = llm.chat_template_args
         requests = [Request(list(ask.messages), 1, seed, llm.sampling, args, stop=ask.stop) for seed, ask in enumerate(asks)]
         return list(await asyncio.gather(*(client.complete(request) for request in requests)))

@@ -24,7 +24,10 @@ NUM_SHOWN = 5
 
 def preview_answers(config: Config, num: int, console: Console) -> None:
     """Prints the first text's question, and the LLM's answers to the first `num` texts."""
-    experiment = Planner().plan(config, until="llm")
+    planner = Planner(asks_servers=True)
+    experiment = planner.plan(config, until="llm")
+    for note in planner.notes:
+        console.print(note, soft_wrap=True, markup=False)
     store, llm = Store(config.store), config.llm
     folder = store.path("answers", experiment.keys["answers"])
     asked = asking(experiment, "answers").questions(store)[:num]

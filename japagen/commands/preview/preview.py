@@ -68,7 +68,10 @@ def preview(config: Config, num: int, console: Console) -> None:
     if config.method.kind.answers and not config.method.kind.writes:
         preview_answers(config, num, console)
         return
-    experiment = plan_llm_part(config)
+    planner = Planner(asks_servers=True)
+    experiment = plan_llm_part(config, planner)
+    for note in planner.notes:
+        console.print(note, soft_wrap=True, markup=False)
     if experiment.train_gold is not None:
         console.print(*experiment.train_gold.notes, sep="\n", end="\n" * bool(experiment.train_gold.notes), soft_wrap=True, markup=False)
     store = Store(config.store)
@@ -88,12 +91,12 @@ def preview(config: Config, num: int, console: Console) -> None:
         console.print("[yellow]llm=demo is for trying the pipeline only: what it writes, and how fast, means nothing.[/]")
 
 
-def plan_llm_part(config: Config) -> Experiment:
+def plan_llm_part(config: Config, planner: Planner | None = None) -> Experiment:
     """The experiment up to its stream; gold data are read for exemplars only (none is a scored row)."""
     if not config.method.kind.writes:
         raise ConfigError(f"method={config.method.name}: no LLM takes part, so there is nothing to preview; take another method")
     filters = {name: getattr(config.curate, name) for name in ("max_same_first", "near_duplicates", "contamination")}
-    return Planner().plan(replace(config, method=Method(), curate=Curate(**filters)), until="llm")
+    return (planner or Planner()).plan(replace(config, method=Method(), curate=Curate(**filters)), until="llm")
 
 
 def name_attributes(experiment: Experiment, store: Store, console: Console) -> None:

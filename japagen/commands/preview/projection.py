@@ -71,10 +71,6 @@ class Projection:
     dearest: int
     """Replies that the label with the lowest acceptance takes."""
 
-    @property
-    def tokens(self) -> int:
-        return self.prompt_tokens + self.completion_tokens
-
 
 def measure(experiment: Experiment, store: Store, rows: StreamRows, selector: Selector) -> Measured:
     """Counts over all rows of the stream in the store."""
@@ -184,9 +180,12 @@ def _cost(config: Config, least: Projection, most: Projection) -> str:
     parts = []
     if llm.price_per_gpu_hour is not None and most.hours is not None:
         parts.append(f"at most {most.hours * llm.gpus * llm.price_per_gpu_hour:,.2f} by llm.price_per_gpu_hour={llm.price_per_gpu_hour:g}")
-    if llm.price_per_million_tokens is not None:
-        low, high = (end.tokens / 1e6 * llm.price_per_million_tokens for end in (least, most))
-        parts.append(f"{low:,.2f} to {high:,.2f} by llm.price_per_million_tokens={llm.price_per_million_tokens:g}")
+    low, high = (llm.token_cost(end.prompt_tokens, end.completion_tokens) for end in (least, most))
+    if low is not None and high is not None:
+        prices = [f"llm.price_per_million_tokens={llm.price_per_million_tokens:g}"]
+        if llm.price_per_million_completion_tokens is not None:
+            prices.append(f"llm.price_per_million_completion_tokens={llm.price_per_million_completion_tokens:g}")
+        parts.append(f"{low:,.2f} to {high:,.2f} by {' and '.join(prices)}")
     words = "; ".join(parts) or "no price in the YAML (llm.price_per_gpu_hour, llm.price_per_million_tokens)"
     return f"cost of {most.num_per_label:,} a label: {words}"
 

@@ -28,6 +28,7 @@ def ask(experiment: Experiment, stage: str, store: Store, console: Console, firs
 
 async def _fill(experiment: Experiment, stage: str, store: Store, endpoint: Endpoint, first: int | None) -> StreamProgress:
     shown: list[StreamProgress] = []
-    async with Client(endpoint, experiment.config.llm.id, experiment.config.synthesis.concurrency) as client:
+    llm, concurrency = experiment.config.llm, experiment.config.synthesis.concurrency
+    async with Client(endpoint, llm.id, concurrency, llm.request_args) as client:
         await fill(experiment, stage, store, client, shown.append, first=first)
     return shown[-1]
