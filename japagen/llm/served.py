@@ -28,7 +28,8 @@ PLAN_S = 5.0
 FIRST_ANSWER_S = 300.0
 """For the first reply of a server that may have to load the model."""
 _CURE = "give the address up to and with /v1"
-_ORIGIN = ("owned_by", "root", "parent")
+_ORIGIN = {"owned_by": "owner", "root": "root", "parent": "parent"}
+_NO_ADDRESS = (404, 405, 501)
 _SIZE = ("n_params", "size")
 """Of llama.cpp's `meta`: the model's parameters and bytes, which tell quantisations of one model apart."""
 
@@ -64,19 +65,22 @@ def told_revision(llm: LLM) -> str | None:
     endpoint = Endpoint(llm.base_url.rstrip("/"), os.environ.get(llm.api_key_env, ""))
     try:
         model = _find(llm.id, _list_models(llm, endpoint, PLAN_S))
-    except _NoModelsError:
-        return None
+    except _NoModelsError as error:
+        if error.status in _NO_ADDRESS:
+            return None
+        raise UnreachableError(f"llm.base_url={endpoint.base_url} answers {error.status} to GET /models") from error
     except ServerError as error:
         raise UnreachableError(str(error)) from error
     return None if model is None else _describe(model)
 
 
 def _describe(model: dict[str, Any]) -> str | None:
-    told = {name: model[name] for name in _ORIGIN if isinstance(model.get(name), str) and model[name] not in ("", model.get("id"))}
+    told = {word: model[name] for name, word in _ORIGIN.items() if isinstance(model.get(name), str)}
+    told = {word: value for word, value in told.items() if value not in ("", model.get("id"))}
     meta = model.get("meta")
     if isinstance(meta, dict):
         told |= {name: meta[name] for name in _SIZE if isinstance(meta.get(name), int)}
-    parts = [f"{name.removesuffix('_by')} {_short(str(value))}" for name, value in told.items()]
+    parts = [f"{word} {_short(str(value))}" for word, value in told.items()]
     return f"served: {', '.join(parts)}" if parts else None
 
 

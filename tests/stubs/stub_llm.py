@@ -30,7 +30,16 @@ class StubLLM:
     template: bool = True
     reasoning: str = ""
     reports_tokens: bool = True
+    refuse: Callable[[dict[str, Any]], tuple[int, Any] | None] = lambda body: None
+    """Status and answer with which a request for a chat completion is refused."""
+    message: Callable[[str], dict[str, Any]] = lambda text: {"content": text}
+    """What a choice's message holds beside its role."""
+    follows_n: bool = True
+    models_status: int = 200
+    told: dict[str, Any] = field(default_factory=dict)
+    """What GET /models tells of each model beside id and owner."""
     base_url: str = ""
+    models_asked: int = 0
     bodies: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -54,10 +63,12 @@ class StubLLM:
         if path != "/v1/chat/completions":
             return 404, {"error": {"message": "not found"}}
         self.bodies.append(body)
-        n, seed = body.get("n", 1), body.get("seed", 0)
+        if (refused := self.refuse(body)) is not None:
+            return refused
+        n, seed = body.get("n", 1) if self.follows_n else 1, body.get("seed", 0)
         choices = [
             {"index": j, "finish_reason": self.finish_reason}
-            | {"message": {"role": "assistant", "content": self.write(body["messages"], seed + j), "reasoning": self.reasoning}}
+            | {"message": {"role": "assistant", "reasoning": self.reasoning} | self.message(self.write(body["messages"], seed + j))}
             for j in range(n)
         ]
         usage = {"prompt_tokens": self.length(body["messages"]), "completion_tokens": 10 * n} if self.reports_tokens else {}
@@ -70,7 +81,9 @@ def serving(stub: StubLLM) -> Iterator[StubLLM]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self._send(200, {"data": [{"id": name, "owned_by": stub.owned_by} for name in stub.models]})
+            stub.models_asked += 1
+            models = [{"id": name, "owned_by": stub.owned_by} | stub.told for name in stub.models]
+            self._send(stub.models_status, {"data": models} if stub.models_status == 200 else {"error": "no such address"})
 
         def do_HEAD(self) -> None:
             self.send_response(200 if self.path == "/v1/models" else 404)
