@@ -100,6 +100,13 @@ def test_every_shipped_yaml_opens_with_a_comment(group: str, name: str) -> None:
         ("synthesis.temperatures=[1,inf]", ["synthesis.temperatures=inf", "finite numbers"]),
         ("store=", ["store is empty"]),
         ("llm.base_url=", ["llm.base_url='' is no address", "/v1"]),
+        (
+            "llm.max_cost=5",
+            ["llm.max_cost=5", "set llm.price_per_million_tokens", "price_per_million_completion_tokens", "max_tokens_total"],
+        ),
+        ("llm.price_per_million_completion_tokens=5", ["llm.price_per_million_tokens (of prompts) is not"]),
+        ("llm.max_tokens_total=0", ["llm.max_tokens_total=0"]),
+        ("+llm.request_args.temperature=1", ["llm.request_args holds temperature, which japagen sets itself"]),
         ("llm.base_url=localhost:8000/v1", ["'localhost:8000/v1' is no address"]),
         ("llm.base_url='http://[::1/v1'", ["is no address"]),
         ("llm.base_url=http://host:99999/v1", ["is no address"]),

@@ -16,7 +16,8 @@ from japagen.experiments.planning import plan_experiment
 from japagen.tasks import Example, Label, Task
 from tests.conftest import ROOT, Compose
 
-LLMS = sorted(path.stem for path in (ROOT / "conf" / "llm").glob("*.yaml") if path.stem != "demo")
+HOSTED = ["gpt-6-luna"]
+LLMS = sorted(path.stem for path in (ROOT / "conf" / "llm").glob("*.yaml") if path.stem not in ("demo", *HOSTED))
 ENCODERS = sorted(path.stem for path in (ROOT / "conf" / "model").glob("*.yaml") if path.stem != "demo")
 SPLIT = [name for name in ENCODERS if "word_splitter" in (ROOT / "conf" / "model" / f"{name}.yaml").read_text(encoding="utf-8")]
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -86,6 +87,20 @@ def test_an_llm_says_what_a_report_and_a_plan_need(composed: Compose, name: str)
     assert llm.verified == "never" or re.match(r"20\d\d-\d\d-\d\d, .+", llm.verified)
     assert not llm.demo
     assert llm.sampling.max_tokens <= llm.max_model_len // 2
+
+
+@pytest.mark.parametrize("name", HOSTED)
+def test_a_hosted_llm_says_where_it_is_and_what_its_tokens_cost(composed: Compose, name: str) -> None:
+    llm = composed(f"llm={name}", "llm.max_cost=5").llm
+    assert llm.name == name
+    assert llm.base_url is not None
+    assert llm.base_url.startswith("https://")
+    assert llm.api_key_env
+    assert llm.price_per_gpu_hour is None
+    assert llm.token_cost(1e6, 1e6) == pytest.approx(0.6)
+    assert stated("llm", name) >= {"license", "license_note", "seen", "verified", "price_per_million_completion_tokens"}
+    opening = (ROOT / "conf" / "llm" / f"{name}.yaml").read_text(encoding="utf-8").partition("\nname:")[0]
+    assert re.search(r"https://\S+, as of \w+ 20\d\d", opening), "where id and prices were read, and when"
 
 
 @pytest.mark.parametrize("name", LLMS)

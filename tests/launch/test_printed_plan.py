@@ -94,12 +94,16 @@ def test_rates_are_known_once_the_llm_has_written(outline: Outline, composed: Co
     store = Store(tmp_path / "store")
     (experiment,) = plan_experiments([composed("task=jcola", "num_per_label=10")])
     fill_stream_of(experiment, store)
-    note_session(store.path("stream", experiment.keys["stream"]), StreamProgress(20, 20, 0, 100, 3000, 50.0))
+    note_session(store.path("stream", experiment.keys["stream"]), StreamProgress(20, 20, 0, 100, 3000, 50.0, 500))
     line = one(outline(["task=jsts", "num_per_label=1200", "llm.price_per_gpu_hour=2.5"]), "llm-0: ")
     rows = 1200 * (len(composed("task=jsts").task.labels) + 1)
     assert f"{rows:,} completions or more; about {rows * 30:,} completion tokens; {rows / 2 / 3600:.2f} GPU hours or more" in line
     assert line.endswith(f"{rows / 2 / 3600 * 2.5:,.2f} by llm.price_per_gpu_hour")
     assert "not known" in one(outline(["task=jsts", "llm.base_url=http://127.0.0.1:9/v1", "llm.id=other"]), "llm-0: "), "another LLM"
+    priced = ["llm.price_per_million_tokens=1", "llm.price_per_million_completion_tokens=2", "llm.max_cost=7", "llm.max_tokens_total=9"]
+    line = one(outline(["task=jsts", "num_per_label=1200", *priced]), "llm-0: ")
+    cost = rows * (5 * 1 + 30 * 2) / 1e6
+    assert line.endswith(f"{cost:,.2f} or more by the prices of tokens; each ends at llm.max_cost=7 or llm.max_tokens_total=9")
 
 
 def test_a_hub_model_that_cannot_be_found_is_told(outline: Outline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,8 @@ def test_a_price_of_tokens_pays_for_the_llm_alone(composed: Compose) -> None:
     cost = cost_of(result, config)
     assert cost.money == pytest.approx(2.0)
     assert cost.use_money == 0
+    config.llm.price_per_million_completion_tokens = 4.0
+    assert cost_of(result, config).money == pytest.approx(5.5)
     gold = composed("task=jnli", "method=gold", "llm=qwen3-8b")
     gold.llm.price_per_gpu_hour, gold.llm.price_per_million_tokens = None, 0.5
     assert cost_of(result_for(gold, 0.9, RNG), gold).money is None

@@ -271,6 +271,11 @@ def test_prices_and_budget_are_said(composed) -> None:  # type: ignore[no-untype
     hours = (100_000 / low + 100_000 / wilson(10, 10)[0]) / 100 / 3600
     assert f"at most {hours * 4 * 2:,.2f} by llm.price_per_gpu_hour=2" in output
     assert "by llm.price_per_million_tokens=0.5" in output
+    config.llm.price_per_million_completion_tokens = 3.0
+    print_projection(config, Measured({"a": 10, "b": 10}, {"a": 1, "b": 10}, (Turn(20, 2000, 2000),), 1.0, 100.0), console)
+    least = 100_000 / wilson(1, 10)[1] + 100_000 / wilson(10, 10)[1]
+    assert f"{least * (100 * 0.5 + 100 * 3) / 1e6:,.2f} to " in (output := console.export_text())
+    assert "by llm.price_per_million_tokens=0.5 and llm.price_per_million_completion_tokens=3" in output
     assert "100,000 a label may stop early" in output
     assert "25,000" in output
     assert "not timed" not in output
