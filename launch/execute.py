@@ -28,7 +28,7 @@ from japagen.sweeps.folder import FAILED, LLM, STUDENT, State, SweepFolder, Unit
 from japagen.sweeps.overview import why_missing
 from japagen.tracking import log_found, run_name
 from japagen.tracking.login import is_agents_run
-from launch.console import say
+from launch.console import say, without_said
 from launch.exitcode import ROWS_FAILED, note_failed_rows
 from launch.local import find_slots, run_queue
 from launch.naming import own_name, unused_name
@@ -109,8 +109,8 @@ def _run_here(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[
     meanwhile = load_training if any(experiment.has_student for experiment in experiments) else None
     for unit in units:
         state = run_unit(folder, unit, [experiments[number] for number in unit.experiments], store, meanwhile)
-        if state.state == FAILED:
-            say(f"{unit.name}: failed: {state.cause}")
+        if state.state == FAILED and unit.kind == STUDENT:  # an LLM's faults were said as they happened
+            say(without_said(f"{unit.name}: failed: {state.cause}"))
         pruner.after(unit)
 
 
@@ -141,7 +141,8 @@ def finish(folder: SweepFolder, units: Sequence[Unit], experiments: Sequence[Exp
     students = {experiments[unit.experiments[0]].keys["result"]: unit for unit in units if unit.kind == STUDENT}
     outcomes = [outcome_of(folder, students.get(experiment.keys["result"]), experiment, store) for experiment in experiments]
     comparisons = compare_settings(outcomes, [experiment.config for experiment in experiments], store)
-    print_results(outcomes, comparisons=comparisons)
+    shown = [replace(one, cause=without_said(one.cause)) if isinstance(one, Failure) else one for one in outcomes]
+    print_results(shown, comparisons=comparisons)
     files = []
     if len(outcomes) > 1:
         files = [*write_sweep_results(outcomes, folder.root), *write_comparisons(comparisons, folder.root)]

@@ -24,7 +24,7 @@ from japagen.sweeps.overview import why_missing
 from japagen.synthesis.generate import StreamProgress
 from japagen.tracking import track
 from launch import signals
-from launch.console import say
+from launch.console import say, say_error
 from launch.planning import stages_of
 from launch.progress import show_progress
 
@@ -113,7 +113,7 @@ def do_llm_work(
                         _fill(experiment, stage, unit, store, endpoint, faults, report)
     except Exception as error:
         cause = cause_of(error)
-        say(f"error: {error}")
+        say_error(str(error))
         for experiment, _ in missing:
             if missing_stages(experiment):
                 faults.setdefault(experiment.rows_key, cause)
@@ -142,7 +142,7 @@ def _fill(
         if endpoint.failure() is not None:
             raise  # the server is gone for good, so the rest of the group can't be served either
         faults[experiment.rows_key] = cause_of(error)
-        say(f"error: {error}")
+        say_error(str(error))
 
 
 def train_and_score(experiment: Experiment, store: Store, group: str) -> None:
