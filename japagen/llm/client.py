@@ -140,9 +140,15 @@ class Client:
             if request.n < 2 or not self._habits.one_text:
                 reply = await self._answer(request)
                 if reply is not None:
-                    return reply
+                    return self._looked_at(request, reply)
             parts = [replace(request, n=1, seed=None if request.seed is None else request.seed + j) for j in range(request.n)]
-            return joined([reply for part in parts if (reply := await self._answer(part)) is not None])
+            return self._looked_at(request, joined([reply for part in parts if (reply := await self._answer(part)) is not None]))
+
+    def _looked_at(self, request: Request, reply: Reply) -> Reply:
+        """The reply, after a look whether the server samples."""
+        if request.kind == WRITE and request.sampling.temperature > 0 and not reply.error:
+            self._habits.note_texts([completion.text for completion in reply.completions])
+        return reply
 
     async def _answer(self, request: Request) -> Reply | None:
         """The reply to one request; None where the server turns out to give one text a request, and more are wanted."""

@@ -8,12 +8,14 @@ field that was set to decide the texts is never left out in silence: the error n
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 logger = logging.getLogger(__name__)
 
+NUM_ALIKE = 3
+"""Requests of which each gave nothing but one text again and again, until that is no chance."""
 REFUSES_FIELDS = frozenset({400, 422})
 MAX_TOKENS, MAX_COMPLETION_TOKENS = "max_tokens", "max_completion_tokens"
 _SEED_BITS = (1 << 31) - 1
@@ -48,6 +50,8 @@ class Habits:
     one_text: bool = False
     """Every request gets one text, whatever n says."""
     short_seeds: bool = False
+    num_alike: int | None = 0
+    """Requests from the first one on whose texts were all the same; None once a request's were not, or people know."""
     length_field: str = ""
     """max_tokens or max_completion_tokens; '': the client's choice."""
 
@@ -77,6 +81,18 @@ class Habits:
         if not self.one_text:
             self.one_text = True
             logger.warning("note: the LLM server gives one text a request, so each text is a request of its own (seeds stay the same)")
+
+    def note_texts(self, texts: Sequence[str]) -> None:
+        """Looks whether the first requests' texts differ, as they do where the server samples; says once where they don't."""
+        if self.num_alike is None or len(texts) < 2 or not texts[0]:
+            return
+        self.num_alike = self.num_alike + 1 if len(set(texts)) == 1 else None
+        if self.num_alike == NUM_ALIKE:
+            self.num_alike = None
+            logger.warning(
+                "note: the LLM server gives the same text for different seeds, so it seems not to sample: nearly all texts will be"
+                " duplicates. See whether it needs llm.sampling.top_k, or a field of llm.request_args (docs/servers.md)"
+            )
 
     def _learn(self, name: str, value: Any, unknown: bool) -> bool:
         if name == "seed":

@@ -143,6 +143,21 @@ def test_words_about_one_row_are_no_habit(stub: StubLLM) -> None:
     assert [bool(reply.error) for reply in replies] == [False, True, False]
 
 
+@pytest.mark.parametrize(("temperature", "is_noted"), [(0.9, True), (0.0, False)])
+def test_a_server_that_does_not_sample_is_noted_once(
+    stub: StubLLM, caplog: pytest.LogCaptureFixture, temperature: float, is_noted: bool
+) -> None:
+    stub.write = lambda messages, seed: "Hello."
+    ask(stub, num=8, sampling=Sampling(temperature=temperature))
+    assert ["seems not to sample" in message for message in caplog.messages] == [True] * is_noted
+
+
+def test_texts_that_are_alike_by_chance_are_not_noted(stub: StubLLM, caplog: pytest.LogCaptureFixture) -> None:
+    stub.write = lambda messages, seed: "Hello." if seed != 5 else "Hi."
+    ask(stub, num=8)
+    assert caplog.messages == []
+
+
 THINKING = {"reasoning_content": "どんな文がよいか"}
 
 
