@@ -94,7 +94,7 @@ def test_rates_are_known_once_the_llm_has_written(outline: Outline, composed: Co
     store = Store(tmp_path / "store")
     (experiment,) = plan_experiments([composed("task=jcola", "num_per_label=10")])
     fill_stream_of(experiment, store)
-    note_session(store.path("stream", experiment.keys["stream"]), StreamProgress(20, 20, 0, 100, 3000, 50.0, 500))
+    note_session(store.path("stream", experiment.keys["stream"]), StreamProgress(20, 20, 0, 100, 3000, 50.0, new_prompt_tokens=500))
     line = one(outline(["task=jsts", "num_per_label=1200", "llm.price_per_gpu_hour=2.5"]), "llm-0: ")
     rows = 1200 * (len(composed("task=jsts").task.labels) + 1)
     assert f"{rows:,} completions or more; about {rows * 30:,} completion tokens; {rows / 2 / 3600:.2f} GPU hours or more" in line
