@@ -27,6 +27,7 @@ PLAN_S = 5.0
 """For GET /models when planning, which goes on without the answer."""
 FIRST_ANSWER_S = 300.0
 """For the first reply of a server that may have to load the model."""
+ENGINE = "vllm"
 _CURE = "give the address up to and with /v1"
 _ORIGIN = {"owned_by": "owner", "root": "root", "parent": "parent"}
 _NO_ADDRESS = (404, 405, 501)
@@ -53,7 +54,7 @@ def connect(llm: LLM, base_url: str) -> Endpoint:
         shown = ", ".join(names[:20]) or "none"
         _try_chat(llm, endpoint, f"{where} has no model llm.id={llm.id!r}{nearest(llm.id, names)}; it serves: {shown}")
         logger.warning("note: %s does not list llm.id=%r, but answers under that name: going on", where, llm.id)
-    return replace(endpoint, is_vllm=any(one.get("owned_by") == "vllm" for one in models))
+    return replace(endpoint, is_vllm=any(one.get("owned_by") == ENGINE for one in models))
 
 
 def told_revision(llm: LLM) -> str | None:
@@ -77,6 +78,8 @@ def told_revision(llm: LLM) -> str | None:
 def _describe(model: dict[str, Any]) -> str | None:
     told = {word: model[name] for name, word in _ORIGIN.items() if isinstance(model.get(name), str)}
     told = {word: value for word, value in told.items() if value not in ("", model.get("id"))}
+    if told == {"owner": ENGINE}:  # of all its models alike
+        told = {}
     meta = model.get("meta")
     if isinstance(meta, dict):
         told |= {name: meta[name] for name in _SIZE if isinstance(meta.get(name), int)}

@@ -125,6 +125,7 @@ def test_a_model_that_is_not_listed_is_tried(stub_llm: StubLLM, caplog: pytest.L
         ),
         ({"owned_by": None, "root": "stub"}, None),
         ({"owned_by": ""}, None),
+        ({"owned_by": "vllm", "root": "stub"}, None),
     ],
 )
 def test_what_models_tells_is_a_revision(stub_llm: StubLLM, told: dict[str, object], revision: str | None) -> None:
