@@ -117,7 +117,7 @@ def ask(config: Config, folder: Path, client: Any, shards: int = 1) -> list[Base
     async def answer(number: int) -> None:
         rows = StreamRows(folder, Answer)
         meter = Meter(config.llm, rows, "judge")
-        await answer_all(questions[number::shards], rows, client, {}, 16, lambda progress: None, meter)
+        await answer_all(questions[number::shards], rows, client, {}, 16, lambda progress: None, meter=meter)
 
     async def run() -> list[BaseException | None]:
         return await asyncio.gather(*(answer(number) for number in range(shards)), return_exceptions=True)
