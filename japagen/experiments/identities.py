@@ -28,7 +28,7 @@ def stream_identity(
     """
     task, llm, synthesis = config.task, config.llm, config.synthesis
     prompt = _prompt_identity(task, config.prompt.name)
-    options: dict[str, Any] = {}  # absent where off: older keys stay as they were
+    options: dict[str, Any] = {}  # absent: older keys stay
     if personas is not None:
         prompt["personas"] = asdict(personas)
     if attributes_key:
@@ -50,23 +50,24 @@ def stream_identity(
         "exemplars": _exemplars_identity(exemplars),
         "texts_per_request": synthesis.texts_per_request,
         "seed": synthesis.seed,
+        **options,
     }
 
 
 def _llm_identity(llm: LLM, revision: str, template: Any) -> dict[str, Any]:
-    options = {"request_args": llm.request_args} if llm.request_args else {}  # absent where none is set: older keys stay as they were
-    return (
-        options
-        | ({} if template is None else {"chat_template": template})
-        | {
-            "id": llm.id,
-            "revision": revision,
-            "dtype": llm.dtype,
-            "quantization": llm.quantization,
-            "system_role": llm.system_role,
-            "chat_template_args": llm.chat_template_args,
-        }
-    )
+    options: dict[str, Any] = (
+        {"request_args": llm.request_args} if llm.request_args else {}
+    )  # absent: older keys stay
+    if template is not None:
+        options["chat_template"] = template
+    return options | {
+        "id": llm.id,
+        "revision": revision,
+        "dtype": llm.dtype,
+        "quantization": llm.quantization,
+        "system_role": llm.system_role,
+        "chat_template_args": llm.chat_template_args,
+    }
 
 
 def _stop_identity(llm: LLM) -> dict[str, Any]:
@@ -120,7 +121,7 @@ def dataset_identity(
     """
     task, curate = config.task, config.curate
     checks = config.curate.contamination != "off" and evaluation_checksum is not None
-    options: dict[str, Any] = dict(answers)  # absent where off: older keys stay as they were
+    options: dict[str, Any] = dict(answers)  # absent: older keys stay
     if "answers" in answers:
         options |= _reading_identity(task, config.method.answer)
     if "judgements" in answers:
