@@ -23,7 +23,7 @@ from typing import Any
 import aiohttp
 from measuring import ROOT, machine, write_result
 
-from japagen.config.schema import LLM, Server
+from japagen.config.llm import LLM, Server
 from japagen.llm.cpu import usable_cores
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.estimate import estimate, tokens_per_s

@@ -9,7 +9,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-from japagen.config.schema import LLM as LLMSettings
+from japagen.config.llm import LLM as LLMSettings
 from japagen.config.schema import Config, Encoder
 from japagen.errors import ConfigError
 from japagen.experiments.budget import budget_warnings

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from japagen.config.fields import select
-from japagen.config.schema import LLM as LLMSettings
+from japagen.config.llm import LLM as LLMSettings
 from japagen.config.schema import Config
 from japagen.errors import ConfigError, JapagenError
 from japagen.experiments.experiment import Experiment

@@ -6,7 +6,7 @@ Rates are those that this store's own runs measured with the same LLM or encoder
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from japagen.config.schema import LLM as LLMConfig
+from japagen.config.llm import LLM as LLMConfig
 from japagen.experiments.budget import budget_line
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.needed import ENCODER, describe, needed

@@ -12,7 +12,8 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from japagen.config.fields import Facts, hints_of, settings
 from japagen.config.languages import check_language
-from japagen.config.schema import LLM, NUM_TEMPLATES, PLAIN, WRITTEN_ANSWERS, Config
+from japagen.config.llm import LLM, PLAIN
+from japagen.config.schema import NUM_TEMPLATES, WRITTEN_ANSWERS, Config
 from japagen.errors import ConfigError, check_at_least, check_choice, nearest
 from japagen.tasks import check_task, check_variants
 

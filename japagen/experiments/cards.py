@@ -8,7 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from japagen.config.schema import LLM, Config
+from japagen.config.llm import LLM
+from japagen.config.schema import Config
 from japagen.curation.dataset import task_range
 from japagen.curation.licenses import DEMO, LicensedSource, hub_license, license_lines, name_prefixes
 from japagen.experiments.experiment import Experiment

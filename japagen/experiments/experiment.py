@@ -7,7 +7,8 @@ from typing import Any
 
 from japagen import gold
 from japagen.config.fields import settings
-from japagen.config.schema import LLM, NUM_TEMPLATES, Config
+from japagen.config.llm import LLM
+from japagen.config.schema import NUM_TEMPLATES, Config
 from japagen.experiments.result import short_name
 from japagen.hub.models import is_on_hub, locate
 from japagen.prompts.writing import Prompting

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from japagen import gold
-from japagen.config.schema import LLM, WRITTEN_ANSWERS, Config, Train
+from japagen.config.llm import LLM
+from japagen.config.schema import WRITTEN_ANSWERS, Config, Train
 from japagen.evaluation.metrics import METRICS_VERSION
 from japagen.experiments.experiment import template_of
 from japagen.prompts import readings, replies
@@ -55,9 +56,7 @@ def stream_identity(
 
 
 def _llm_identity(llm: LLM, revision: str, template: Any) -> dict[str, Any]:
-    options: dict[str, Any] = (
-        {"request_args": llm.request_args} if llm.request_args else {}
-    )  # absent: older keys stay
+    options: dict[str, Any] = {"request_args": llm.request_args} if llm.request_args else {}  # absent: older keys stay
     if template is not None:
         options["chat_template"] = template
     return options | {

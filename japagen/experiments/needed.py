@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from japagen.config.schema import LLM, Config, Data, Encoder
+from japagen.config.llm import LLM
+from japagen.config.schema import Config, Data, Encoder
 from japagen.errors import ConfigError, DataError
 from japagen.experiments.planning import reads_train
 from japagen.gold import files_read

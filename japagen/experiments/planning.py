@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any, Literal
 
 from japagen import gold
-from japagen.config.schema import LLM, Config
+from japagen.config.llm import LLM
+from japagen.config.schema import Config
 from japagen.errors import DataError, UnreachableError
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.identities import _identities

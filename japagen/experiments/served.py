@@ -7,7 +7,7 @@ written before servers were asked.
 
 from collections.abc import Callable, Mapping, Sequence
 
-from japagen.config.schema import LLM
+from japagen.config.llm import LLM
 from japagen.store.files import read_json
 from japagen.store.stages import LLM_STAGES, STAGES
 from japagen.store.store import Store

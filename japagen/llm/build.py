@@ -9,7 +9,8 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from japagen.config.fields import facts_of
-from japagen.config.schema import LLM, Config
+from japagen.config.llm import LLM
+from japagen.config.schema import Config
 from japagen.errors import ConfigError, check_choice
 
 CURE = "make install ACCEL=cuda"

@@ -21,7 +21,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from japagen.config.schema import Sampling
+from japagen.config.llm import Sampling
 from japagen.errors import ServerError
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.habits import MAX_COMPLETION_TOKENS, MAX_TOKENS, REFUSES_FIELDS, SettingRefusedError

@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from japagen.config.schema import LLM
+from japagen.config.llm import LLM
 from japagen.errors import ServerError
 from japagen.llm.cpu import choose_dtype, threads_environment
 from japagen.llm.template import template_file

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from japagen.config.schema import LLM
+from japagen.config.llm import LLM
 from japagen.errors import ConfigError
 from japagen.hub.models import find_file
 from japagen.prompts.writing import Message

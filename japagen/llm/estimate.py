@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from japagen.config.schema import LLM
+from japagen.config.llm import LLM
 from japagen.errors import JapagenError
 from japagen.hub.models import find_file
 from japagen.llm.cpu import HALF_TYPES, choose_dtype, count_threads

@@ -15,7 +15,7 @@ import urllib.request
 from dataclasses import replace
 from typing import Any
 
-from japagen.config.schema import LLM
+from japagen.config.llm import LLM
 from japagen.errors import ServerError, UnreachableError, nearest
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.habits import MAX_TOKENS, REFUSES_FIELDS

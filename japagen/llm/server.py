@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from japagen.config.schema import LLM
+from japagen.config.llm import LLM
 from japagen.errors import ServerError
 from japagen.llm import keeper, serverlog
 from japagen.llm.build import choose_device

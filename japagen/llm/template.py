@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from japagen.config.schema import LLM, PLAIN
+from japagen.config.llm import LLM, PLAIN
 from japagen.errors import ConfigError, ServerError
 from japagen.hub.models import find_file, lacks_file
 from japagen.llm.endpoint import Endpoint

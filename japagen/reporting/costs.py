@@ -9,7 +9,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from japagen.config.schema import LLM, Config
+from japagen.config.llm import LLM
+from japagen.config.schema import Config
 from japagen.experiments.result import Result
 from japagen.reporting.report import Report
 from japagen.reporting.seeds import Aggregate

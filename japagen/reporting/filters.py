@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from japagen.config.fields import settings
-from japagen.config.schema import LLM, Config
+from japagen.config.llm import LLM
+from japagen.config.schema import Config
 from japagen.errors import ConfigError, nearest
 from japagen.output import shorten
 from japagen.reporting.setting_names import value_text

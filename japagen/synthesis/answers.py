@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from japagen.config.schema import Sampling
+from japagen.config.llm import Sampling
 from japagen.llm.client import COUNT, MAX_NEXT_TOKENS, NEXT, SCORE, TOKENS, Client, Reply, Request
 from japagen.prompts.questions import Question
 from japagen.prompts.writing import Message

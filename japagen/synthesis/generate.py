@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from japagen.config.schema import Sampling
+from japagen.config.llm import Sampling
 from japagen.errors import GenerationError
 from japagen.llm.client import Client, Reply, Request
 from japagen.prompts.replies import Reject

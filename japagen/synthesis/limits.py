@@ -5,7 +5,7 @@ Counted from the rows' own token counts, over all runs and all writers: what oth
 so that a limit is passed by about one request a writer at most, except by the very first ones.
 """
 
-from japagen.config.schema import LLM
+from japagen.config.llm import LLM
 from japagen.errors import LimitError, ServerError
 from japagen.store.rowsfile import StreamRows
 

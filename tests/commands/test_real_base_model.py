@@ -11,7 +11,8 @@ from rich.console import Console
 from japagen.commands.doctor.llm import post
 from japagen.commands.preview import preview
 from japagen.config.composition import compose_config
-from japagen.config.schema import Config, Sampling
+from japagen.config.llm import Sampling
+from japagen.config.schema import Config
 from japagen.experiments.planning import plan_experiment
 from japagen.hub.models import locate
 from japagen.llm.build import installed_build

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from japagen.config.fields import Facts, facts_of, hints_of, select, setting, settings
-from japagen.config.schema import LLM, Config
+from japagen.config.llm import LLM
+from japagen.config.schema import Config
 from tests.stubs.run_py import run_py
 
 

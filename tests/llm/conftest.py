@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from japagen.config.schema import LLM, Sampling, Server
+from japagen.config.llm import LLM, Sampling, Server
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<s>{{ message['role'] }}: {{ message['content'] }}</s>{% endfor %}"

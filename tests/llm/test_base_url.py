@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from japagen.config.schema import LLM
+from japagen.config.llm import LLM
 from japagen.errors import ServerError
 from japagen.llm.command import choose_port_base
 from japagen.llm.endpoint import Endpoint

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from japagen.config.schema import LLM, Server
+from japagen.config.llm import LLM, Server
 from japagen.llm import cpu
 from japagen.llm.command import command, environment
 

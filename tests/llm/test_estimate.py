@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from japagen.config.schema import LLM, Sampling
+from japagen.config.llm import LLM, Sampling
 from japagen.llm import estimate
 from japagen.llm.estimate import Probe, Weights, count_weights, offer, tokens_per_s
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from japagen.config.schema import Sampling
+from japagen.config.llm import Sampling
 from japagen.errors import ServerError
 from japagen.llm import client as client_module
 from japagen.llm.client import Client, Completion, Reply, Request

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from japagen.config.schema import LLM, Server
+from japagen.config.llm import LLM, Server
 from japagen.errors import ConfigError, ServerError
 from japagen.llm import keeper, server
 from japagen.llm.build import choose_device

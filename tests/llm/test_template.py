@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from japagen.config.schema import LLM, Server
+from japagen.config.llm import LLM, Server
 from japagen.errors import ConfigError, ServerError
 from japagen.experiments.planning import plan_experiment
 from japagen.hub.models import lacks_file

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from japagen.config.schema import LLM, Sampling
+from japagen.config.llm import LLM, Sampling
 from japagen.errors import ServerError
 from japagen.llm.client import Client, Reply, Request
 from japagen.llm.endpoint import Endpoint
@@ -180,7 +180,7 @@ def test_leaving_the_context_leaves_no_process(served: Served) -> None:
 CLIENT = """
 import sys
 from pathlib import Path
-from japagen.config.schema import LLM, Server
+from japagen.config.llm import LLM, Server
 from japagen.llm.server import serve
 llm = LLM(id="tiny", dtype="float32", max_model_len=256, demo=True, server=Server(enforce_eager=True, start_timeout_s=120))
 with serve(llm, sys.argv[1], None, Path(sys.argv[2])):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from japagen.config.schema import Sampling
+from japagen.config.llm import Sampling
 from japagen.prompts.continuation import continued, headings, reply_of, stops
 from japagen.prompts.questions import channel_question, label_question, likelihood_question, question_messages, written_question
 from japagen.prompts.replies import strip_wrappers

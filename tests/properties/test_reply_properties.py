@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from japagen.config.schema import Curate, Sampling
+from japagen.config.llm import Sampling
+from japagen.config.schema import Curate
 from japagen.curation.contamination import EvaluationTexts
 from japagen.curation.near import NearDuplicates
 from japagen.curation.select import Selector

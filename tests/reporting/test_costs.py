@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from japagen.config.schema import LLM
+from japagen.config.llm import LLM
 from japagen.reporting.costs import MONEY, SECONDS, break_even, break_evens, cost_of, mean_cost, num_scored
 from japagen.reporting.report import Report, Run
 from tests.conftest import Compose

@@ -16,7 +16,8 @@ from typing import Any
 
 from japagen.commands.doctor.installation import Check
 from japagen.commands.preview.preview import plan_llm_part
-from japagen.config.schema import LLM, Config
+from japagen.config.llm import LLM
+from japagen.config.schema import Config
 from japagen.errors import JapagenError
 from japagen.experiments.experiment import Experiment, llm_location
 from japagen.llm.build import choose_device
