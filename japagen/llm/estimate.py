@@ -1,18 +1,22 @@
-"""Tokens per second of an LLM on this machine's CPU, before its weights are here: from its config.json and a probe of two seconds.
+"""Tokens per second of an LLM on this machine's CPU, before its weights are here: from its config.json and a probe of a second.
 
-A decoding step reads every weight once and multiplies it with each open request: bytes / bandwidth + operations / speed. The probe measures
-both with matrices of its own, in the type and with the threads that a server would use. What a step costs beside the weights (attention,
-sampling, Python) is a constant a layer and an amount a request, fitted to the small LLMs of docs/performance.md; the estimate
-is meant to be right within a factor of two.
+A decoding step reads every weight once and multiplies it with each open request: bytes / bandwidth + operations / speed. Where tokens are
+drawn by top_p or top_k, it also sorts the vocabulary for each request, which on a CPU can take longer than all else. The probe measures the
+three with tensors of its own, in the type and with the threads that a server would use. What else a step costs (attention, Python) is
+a constant a layer and an amount a request, fitted to the small LLMs of docs/performance.md; the estimate is meant to be right within a
+factor of two.
 """
 
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch.nn.functional import linear
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from japagen.config.llm import LLM
@@ -40,6 +44,7 @@ class Weights:
     num_active: int
     """Weights that one token is multiplied with: no input embedding, and of a mixture of experts those that are at work."""
     num_layers: int
+    vocab_size: int
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class Probe:
     num_threads: int
     bytes_per_s: float
     operations_per_s: float
+    sorted_per_s: float
+    """Logits that are sorted, and from which top_p is reckoned."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,8 @@ def estimate(llm: LLM) -> Estimate | None:
     dtype = choose_dtype("bfloat16" if llm.dtype in HALF_TYPES else llm.dtype)
     needed_gb = memory_gb(weights, dtype) + llm.server.cpu_kvcache_gib * 2**30 / 1e9
     measured = probe(dtype, count_threads(os.environ))
-    return Estimate(weights, measured, needed_gb, tokens_per_s(weights, measured))
+    sorts = llm.sampling.temperature > 0 and (llm.sampling.top_p < 1 or llm.sampling.top_k > 0)
+    return Estimate(weights, measured, needed_gb, tokens_per_s(weights, measured, sorts=sorts))
 
 
 def offer(llm: LLM, num_replies: int = 0) -> str:
@@ -120,40 +128,51 @@ def count_weights(config_path: Path) -> Weights | None:
     active = sum(num * (share if ".experts." in name else 1.0) for name, num in named.items())
     if not getattr(text, "tie_word_embeddings", False):
         active -= model.get_input_embeddings().weight.numel()
-    return Weights(sum(named.values()), round(active), text.num_hidden_layers)
+    return Weights(sum(named.values()), round(active), text.num_hidden_layers, text.vocab_size)
 
 
 def probe(dtype: str, num_threads: int) -> Probe:
-    """Measures memory bandwidth (one row times matrices larger than the cache) and matrix speed (OPEN_REQUESTS rows), about a second."""
+    """Measures memory bandwidth (one row times a matrix larger than the cache), matrix speed (OPEN_REQUESTS rows) and sorting."""
     kind, before = getattr(torch, dtype), torch.get_num_threads()
     torch.set_num_threads(num_threads)
     try:
         with torch.inference_mode():
             width = 2048
             large = torch.full((_PROBE_BYTES // kind.itemsize // width, width), 0.01, dtype=kind)
-            bytes_per_s = large.nbytes / _fastest_s(torch.ones(1, width, dtype=kind), large)
+            bytes_per_s = large.nbytes / _fastest_s(partial(linear, torch.ones(1, width, dtype=kind)), large)
             some = large[:8192]
-            operations_per_s = 2 * OPEN_REQUESTS * some.numel() / _fastest_s(torch.ones(OPEN_REQUESTS, width, dtype=kind), some)
+            many = torch.ones(OPEN_REQUESTS, width, dtype=kind)
+            operations_per_s = 2 * OPEN_REQUESTS * some.numel() / _fastest_s(partial(linear, many), some)
+            logits = torch.randn(8, 100_000)
+            sorted_per_s = logits.numel() / _fastest_s(_keep_top, logits)
     finally:
         torch.set_num_threads(before)
-    return Probe(dtype, num_threads, bytes_per_s, operations_per_s)
+    return Probe(dtype, num_threads, bytes_per_s, operations_per_s, sorted_per_s)
 
 
-def _fastest_s(rows: torch.Tensor, matrix: torch.Tensor) -> float:
-    """Seconds of the fastest product, since other work on the machine only makes it slower."""
+def _keep_top(logits: torch.Tensor) -> torch.Tensor:
+    """What drawing by top_p does with logits: they are sorted, summed up as probabilities, masked, and put back in their order."""
+    ordered, places = logits.sort(dim=-1)
+    ordered.masked_fill_(ordered.softmax(dim=-1).cumsum(dim=-1) <= 0.05, -float("inf"))
+    return torch.empty_like(logits).scatter_(-1, places, ordered).softmax(dim=-1)
+
+
+def _fastest_s(work: Callable[[torch.Tensor], torch.Tensor], tensor: torch.Tensor) -> float:
+    """Seconds of the fastest run, since other work on the machine only makes it slower."""
     fastest, end = float("inf"), time.monotonic() + _PROBE_S
-    torch.nn.functional.linear(rows, matrix)
-    while time.monotonic() < end:
+    work(tensor)
+    while time.monotonic() < end or fastest == float("inf"):
         began = time.perf_counter()
-        torch.nn.functional.linear(rows, matrix)
+        work(tensor)
         fastest = min(fastest, time.perf_counter() - began)
     return fastest
 
 
-def tokens_per_s(weights: Weights, measured: Probe, num_open: int = OPEN_REQUESTS) -> float:
-    """Tokens that `num_open` requests get together in a second."""
+def tokens_per_s(weights: Weights, measured: Probe, num_open: int = OPEN_REQUESTS, sorts: bool = True) -> float:
+    """Tokens that `num_open` requests get together in a second. `sorts`: whether tokens are drawn by top_p or top_k."""
     step_s = weights.num_active * getattr(torch, measured.dtype).itemsize / measured.bytes_per_s
     step_s += 2 * weights.num_active * num_open / measured.operations_per_s
+    step_s += num_open * weights.vocab_size / measured.sorted_per_s if sorts else 0.0
     return num_open / (step_s + _LAYER_S * weights.num_layers + _REQUEST_S * num_open)
 
 

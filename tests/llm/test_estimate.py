@@ -30,6 +30,7 @@ def test_weights_are_those_of_the_model(is_tied: bool, tmp_path: Path) -> None:
     assert found.num_all == sum(weight.numel() for weight in model.parameters())
     assert found.num_active == found.num_all - (0 if is_tied else 64_000)
     assert found.num_layers == 2
+    assert found.vocab_size == 1000
 
 
 def test_of_a_mixture_of_experts_those_at_work_count(tmp_path: Path) -> None:
@@ -46,15 +47,21 @@ def test_an_architecture_that_transformers_does_not_know_has_no_estimate(tmp_pat
 
 
 def test_speed_follows_bandwidth_for_one_request_and_operations_for_many() -> None:
-    weights = Weights(10**9, 10**9, 0)
-    slow = Probe("float32", 2, 10e9, 100e9)
-    assert tokens_per_s(weights, slow, 1) == pytest.approx(2.4, rel=0.05)
-    assert tokens_per_s(weights, slow, 1000) == pytest.approx(50, rel=0.05)
+    weights = Weights(10**9, 10**9, 0, 100_000)
+    slow = Probe("float32", 2, 10e9, 100e9, 1e8)
+    assert tokens_per_s(weights, slow, 1, sorts=False) == pytest.approx(2.4, rel=0.05)
+    assert tokens_per_s(weights, slow, 1000, sorts=False) == pytest.approx(50, rel=0.05)
+
+
+def test_sorting_the_vocabulary_takes_its_time_for_each_request() -> None:
+    weights, measured = Weights(10**6, 10**6, 0, 250_000), Probe("float32", 2, 10e9, 100e9, 1e8)
+    assert tokens_per_s(weights, measured, 64, sorts=False) > 1000
+    assert tokens_per_s(weights, measured, 64) == pytest.approx(400, rel=0.25)
 
 
 def test_the_offer_states_speed_time_and_switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path, QWEN)
-    monkeypatch.setattr(estimate, "probe", lambda dtype, threads: Probe(dtype, threads, 10e9, 100e9))
+    monkeypatch.setattr(estimate, "probe", lambda dtype, threads: Probe(dtype, threads, 10e9, 100e9, 1e8))
     monkeypatch.setattr(estimate, "tokens_per_s", lambda *_: 50.0)
     llm = LLM(name="x", id=str(tmp_path), dtype="float32", sampling=Sampling(max_tokens=100))
     said = offer(llm, 3600)
@@ -76,3 +83,4 @@ def test_the_probe_measures_this_machine() -> None:
     measured = estimate.probe("float32", 1)
     assert 1e8 < measured.bytes_per_s < 1e12
     assert 1e9 < measured.operations_per_s < 1e14
+    assert 1e5 < measured.sorted_per_s < 1e11
