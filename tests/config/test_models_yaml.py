@@ -77,7 +77,7 @@ def test_there_is_a_choice() -> None:
 
 @pytest.mark.parametrize("name", LLMS)
 def test_an_llm_says_what_a_report_and_a_plan_need(composed: Compose, name: str) -> None:
-    llm = composed(f"llm={name}").llm
+    llm = composed(f"llm={name}", "shots=5").llm
     assert llm.name == name
     check_id(name, llm.id)
     assert stated("llm", name) >= {"revision", "dtype", "max_model_len", "sampling", "gpus", "license", "license_note", "seen", "verified"}
@@ -105,7 +105,7 @@ def test_a_hosted_llm_says_where_it_is_and_what_its_tokens_cost(composed: Compos
 
 @pytest.mark.parametrize("name", LLMS)
 def test_a_license_that_reaches_the_student_says_how(composed: Compose, name: str) -> None:
-    llm = composed(f"llm={name}").llm
+    llm = composed(f"llm={name}", "shots=5").llm
     owners = [owner for owner in ("Gemma", "Llama") if owner in llm.license]
     assert all(owner in llm.license_note for owner in owners)
     if "Llama" in owners:
@@ -116,7 +116,7 @@ def test_a_license_that_reaches_the_student_says_how(composed: Compose, name: st
 
 @pytest.mark.parametrize("name", LLMS)
 def test_thinking_is_off_or_taken_apart(composed: Compose, name: str) -> None:
-    llm = composed(f"llm={name}").llm
+    llm = composed(f"llm={name}", "shots=5").llm
     parser = llm.reasoning_parser
     if parser and "--reasoning-parser-plugin" not in llm.server.extra_args:
         vllm = find_spec("vllm")

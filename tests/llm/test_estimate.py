@@ -62,7 +62,7 @@ def test_sorting_the_vocabulary_takes_its_time_for_each_request() -> None:
 def test_the_offer_states_speed_time_and_switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path, QWEN)
     monkeypatch.setattr(estimate, "probe", lambda dtype, threads: Probe(dtype, threads, 10e9, 100e9, 1e8))
-    monkeypatch.setattr(estimate, "tokens_per_s", lambda *_: 50.0)
+    monkeypatch.setattr(estimate, "tokens_per_s", lambda *_, **__: 50.0)
     llm = LLM(name="x", id=str(tmp_path), dtype="float32", sampling=Sampling(max_tokens=100))
     said = offer(llm, 3600)
     assert "about 50 tokens/s with 64 requests open" in said
