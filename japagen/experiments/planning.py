@@ -20,7 +20,7 @@ from japagen.experiments.llm_work import llm_work
 from japagen.experiments.served import SERVED, KeysOf, choose_revision
 from japagen.hub.models import check_q4, is_on_hub, locate, resolve_revision
 from japagen.llm.context import check_context
-from japagen.llm.served import told_revision
+from japagen.llm.served import read_served_revision
 from japagen.llm.template import check_template, template_identity
 from japagen.prompts.personas import read_personas
 from japagen.prompts.scaffold import scaffold_of
@@ -138,7 +138,7 @@ class Planner:
     def _served(self, config: Config, llm: LLM, stages: Sequence[str], keys_of: KeysOf) -> str:
         def ask() -> tuple[str | None, str]:
             try:
-                return told_revision(llm), ""
+                return read_served_revision(llm), ""
             except UnreachableError as error:
                 return None, str(error)
 

@@ -1,8 +1,8 @@
 """A server that runs already (`llm.base_url`): what it serves, and whether it can be asked.
 
-`connect` makes the endpoint before work starts. `told_revision` is for the client process alone, when it plans: what GET /models tells of
-the model beyond its name becomes the LLM's revision, so that two servers with one name are not taken for each other; workers find it in
-the plan.
+`connect` makes the endpoint before work starts. `read_served_revision` is for the client process alone, when it plans: what GET /models
+tells of the model beyond its name becomes the LLM's revision, so that two servers with one name are not taken for each other; workers find
+it in the plan.
 """
 
 import hashlib
@@ -57,7 +57,7 @@ def connect(llm: LLM, base_url: str) -> Endpoint:
     return replace(endpoint, is_vllm=any(one.get("owned_by") == ENGINE for one in models))
 
 
-def told_revision(llm: LLM) -> str | None:
+def read_served_revision(llm: LLM) -> str | None:
     """What GET /models tells of the LLM beyond its name, as a short text that stays the same; None where it tells no more.
 
     UnreachableError where the server gives no answer now.

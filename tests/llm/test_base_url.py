@@ -12,7 +12,7 @@ from japagen.config.llm import LLM
 from japagen.errors import ServerError
 from japagen.llm.command import choose_port_base
 from japagen.llm.endpoint import Endpoint
-from japagen.llm.served import told_revision
+from japagen.llm.served import read_served_revision
 from japagen.llm.server import serve
 from tests.stubs.stub_llm import StubLLM, serving
 
@@ -130,13 +130,13 @@ def test_a_model_that_is_not_listed_is_tried(stub_llm: StubLLM, caplog: pytest.L
 )
 def test_what_models_tells_is_a_revision(stub_llm: StubLLM, told: dict[str, object], revision: str | None) -> None:
     stub_llm.told = told
-    assert told_revision(LLM(name="x", id="stub", base_url=stub_llm.base_url)) == revision
+    assert read_served_revision(LLM(name="x", id="stub", base_url=stub_llm.base_url)) == revision
 
 
 def test_a_folder_of_the_server_is_told_without_its_path(stub_llm: StubLLM) -> None:
     revisions = []
     for root in ("/home/me/models/a", "/home/you/models/a"):
         stub_llm.told = {"root": root}
-        revisions.append(told_revision(LLM(name="x", id="stub", base_url=stub_llm.base_url)))
+        revisions.append(read_served_revision(LLM(name="x", id="stub", base_url=stub_llm.base_url)))
     assert len(set(revisions)) == 2
     assert all(revision is not None and "root a#" in revision and "home" not in revision for revision in revisions)
