@@ -48,8 +48,8 @@ def test_replies_end_before_stop_strings(config: Config, tmp_path: Path) -> None
     console = Console(width=200, record=True, file=io.StringIO())
     preview.preview(config, 8, console)
     assert "\n    文章：" in console.export_text()
-    stream = plan_experiment(config).keys["stream"]
-    rows = list(StreamRows(Store(tmp_path).path("stream", stream)))
+    (stream,) = (Store(tmp_path).root / "streams").iterdir()
+    rows = list(StreamRows(stream))
     assert len(rows) == 16
     assert not any(mark in row.text for row in rows for mark in "。、\n")
     assert "stop" in {row.finish_reason for row in rows if row.text}
