@@ -8,14 +8,13 @@ written before servers were asked.
 from collections.abc import Callable, Mapping, Sequence
 
 from japagen.config.llm import LLM
+from japagen.llm.served import PREFIX
 from japagen.store.files import read_json
 from japagen.store.stages import LLM_STAGES, STAGES
 from japagen.store.store import Store
 
 SERVED = "as served"
 """Revision of an LLM behind `llm.base_url` of which nothing but its name is known."""
-TOLD = "served: "
-"""How revisions begin that a server told."""
 
 KeysOf = Callable[[str], Mapping[str, str]]
 """Revision -> {stage: key} of an experiment."""
@@ -71,6 +70,6 @@ def _stored(store: Store, llm_id: str) -> list[str]:
             content = read_json(path)
             llm = content.get("identity", {}).get("llm", {}) if isinstance(content, dict) else {}
             revision = str(llm.get("revision"))
-            if llm.get("id") == llm_id and revision.startswith(TOLD):
+            if llm.get("id") == llm_id and revision.startswith(PREFIX):
                 times[revision] = max(times.get(revision, 0.0), path.stat().st_mtime)
     return sorted(times, key=lambda revision: -times[revision])

@@ -246,7 +246,7 @@ class Client:
 
     def _url(self, request: Request) -> str:
         if request.kind in (COUNT, TOKENS):
-            return f"{self._endpoint.base_url.removesuffix('/v1')}/tokenize"
+            return self._endpoint.tokenize_url
         if request.kind == NEXT:
             return f"{self._endpoint.base_url}/completions"
         return f"{self._endpoint.base_url}/chat/completions"

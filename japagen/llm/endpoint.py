@@ -1,7 +1,10 @@
 """Where an LLM answers: what the server side hands to the client, and all that the client knows of it."""
 
+import json
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 from japagen.llm.habits import Habits
@@ -49,3 +52,16 @@ class Endpoint:
     def is_local(self) -> bool:
         """Whether the server is on this machine's loopback; the environment's proxies must not see its requests."""
         return urlsplit(self.base_url).hostname in ("127.0.0.1", "localhost", "::1")
+
+    @property
+    def tokenize_url(self) -> str:
+        """vLLM's address for the token ids of a prompt or chat."""
+        return f"{self.base_url.removesuffix('/v1')}/tokenize"
+
+    def ask(self, url: str, body: dict[str, Any] | None = None, timeout_s: float = 30.0) -> Any:
+        """The JSON of one answer, outside the client's retries; without `body` a GET. Errors are those of urllib and json."""
+        opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if self.is_local else []))
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.api_key}"} if self.api_key else {})
+        data = None if body is None else json.dumps(body).encode()
+        with opener.open(urllib.request.Request(url, data, headers), timeout=timeout_s) as response:
+            return json.load(response)

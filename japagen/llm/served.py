@@ -7,11 +7,9 @@ it in the plan.
 
 import hashlib
 import http.client
-import json
 import logging
 import os
 import urllib.error
-import urllib.request
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +25,8 @@ PLAN_S = 5.0
 """For GET /models when planning, which goes on without the answer."""
 FIRST_ANSWER_S = 300.0
 """For the first reply of a server that may have to load the model."""
+PREFIX = "served: "
+"""How a revision begins that a server stated."""
 ENGINE = "vllm"
 _CURE = "give the address up to and with /v1"
 _ORIGIN = {"owned_by": "owner", "root": "root", "parent": "parent"}
@@ -84,7 +84,7 @@ def _describe(model: dict[str, Any]) -> str | None:
     if isinstance(meta, dict):
         told |= {name: meta[name] for name in _SIZE if isinstance(meta.get(name), int)}
     parts = [f"{word} {_short(str(value))}" for word, value in told.items()]
-    return f"served: {', '.join(parts)}" if parts else None
+    return f"{PREFIX}{', '.join(parts)}" if parts else None
 
 
 def _short(value: str) -> str:
@@ -107,18 +107,10 @@ class _NoModelsError(Exception):
         self.status = status
 
 
-def _open(endpoint: Endpoint, path: str, body: dict[str, Any] | None, timeout_s: float) -> Any:
-    opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if endpoint.is_local else []))
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {})
-    data = None if body is None else json.dumps(body).encode()
-    with opener.open(urllib.request.Request(f"{endpoint.base_url}{path}", data, headers), timeout=timeout_s) as response:
-        return json.load(response)
-
-
 def _list_models(llm: LLM, endpoint: Endpoint, timeout_s: float) -> list[dict[str, Any]]:
     where = f"llm.base_url={endpoint.base_url}"
     try:
-        answer = _open(endpoint, "/models", None, timeout_s)
+        answer = endpoint.ask(f"{endpoint.base_url}/models", timeout_s=timeout_s)
         if isinstance(answer, list) and answer:  # Together gives the list alone
             answer = {"data": answer}
         return [model for model in answer["data"] if isinstance(model, dict)]
@@ -146,7 +138,7 @@ def _try_chat(llm: LLM, endpoint: Endpoint, fault: str) -> None:
     while True:
         shaped = endpoint.habits.shaped(body)
         try:
-            if not isinstance(_open(endpoint, "/chat/completions", shaped, FIRST_ANSWER_S), dict):
+            if not isinstance(endpoint.ask(f"{endpoint.base_url}/chat/completions", shaped, FIRST_ANSWER_S), dict):
                 raise ServerError(fault)
             return
         except urllib.error.HTTPError as error:

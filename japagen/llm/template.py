@@ -8,7 +8,6 @@ import hashlib
 import http.client
 import json
 import logging
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +59,8 @@ def check_served_plain(llm: LLM, endpoint: Endpoint) -> None:
         return
     cure = f"start it with --chat-template {PLAIN_FILE}, or leave llm.chat_template out for chats in its own form"
     try:
-        bare = _tokenize(endpoint, {"model": llm.id, "prompt": _ASKED, "add_special_tokens": False})
-        turn = _tokenize(endpoint, {"model": llm.id, "messages": _SAMPLE[:1]})
+        bare = endpoint.ask(endpoint.tokenize_url, {"model": llm.id, "prompt": _ASKED, "add_special_tokens": False})["tokens"]
+        turn = endpoint.ask(endpoint.tokenize_url, {"model": llm.id, "messages": _SAMPLE[:1]})["tokens"]
     except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError) as error:
         raise ServerError(
             f"llm.chat_template=plain: the server at {endpoint.base_url} gives no tokens of a turn ({error}); {cure}"
@@ -71,15 +70,6 @@ def check_served_plain(llm: LLM, endpoint: Endpoint) -> None:
             f"llm.chat_template=plain: the server at {endpoint.base_url} writes {len(turn) - len(bare)} tokens around a turn, where BOS is"
             f" one, so it has another template; {cure}"
         )
-
-
-def _tokenize(endpoint: Endpoint, body: dict[str, Any]) -> list[int]:
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {})
-    opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if endpoint.is_local else []))
-    request = urllib.request.Request(f"{endpoint.base_url.removesuffix('/v1')}/tokenize", json.dumps(body).encode(), headers)
-    with opener.open(request, timeout=30) as response:
-        tokens: list[int] = json.load(response)["tokens"]
-        return tokens
 
 
 def _lacks_template(llm: LLM, revision: str, key: str) -> bool:

@@ -5,10 +5,8 @@ of it is stored: these replies are no part of any stream.
 """
 
 import asyncio
-import json
 import time
 import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -169,7 +167,7 @@ def prompt_tokens(llm: LLM, endpoint: Endpoint, messages: list[Message]) -> tupl
     if llm.chat_template_args:
         body["chat_template_kwargs"] = llm.chat_template_args
     if endpoint.is_vllm:
-        answer, refusal = post(endpoint, f"{endpoint.base_url.removesuffix('/v1')}/tokenize", body)
+        answer, refusal = post(endpoint, endpoint.tokenize_url, body)
         return (None, refusal) if answer is None else (int(answer["count"]), "")
     answer, refusal = post(endpoint, f"{endpoint.base_url}/chat/completions", endpoint.habits.shaped(body | {"max_tokens": 1}))
     return (None, refusal) if answer is None else (int((answer.get("usage") or {}).get("prompt_tokens") or 0), "")
@@ -177,11 +175,8 @@ def prompt_tokens(llm: LLM, endpoint: Endpoint, messages: list[Message]) -> tupl
 
 def post(endpoint: Endpoint, url: str, body: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
     """The answer's JSON, or None and the server's message."""
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {})
-    opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if endpoint.is_local else []))
     try:
-        with opener.open(urllib.request.Request(url, json.dumps(body).encode(), headers), timeout=300) as response:
-            return json.load(response), ""
+        return endpoint.ask(url, body, timeout_s=300), ""
     except urllib.error.HTTPError as error:
         return None, f"status {error.code}: {error.read().decode('utf-8', 'replace')[:300]}"
     except (OSError, ValueError) as error:

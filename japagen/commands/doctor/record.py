@@ -31,8 +31,7 @@ def write_record(store: Store, overrides: list[str], parts: dict[str, dict[str, 
         "made": made.isoformat(timespec="seconds"),
         "overrides": overrides,
         "hardware": hardware() | {"load_before": round(load, 2)},
-        "versions": {name: found for name in ("japagen", *TIED) if (found := installed_version(name))}
-        | {"python": platform.python_version()},
+        "versions": versions(),
         **parts,
     }
     with explain_os_errors(path):
