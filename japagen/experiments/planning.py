@@ -142,8 +142,8 @@ class Planner:
             except UnreachableError as error:
                 return None, str(error)
 
-        told, fault = self._once(f"served {llm.base_url} {llm.id}", ask)
-        revision, note = choose_revision(Store(config.store), llm, told, fault, stages, keys_of)
+        stated, fault = self._once(f"served {llm.base_url} {llm.id}", ask)
+        revision, note = choose_revision(Store(config.store), llm, stated, fault, stages, keys_of)
         self.notes += [note] if note and note not in self.notes else []
         return revision
 

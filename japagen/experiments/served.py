@@ -1,4 +1,4 @@
-"""The revision of an LLM behind a running server: what the server tells of it, or the one under which the store already has its rows.
+"""The revision of an LLM behind a running server: what the server states of it, or the one under which the store already has its rows.
 
 Only the client process resolves it, once, when it plans; workers find it in the plan. A server's word is no fixed point as a commit is, so
 rows that exist decide where they can: a stream that is paid for is never made again because a server is away, or because it was
@@ -20,8 +20,8 @@ KeysOf = Callable[[str], Mapping[str, str]]
 """Revision -> {stage: key} of an experiment."""
 
 
-def choose_revision(store: Store, llm: LLM, told: str | None, fault: str, stages: Sequence[str], keys_of: KeysOf) -> tuple[str, str]:
-    """(revision, a note for people or ''). `told`: the server's word; None: nothing. `fault`: why it gave no answer; '' where it did.
+def choose_revision(store: Store, llm: LLM, stated: str | None, fault: str, stages: Sequence[str], keys_of: KeysOf) -> tuple[str, str]:
+    """(revision, a note for people or ''). `stated`: by the server; None: nothing. `fault`: why it gave no answer; '' where it did.
 
     Where the server answers: its word, unless the store has rows of these stages as served and none under its word. Where it doesn't: the
     latest of its words under which the store has rows, else as served.
@@ -37,7 +37,7 @@ def choose_revision(store: Store, llm: LLM, told: str | None, fault: str, stages
             "the rows in the store are used" if has(found) else f"new replies are recorded {found!r}, without what the server would tell"
         )
         return found, f"note: {where} gives no answer now ({fault}); {known} (llm.revision={found!r})"
-    revision = told or SERVED
+    revision = stated or SERVED
     if has(revision):
         return revision, ""
     older = next((one for one in [SERVED, *_stored(store, llm.id)] if one != revision and has(one)), None)
@@ -49,7 +49,7 @@ def choose_revision(store: Store, llm: LLM, told: str | None, fault: str, stages
             f" has another model, set llm.revision={revision!r}"
         )
     return revision, (
-        f"note: {where} now tells {revision!r}, and the store has rows of {llm.id} under {older!r}: new ones are made; to go on with those,"
+        f"note: {where} now states {revision!r}, and the store has rows of {llm.id} under {older!r}: new rows are made; to use the stored ones,"
         f" set llm.revision={older!r}"
     )
 
@@ -63,7 +63,7 @@ def _has_rows(store: Store, stages: Sequence[str], keys: Mapping[str, str]) -> b
 
 
 def _stored(store: Store, llm_id: str) -> list[str]:
-    """What servers told of an LLM of this name when the store's rows were made; the latest first."""
+    """Revisions that servers stated for an LLM of this name when the store's rows were made; the latest first."""
     times: dict[str, float] = {}
     for folder in {STAGES[stage].folder for stage in LLM_STAGES}:
         for path in (store.root / folder).glob("*/meta.json"):

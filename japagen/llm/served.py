@@ -76,14 +76,14 @@ def read_served_revision(llm: LLM) -> str | None:
 
 
 def _describe(model: dict[str, Any]) -> str | None:
-    told = {word: model[name] for name, word in _ORIGIN.items() if isinstance(model.get(name), str)}
-    told = {word: value for word, value in told.items() if value not in ("", model.get("id"))}
-    if told == {"owner": ENGINE}:  # of all its models alike
-        told = {}
+    stated = {word: model[name] for name, word in _ORIGIN.items() if isinstance(model.get(name), str)}
+    stated = {word: value for word, value in stated.items() if value not in ("", model.get("id"))}
+    if stated == {"owner": ENGINE}:  # of all its models alike
+        stated = {}
     meta = model.get("meta")
     if isinstance(meta, dict):
-        told |= {name: meta[name] for name in _SIZE if isinstance(meta.get(name), int)}
-    parts = [f"{word} {_short(str(value))}" for word, value in told.items()]
+        stated |= {name: meta[name] for name in _SIZE if isinstance(meta.get(name), int)}
+    parts = [f"{word} {_short(str(value))}" for word, value in stated.items()]
     return f"{PREFIX}{', '.join(parts)}" if parts else None
 
 
