@@ -49,8 +49,8 @@ def choose_revision(store: Store, llm: LLM, stated: str | None, fault: str, stag
             f" has another model, set llm.revision={revision!r}"
         )
     return revision, (
-        f"note: {where} now states {revision!r}, and the store has rows of {llm.id} under {older!r}: new rows are made; to use the stored ones,"
-        f" set llm.revision={older!r}"
+        f"note: {where} now states {revision!r}, and the store has rows of {llm.id} under {older!r}: new rows are made; to"
+        f" use the stored ones, set llm.revision={older!r}"
     )
 
 
