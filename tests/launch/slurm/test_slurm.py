@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,7 +140,7 @@ def sweeps(slurm: Slurm, tmp_path: Path) -> Iterator[Sweeps]:
 
 
 class GatedLLM(StubLLM):
-    """Answers each request at once while its gate is open."""
+    """Answers each request at once while its gate is open; of models that it does not list it has none, as vLLM."""
 
     def __init__(self, *models: str) -> None:
         super().__init__(models=models or ("stub",), write=self.reply)
@@ -149,6 +150,11 @@ class GatedLLM(StubLLM):
         self.gate.wait(WAIT_S)
         drawn = hash((messages[-1]["content"], seed))
         return "".join("犬猫馬鳥花山川海空町人車駅店本歌"[drawn >> (4 * index) & 15] for index in range(14)) + "です。"
+
+    def answer(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if body.get("model") not in self.models:
+            return 404, {"error": {"message": f"The model `{body.get('model')}` does not exist."}}
+        return super().answer(path, body)
 
     def is_asked(self, more_than: int = 0) -> bool:
         return len(self.bodies) > more_than
