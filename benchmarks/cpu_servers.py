@@ -6,11 +6,12 @@ FOLDER: a model's folder; without any, the demo LLM. Each server is started as a
 VLLM_CPU_OMP_THREADS_BIND=auto, which is vLLM's default, and once as japagen sets it. Two servers are started as two local workers start
 them, each with its share of the cores. All servers of a row are asked at the same time: requests of 40 tokens, so many open at each.
 `estimated` is what japagen.llm.estimate says of the model from a probe, before the first server starts. `--compiled` adds a server
-without --enforce-eager. Writes benchmarks/results/cpu_servers.json.
+without --enforce-eager. Writes benchmarks/results/cpu_servers.json after each LLM; rows of LLMs that are not named stay in it.
 """
 
 import argparse
 import asyncio
+import json
 import os
 import tempfile
 import time
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from measuring import ROOT, machine, write_result
+from measuring import RESULTS, ROOT, machine, write_result
 
 from japagen.config.llm import LLM, Server
 from japagen.llm.cpu import usable_cores
@@ -29,6 +30,7 @@ from japagen.llm.endpoint import Endpoint
 from japagen.llm.estimate import estimate, tokens_per_s
 from japagen.llm.server import serve
 
+DEMO = ROOT / "japagen" / "demo" / "llm"
 NUM_TOKENS = 40
 PROMPT = "次の条件に合う日本語の文を一つだけ書いてください。\n条件: 身近な出来事を、二十字くらいの短い文で述べること。\n"
 SAMPLING = {"temperature": 0.9, "top_p": 0.95, "max_tokens": NUM_TOKENS, "ignore_eos": True}
@@ -111,9 +113,13 @@ def main() -> None:
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--compiled", action="store_true")
     arguments = parser.parse_args()
-    folders = arguments.folders or [ROOT / "japagen" / "demo" / "llm"]
-    llms = [LLM(name=folder.name, id=str(folder.absolute()), dtype=arguments.dtype, max_model_len=1024) for folder in folders]
-    write_result("cpu_servers", {"machine": machine(), "rows": [row for llm in llms for row in rows_of(llm, arguments)]})
+    folders = arguments.folders or [DEMO]
+    for folder in folders:
+        name = "demo" if folder.resolve() == DEMO else folder.name
+        measured = rows_of(LLM(name=name, id=str(folder.absolute()), dtype=arguments.dtype, max_model_len=1024), arguments)
+        path = RESULTS / "cpu_servers.json"
+        others = [row for row in json.loads(path.read_text(encoding="utf-8"))["rows"] if row["llm"] != name] if path.is_file() else []
+        write_result("cpu_servers", {"machine": machine(), "rows": [*others, *measured]})
 
 
 if __name__ == "__main__":
