@@ -16,7 +16,7 @@ import numpy as np
 from japagen import gold
 from japagen.curation.dataset import Dataset
 from japagen.evaluation.baselines import baselines
-from japagen.evaluation.metrics import Predictions, calibration_error, decide, evaluate
+from japagen.evaluation.metrics import Predictions, calibration_error, count_clusters, decide, evaluate
 from japagen.experiments.answers import Answered, answered, read_answers
 from japagen.experiments.cards import model_card, model_sources
 from japagen.experiments.experiment import Experiment, Say, encoder_location
@@ -156,8 +156,8 @@ def _score(
         metrics["ece"] = calibration_error(experiment.task, split.examples, np.array(outputs))
     beside = baselines(experiment.task, rows, split.examples)
     num_failed = None if experiment.has_student else sum(not output for output in outputs)
-    is_primary = split is experiment.evaluation
-    return SplitScores(name, split.source, len(split.examples), metrics, beside, num_failed, is_primary)
+    is_primary, num_clusters = split is experiment.evaluation, count_clusters(split.examples)
+    return SplitScores(name, split.source, len(split.examples), num_clusters, metrics, beside, num_failed, is_primary)
 
 
 def _is_probable(experiment: Experiment) -> bool:
@@ -186,15 +186,15 @@ def _scored_answers(experiment: Experiment, found: Answered, start: int, num: in
 
 
 def _write_predictions(experiment: Experiment, split: gold.Split, outputs: list[list[float]], predictions: Predictions, path: Path) -> None:
-    """One row a gold row: its id, gold label, prediction and outputs (empty where the LLM gave no usable answer); no texts."""
+    """One row a gold row: its id, gold label, cluster ('' for a row by itself), prediction and outputs (empty where the LLM gave no usable
+    answer); no texts."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     value = [example.score if experiment.task.is_regression else example.label for example in split.examples]
-    ids = [example.id for example in split.examples]
-    pq.write_table(
-        pa.table({"id": ids, "gold": value, "prediction": list(predictions), "outputs": pa.array(outputs, pa.list_(pa.float64()))}), path
-    )
+    own = {"id": [example.id for example in split.examples], "cluster": [example.cluster for example in split.examples]}
+    found = {"gold": value, "prediction": list(predictions), "outputs": pa.array(outputs, pa.list_(pa.float64()))}
+    pq.write_table(pa.table(own | found), path)
 
 
 def _seconds(experiment: Experiment, store: Store, model: Mapping[str, Any], scoring: float) -> dict[str, float]:
@@ -246,6 +246,7 @@ def _describe(experiment: Experiment, store: Store, splits: Sequence[SplitScores
         notes=evaluation.notes if evaluation else (),
         options=experiment.options,
         settings=settings_key(experiment),
+        draw=draw_of(experiment),
         **primary.entry,
     )
 
@@ -259,6 +260,19 @@ def _num_contaminated(experiment: Experiment, rejects: Mapping[str, Mapping[str,
     dropped = sum(counts.get("contamination", 0) for counts in rejects.values())
     is_annotated_too = experiment.annotates and config.data.unlabelled_file is None  # the data set has dropped the same rows
     return dropped + (train.num_left_out if train and not is_annotated_too else 0)
+
+
+def draw_of(experiment: Experiment) -> dict[str, int]:
+    """The seeds that decide the data which the student learns from or the LLM reads; empty where every seed has the same data.
+
+    A held-out tenth (gold_per_label=all) is no draw of the data: the student learns from all that there is.
+    """
+    config = experiment.config
+    draws_gold = experiment.learns_gold and config.gold_per_label != "all"
+    draws_texts = experiment.annotates and config.method.num_texts is not None
+    draws_rows = draws_gold or draws_texts or (experiment.needs_llm and config.shots > 0)
+    written = {"synthesis.seed": config.synthesis.seed} if "stream" in experiment.keys else {}
+    return written | ({"shots_seed": config.shots_seed} if draws_rows else {})
 
 
 def _seeds(experiment: Experiment) -> dict[str, int]:
