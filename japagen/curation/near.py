@@ -1,8 +1,9 @@
 """Near duplicates: texts (or pairs) of one label that share most of their characters in a row, found in time linear in their number.
 
 MinHash signatures (datasketch) cut into bands name the candidates; the Jaccard similarity of the sets of character 3-grams
-decides. A pair's second text has grams of its own, so the order of the two matters: a pair and its reverse are two rows, in JNLI with labels
-of their own, in JSTS (symmetric) with one label but another input to the encoder. Broder 1997; Lee et al. 2022 ("Deduplicating Training Data Makes Language Models Better") for what it is good for.
+decides. A pair's second text has grams of its own, so the order of the two matters: a pair and its reverse are two rows, in JNLI with
+labels of their own, in JSTS, which is symmetric, with one label and another input to the encoder. Broder 1997; Lee et al. 2022
+("Deduplicating Training Data Makes Language Models Better") for what it is good for.
 
 The bands are those of datasketch's MinHashLSH, but kept here: it takes 2.7 kB a text and these 0.15 kB, and a stream of a million texts is
 to fit in 4 GB. The signatures are those of its MinHash, computed here: a gram's hash is looked up rather than made again, and what it does
@@ -44,7 +45,7 @@ class NearDuplicates:
         self._index: Index | None = None
 
     def takes(self, *texts: str) -> bool:
-        """True, and from then on they count, unless a text (or pair) taken before is as similar as the threshold; texts: one, or a pair's."""
+        """True, and from then on they count, unless a text (or pair) taken before is as similar as the threshold; texts: one or two."""
         text = PAIR_SEPARATOR.join(texts)
         if self._index is None:
             self._index = Index(bands_of(self.threshold)[0])

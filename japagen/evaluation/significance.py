@@ -128,9 +128,7 @@ def resample(
         return Resampled(rows, np.full(len(means), np.nan), nothing, len(runs), 0)
     once, clusters = np.ones((1, len(gold)), dtype=np.float32), clusters_of(gold)
     values = np.array([float(metric(once)[0]) for metric in metrics])
-    drawn = [
-        np.stack([metric(counts) for metric in metrics], axis=1) for counts in draw_counts(len(gold), num_resamples, _SEED, clusters)
-    ]
+    drawn = [np.stack([metric(counts) for metric in metrics], axis=1) for counts in draw_counts(len(gold), num_resamples, _SEED, clusters)]
     num_clusters = len(gold) if clusters is None else int(clusters.max()) + 1
     return Resampled(rows, means @ values, np.concatenate(drawn) @ means.T, len(runs), num_clusters)
 

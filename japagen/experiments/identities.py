@@ -192,9 +192,7 @@ def _reading_identity(task: Task, answer: str) -> dict[str, Any]:
     return {"readings_version": readings.VERSION, **readings.language_identity(task.language)} if answer in WRITTEN_ANSWERS else {}
 
 
-def result_identity(
-    task: Task, model: str, evaluation_checksum: str | None, clusters: str | None, metrics_version: int
-) -> dict[str, Any]:
+def result_identity(task: Task, model: str, evaluation_checksum: str | None, clusters: str | None, metrics_version: int) -> dict[str, Any]:
     """The model, the gold rows that score it, and the metrics' version."""
     return {"model": model} | _scored_identity(task, evaluation_checksum, clusters, metrics_version)
 

@@ -118,7 +118,9 @@ class Result:
         """The scores of every split, the primary one first; none for a task without gold data."""
         if self.split is None:
             return ()
-        primary = SplitScores(self.split, self.gold_source, self.num_eval, self.num_clusters, self.metrics, self.baselines, self.num_failed, True)
+        primary = SplitScores(
+            self.split, self.gold_source, self.num_eval, self.num_clusters, self.metrics, self.baselines, self.num_failed, True
+        )
         further = [{"gold_source": self.gold_source} | entry | {"name": split} for split, entry in self.also_scored.items()]
         return (primary, *(from_json(SplitScores, entry) for entry in further))
 
