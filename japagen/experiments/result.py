@@ -119,7 +119,7 @@ class Result:
         if self.split is None:
             return ()
         primary = SplitScores(
-            self.split, self.gold_source, self.num_eval, self.num_clusters, self.metrics, self.baselines, self.num_failed, True
+            self.split, self.gold_source, self.num_eval, self.num_clusters, self.metrics, self.baselines, self.num_failed, is_primary=True
         )
         further = [{"gold_source": self.gold_source} | entry | {"name": split} for split, entry in self.also_scored.items()]
         return (primary, *(from_json(SplitScores, entry) for entry in further))

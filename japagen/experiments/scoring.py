@@ -246,7 +246,7 @@ def _describe(experiment: Experiment, store: Store, splits: Sequence[SplitScores
         notes=evaluation.notes if evaluation else (),
         options=experiment.options,
         settings=settings_key(experiment),
-        draw=draw_of(experiment),
+        draw=experiment.draw,
         **primary.entry,
     )
 
@@ -260,19 +260,6 @@ def _num_contaminated(experiment: Experiment, rejects: Mapping[str, Mapping[str,
     dropped = sum(counts.get("contamination", 0) for counts in rejects.values())
     is_annotated_too = experiment.annotates and config.data.unlabelled_file is None  # the data set has dropped the same rows
     return dropped + (train.num_left_out if train and not is_annotated_too else 0)
-
-
-def draw_of(experiment: Experiment) -> dict[str, int]:
-    """The seeds that decide the data which the student learns from or the LLM reads; empty where every seed has the same data.
-
-    A held-out tenth (gold_per_label=all) is no draw of the data: the student learns from all that there is.
-    """
-    config = experiment.config
-    draws_gold = experiment.learns_gold and config.gold_per_label != "all"
-    draws_texts = experiment.annotates and config.method.num_texts is not None
-    draws_rows = draws_gold or draws_texts or (experiment.needs_llm and config.shots > 0)
-    written = {"synthesis.seed": config.synthesis.seed} if "stream" in experiment.keys else {}
-    return written | ({"shots_seed": config.shots_seed} if draws_rows else {})
 
 
 def _seeds(experiment: Experiment) -> dict[str, int]:
