@@ -77,7 +77,6 @@ CASES = {
     "two draws, 1 point": both(Side(2, 1, 1.0, 0.5)),
     "three draws, 1 point, rows in clusters": replace(both(Side(3, 1, 1.0, 0.5)), is_clustered=True),
 }
-POWER = ("three draws, row noise only", "five draws, row noise only")
 
 
 def main() -> None:

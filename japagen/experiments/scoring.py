@@ -38,10 +38,13 @@ BY_SEEDS = (
 """What seeds decide in the stages' identities."""
 
 
-def settings_key(experiment: Experiment) -> str:
-    """A key shared by experiments that differ only in their seeds (and the question's template): all else that enters keys."""
+def settings_key(experiment: Experiment, but: str = "") -> str:
+    """A key shared by experiments that differ only in their seeds (and the question's template): all else that enters keys.
+
+    but: a stage that is left out, e.g. 'result' for what makes a student, wherever it is scored.
+    """
     config, gold_rows = experiment.config, experiment.train_gold
-    stages = {stage: _without(BY_SEEDS, identity) for stage, identity in experiment.identities.items()}
+    stages = {stage: _without(BY_SEEDS, identity) for stage, identity in experiment.identities.items() if stage != but}
     rows = [*([config.shots] if experiment.needs_llm else []), *([config.gold_per_label] if experiment.learns_gold else [])]
     options = [config.method.gold_weight, config.method.num_texts, config.data.unlabelled_file] if experiment.options else []
     content = canonical_json([config.task.name, config.method.name, rows, options, gold_rows.checksum if gold_rows else None, stages])

@@ -75,8 +75,8 @@ def test_the_price_of_draws_is_told(outline: Outline) -> None:
     own = [["task=jcola", f"num_per_label={num}", f"shots={shots}"] for num, shots in ((100, 0), (50, 0), (300_000, 2))]
     lines = outline(*[[*setting, f"seed={seed}"] for setting in own for seed in (0, 1, 2)], ["task=jcola", "method=gold"])
     assert one(lines, "draws of the data") == (
-        "draws of the data: up to 3 a setting, 1.8 million texts in 6 streams; draw=0 would take 600,200 texts in 2, and compare single draws,"
-        " not methods"
+        "draws of the data: up to 3 a setting, 1.8 million texts in 6 streams; draw=0 would take 600,200 texts in 2, and compare single"
+        " draws, not methods"
     )
 
 
