@@ -2,10 +2,10 @@
 
     python benchmarks/planning.py [--jobs 1000 3000 10000] [--rounds 1]
 
-The sweep has 3 tasks, 0 and 3 shots, 2 sizes of data set, 2 numbers of epochs, and as many seeds, on one draw, as make the number of jobs. Half
-of its results, with their models, stand in the store, so it holds as many artifacts as there are jobs. Measured are, each size in a process of
-its own: the steps of `run.py -m` one by one (in this order: see STEPS), and the whole command with plan=true. Nothing is generated or
-trained; results are made up.
+The sweep has 3 tasks, 0 and 3 shots, 2 sizes of data set, 2 numbers of epochs, and as many seeds, on one draw, as make the number of jobs.
+Half of its results, with their models, stand in the store, so it holds as many artifacts as there are jobs. Measured are, each size in a
+process of its own: the steps of `run.py -m` one by one (in this order: see STEPS), and the whole command with plan=true. Nothing is
+generated or trained; results are made up.
 
 Calls are those of os.stat, open, and os.scandir or os.listdir (`lists`, with the `entries` that they gave), on all paths: a step that looks
 through the store for every job would show in the entries. `growth` is the exponent between the smallest and the largest size (1: linear).

@@ -1,8 +1,8 @@
 """A sweep against its experiments run one by one: wall time, completions made, server starts.
 
 `python benchmarks/sweep.py` runs task=jnli,jsts shots=0,3 seed=0,1,2 draw=0 (12 experiments, 4 streams) on the demo models: once as one
-command with `-m`, then each alone with an empty store of its own, one after the other. Both do the same work on the same machine; what differs
-is what is shared. Writes benchmarks/results/sweep.json. Takes a quarter of an hour on two cores.
+command with `-m`, then each alone with an empty store of its own, one after the other. Both do the same work on the same machine; what
+differs is what is shared. Writes benchmarks/results/sweep.json. Takes a quarter of an hour on two cores.
 """
 
 import argparse
