@@ -20,14 +20,14 @@ class SplitScores:
     gold_source: str | None
     """The gold rows, in words."""
     num_eval: int = 0
-    num_clusters: int = 0
-    """Groups of rows that intervals draw together; as many as rows where each is by itself."""
     metrics: Scores = field(default_factory=dict)
     baselines: dict[str, Scores] = field(default_factory=dict)
     num_failed: int | None = None
     """Rows without a usable answer, see Result.num_failed."""
     is_primary: bool = False
     """True for `data.split`, False for the splits that are scored beside it."""
+    num_clusters: int = 0
+    """Groups of rows that intervals draw together; as many as rows where each is by itself."""
 
     @property
     def predictions_file(self) -> str:
@@ -119,7 +119,7 @@ class Result:
         if self.split is None:
             return ()
         primary = SplitScores(
-            self.split, self.gold_source, self.num_eval, self.num_clusters, self.metrics, self.baselines, self.num_failed, is_primary=True
+            self.split, self.gold_source, self.num_eval, self.metrics, self.baselines, self.num_failed, True, self.num_clusters
         )
         further = [{"gold_source": self.gold_source} | entry | {"name": split} for split, entry in self.also_scored.items()]
         return (primary, *(from_json(SplitScores, entry) for entry in further))

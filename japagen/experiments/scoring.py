@@ -160,7 +160,7 @@ def _score(
     beside = baselines(experiment.task, rows, split.examples)
     num_failed = None if experiment.has_student else sum(not output for output in outputs)
     is_primary, num_clusters = split is experiment.evaluation, count_clusters(split.examples)
-    return SplitScores(name, split.source, len(split.examples), num_clusters, metrics, beside, num_failed, is_primary)
+    return SplitScores(name, split.source, len(split.examples), metrics, beside, num_failed, is_primary, num_clusters)
 
 
 def _is_probable(experiment: Experiment) -> bool:
