@@ -1,11 +1,11 @@
 """How often the test calls equal methods different, how often it finds a difference, and whether intervals hold the truth.
 
-    python benchmarks/significance.py [--seed 0] [--draws 1000] [--rows 2000] [--resamples 300]
+    python benchmarks/significance.py [--seed 0] [--draws 1000] [--rows 1000] [--resamples 200]
 
 Predictions of methods are simulated and go through the functions that reports use: `resample` and `compare` of
 japagen/evaluation/significance.py, `evaluate` of metrics.py. A run is right in a row where the sum of normal terms is above 0: the row's
-difficulty, the method's and the run's own view of the row, and how good the run's data draw and its seed are. Accuracy is 0.80, so 2,000
-rows give a run a standard error of 0.9 points. Draws and seeds move a run by the standard deviations named, in points.
+difficulty, the method's and the run's own view of the row, and how good the run's data draw and its seed are. Accuracy is 0.80, so 1,000
+rows give a run a standard error of 1.3 points. Draws and seeds move a run by the standard deviations named, in points.
 
 `type I`: of comparisons of equal methods the share with p < 0.05; `tested` is the share that has a p at all (one draw a side has none).
 Beside it what other rules say of the same comparisons: the variance of draws added as it is, with the row noise that is in it (`as it is`),
@@ -84,8 +84,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--draws", type=int, default=1000, help="simulated comparisons of each case")
-    parser.add_argument("--rows", type=int, default=2000)
-    parser.add_argument("--resamples", type=int, default=300)
+    parser.add_argument("--rows", type=int, default=1000)
+    parser.add_argument("--resamples", type=int, default=200)
     args = parser.parse_args()
     settings = {name: getattr(args, name) for name in ("seed", "draws", "rows", "resamples")}
     type_1 = {name: type_1_error(case, args) for name, case in CASES.items()}

@@ -44,8 +44,8 @@ STORED = """{
 }"""
 """The content of a result.json; a file has one value a line."""
 ALSO_SCORED = """{"ood": {
- "metrics": {"mcc": {"value": 0.25, "low": 0.0, "high": 0.5}}, "baselines": {"majority": {"mcc": null}}, "num_eval": 685, "num_clusters": 680,
- "gold_source": "JCoLA 1.0 ood", "num_failed": 0
+ "metrics": {"mcc": {"value": 0.25, "low": 0.0, "high": 0.5}}, "baselines": {"majority": {"mcc": null}}, "num_eval": 685,
+ "num_clusters": 680, "gold_source": "JCoLA 1.0 ood", "num_failed": 0
 }}"""
 NO_VALUE: dict[str, Scores] = {"majority": {"mcc": None}}
 PRIMARY = SplitScores("valid", "JCoLA 1.0 valid", 865, {"mcc": {"value": 0.5, "low": 0.25, "high": 0.75}}, NO_VALUE, 3, True, 865)
