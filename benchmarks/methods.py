@@ -95,16 +95,15 @@ def write_page(outcomes: Sequence[Outcome], comparisons: Sequence[Comparison], h
         "",
         "## Differences",
         "",
-        "From each task's reference; gold rows resampled in common, seeds by their variance; Holm over the table.",
+        "From each task's reference; gold rows resampled in common, draws of the data by their variance; Holm within a task.",
         "",
     ]
     lines += ["| task, split | setting | reference | metric | difference | p (Holm) | significant |", "|" + "---|" * 7]
     for comparison in comparisons:
-        if comparison.difference is None or comparison.p_holm is None:
-            found = [comparison.note, "–", "–"]
+        if comparison.p_holm is None:
+            found = [comparison.difference_text, "–", "–"]
         else:
-            interval = f"{comparison.difference.value:+.3f} [{comparison.difference.low:+.3f}, {comparison.difference.high:+.3f}]"
-            found = [interval, f"{comparison.p_holm:.3f}", "yes" if comparison.is_significant else "no"]
+            found = [comparison.difference_text, f"{comparison.p_holm:.3f}", "yes" if comparison.is_significant else "no"]
         lines.append(
             "| "
             + " | ".join([f"{comparison.task}, {comparison.split}", comparison.first, comparison.second, comparison.metric, *found])

@@ -2,10 +2,10 @@
 
     python benchmarks/planning.py [--jobs 1000 3000 10000] [--rounds 1]
 
-The sweep has 3 tasks, 0 and 3 shots, 2 sizes of data set, 2 numbers of epochs, and as many seeds as make the number of jobs. Half of its
-results, with their models, stand in the store, so it holds as many artifacts as there are jobs. Measured are, each size in a process of
-its own: the steps of `run.py -m` one by one (in this order: see STEPS), and the whole command with plan=true. Nothing is generated or
-trained; results are made up.
+The sweep has 3 tasks, 0 and 3 shots, 2 sizes of data set, 2 numbers of epochs, and as many seeds, on one draw, as make the number of jobs.
+Half of its results, with their models, stand in the store, so it holds as many artifacts as there are jobs. Measured are, each size in a
+process of its own: the steps of `run.py -m` one by one (in this order: see STEPS), and the whole command with plan=true. Nothing is
+generated or trained; results are made up.
 
 Calls are those of os.stat, open, and os.scandir or os.listdir (`lists`, with the `entries` that they gave), on all paths: a step that looks
 through the store for every job would show in the entries. `growth` is the exponent between the smallest and the largest size (1: linear).
@@ -70,7 +70,7 @@ def one_size(num: int, rounds: int) -> dict[str, Any]:
             out = Path(folder) / "figures.json"
             run_command([sys.executable, __file__, "--measure", str(seeds), folder])
             settings = [*(f"{name}={','.join(map(str, values))}" for name, values in SWEPT.items()), f"seed=range({seeds})"]
-            own = ["logger=none", "plan=true", f"store={folder}/store", f"hydra.sweep.dir={folder}/hydra"]
+            own = ["draw=0", "logger=none", "plan=true", f"store={folder}/store", f"hydra.sweep.dir={folder}/hydra"]
             cost = run_command([sys.executable, "run.py", "-m", *settings, *own])
             figures = json.loads(out.read_text(encoding="utf-8"))
             figures["cpu_seconds"]["run.py -m plan=true"] = cost.cpu_seconds
@@ -112,7 +112,7 @@ def measure(seeds: int, folder: Path) -> None:
     os.chdir(ROOT)
     store = Store(folder / "store")
     jobs = [
-        [f"{name}={value}" for name, value in zip((*SWEPT, "seed"), values, strict=True)] + [f"store={store.root}", "logger=none"]
+        [f"{name}={value}" for name, value in zip((*SWEPT, "seed"), values, strict=True)] + [f"store={store.root}", "logger=none", "draw=0"]
         for values in product(*SWEPT.values(), range(seeds))
     ]
     seconds: dict[str, float] = {}

@@ -132,6 +132,11 @@ class Task:
     """Text columns of gold and user files: one, or two for pairs."""
     label_field: str = "label"
     """Label column of gold and user files."""
+    cluster_field: str = ""
+    """Column of gold files whose rows belong together where it says the same, e.g. two orders of one pair, or sentences about one picture:
+    intervals and tests draw such rows together. Empty, or a file without the column: each row by itself."""
+    cluster_until: str = ""
+    """What ends the cluster's name within that column: '-' takes 10125 of 10125-11130-11134. Empty: the whole value."""
     system: str = field(default="???", metadata=_NOT_NAMED)
     """System message: the task described."""
     question: str = ""
@@ -188,6 +193,8 @@ class Example:
     """Soft label: each label's probability, in the task's order; none: `label` alone."""
     weight: float = 1.0
     """What the row counts in the training loss."""
+    cluster: str = ""
+    """Gold rows that belong together have the same (`Task.cluster_field`); empty: the row by itself."""
 
 
 _NAME = re.compile(r"[^\W_][\w.-]*")
@@ -220,6 +227,8 @@ def check_task(task: Task) -> None:
         )
     if task.is_pair and not task.first_instruction.strip():
         raise ConfigError(f"{where}first_instruction is empty, and a pair task needs one")
+    if task.cluster_until and not task.cluster_field:
+        raise ConfigError(f"{where}cluster_until={task.cluster_until!r} ends the value of cluster_field, which is empty; name the column")
     if task.gold_chars is not None:
         check_at_least(f"{where}gold_chars", task.gold_chars, task.min_chars)
     for name in task.published.also_scored:

@@ -15,6 +15,7 @@ from japagen.experiments.stages import sessions
 from japagen.llm.build import installed_build
 from japagen.output import format_duration
 from japagen.store.files import read_json
+from japagen.store.keys import canonical_json
 from japagen.store.rowsfile import StreamRow, StreamRows
 from japagen.store.store import Store
 from japagen.sweeps.folder import LLM, STUDENT, Unit
@@ -48,6 +49,8 @@ def print_plan(experiments: Sequence[Experiment], units: Sequence[Unit], store: 
     planned = [experiments[index] for unit in groups for index in unit.experiments if "stream" in experiments[index].keys]
     for line in dict.fromkeys(budget_line(experiment.config) for experiment in planned):
         say(line)
+    for line in price_of_draws(experiments):
+        say(line)
     say(f"server starts: {sum(unit.shard[1] for unit in groups if unit.gpus or not _llm(unit, experiments).base_url)}")
     _print_students([experiments[unit.experiments[0]] for unit in students], store)
     things = needed([experiment.config for experiment in experiments])
@@ -62,6 +65,29 @@ def print_plan(experiments: Sequence[Experiment], units: Sequence[Unit], store: 
     missed = f"{len(absent)} of {len(things)} things; `japagen fetch` brings them" if absent else "nothing"
     say(f"nodes without internet would miss {missed}")
     say("nothing was started (plan=true)")
+
+
+def price_of_draws(experiments: Sequence[Experiment]) -> list[str]:
+    """What the streams take together, and what they would take with one draw of the data a setting; empty where none has more than one."""
+    num_texts: dict[str, dict[str, int]] = {}
+    for experiment in experiments:
+        if "stream" in experiment.keys:
+            identity = {name: value for name, value in experiment.identities["stream"].items() if name not in ("seed", "exemplars")}
+            setting = canonical_json([experiment.task.name, experiment.config.shots, identity])
+            draws, num = num_texts.setdefault(setting, {}), experiment.config.num_per_label * len(experiment.task.labels)
+            draws[experiment.keys["stream"]] = max(num, draws.get(experiment.keys["stream"], 0))
+    all_draws = [num for draws in num_texts.values() for num in draws.values()]
+    if len(all_draws) == len(num_texts):
+        return []
+    most, shared = max(map(len, num_texts.values())), [max(draws.values()) for draws in num_texts.values()]
+    return [
+        f"draws of the data: up to {most} a setting, {_texts(sum(all_draws))} in {len(all_draws)} streams; draw=0 would take"
+        f" {_texts(sum(shared))} in {len(shared)}, and compare single draws, not methods"
+    ]
+
+
+def _texts(num: int) -> str:
+    return f"{num / 1e6:.1f} million texts" if num >= 1e6 else f"{num:,} texts"
 
 
 def _llm(unit: Unit, experiments: Sequence[Experiment]) -> LLMConfig:

@@ -99,7 +99,7 @@ class Synthesis:
     """How the stream of texts is made."""
 
     seed: int = setting(0, least=0, repeats=True)
-    """The stream's."""
+    """The stream's; `draw` unless set."""
     texts_per_request: int = setting(8, least=1)
     """Texts one request asks for (the API's n)."""
     temperatures: list[float] = setting(factory=list, least=0)
@@ -310,13 +310,16 @@ class Config:
     shots: int = setting(0, least=0)
     """Gold rows per label that the prompts show."""
     shots_seed: int = setting(0, least=0, repeats=True)
-    """Which gold rows those are."""
+    """Which gold rows those are, and which ones gold_per_label=k and method.num_texts take; `draw` unless set."""
     num_per_label: int = setting(300, least=1)
     """Texts per label accepted by the filters."""
     gold_per_label: str = "all"
     """method=gold: train rows per label: all, or a number."""
     seed: int = setting(0, least=0, most=2**32 - 1, repeats=True)
     """The student's; NumPy takes no larger one."""
+    draw: int = setting(0, least=0, repeats=True)
+    """Which draw of the data: synthesis.seed and shots_seed are it unless set; `seed` unless set, so that seeds repeat a method with data
+    of its own. One number shares a draw, which compares students on the same data."""
     store: str = setting("outputs/store", running=True)
     """Where everything made is kept."""
     device: str = setting("auto", choices=("auto", "cpu", "cuda"), running=True, local=False)

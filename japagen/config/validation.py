@@ -260,7 +260,7 @@ def _check_choices(config: Config) -> None:
 
 def _check_numbers(config: Config) -> None:
     _check_plain(config, "")
-    for name, value, facts in settings(config):
+    for name, value, facts in sorted(settings(config), key=lambda found: found.name not in ("seed", "draw")):  # others follow these
         for number in value if isinstance(value, list) else [value]:
             if number is not None and not facts.holds(number):
                 _refuse_number(name, number, facts)

@@ -1,7 +1,9 @@
-"""Near duplicates: texts of one label that share most of their characters in a row, found in time linear in their number.
+"""Near duplicates: texts (or pairs) of one label that share most of their characters in a row, found in time linear in their number.
 
 MinHash signatures (datasketch) cut into bands name the candidates; the Jaccard similarity of the sets of character 3-grams
-decides. Broder 1997; Lee et al. 2022 ("Deduplicating Training Data Makes Language Models Better") for what it is good for.
+decides. A pair's second text has grams of its own, so the order of the two matters: a pair and its reverse are two rows, in JNLI with
+labels of their own, in JSTS, which is symmetric, with one label and another input to the encoder. Broder 1997; Lee et al. 2022
+("Deduplicating Training Data Makes Language Models Better") for what it is good for.
 
 The bands are those of datasketch's MinHashLSH, but kept here: it takes 2.7 kB a text and these 0.15 kB, and a stream of a million texts is
 to fit in 4 GB. The signatures are those of its MinHash, computed here: a gram's hash is looked up rather than made again, and what it does
@@ -16,6 +18,8 @@ import numpy as np
 from datasketch import MinHash, MinHashLSH
 from datasketch.hashfunc import sha1_hash32
 
+PAIR_SEPARATOR = "\x1f"
+"""Between a pair's texts, and before each gram of the second one: ASCII's unit separator, which no text holds."""
 NGRAM = 3
 """Characters; texts shorter than that are one gram."""
 NUM_PERMUTATIONS = 64
@@ -40,8 +44,9 @@ class NearDuplicates:
         self._taken: list[str] = []
         self._index: Index | None = None
 
-    def takes(self, text: str) -> bool:
-        """True, and from then on it counts, unless a text taken before is as similar as the threshold."""
+    def takes(self, *texts: str) -> bool:
+        """True, and from then on they count, unless a text (or pair) taken before is as similar as the threshold; texts: one or two."""
+        text = PAIR_SEPARATOR.join(texts)
         if self._index is None:
             self._index = Index(bands_of(self.threshold)[0])
         keys = self._keys(text)
@@ -150,7 +155,12 @@ def bands_of(threshold: float) -> tuple[int, int]:
 
 
 def grams_of(text: str) -> list[str]:
-    """Its character 3-grams, each as often as it occurs."""
+    """Its character 3-grams, each as often as it occurs; those of a pair's second text are marked."""
+    first, separator, second = text.partition(PAIR_SEPARATOR)
+    return _ngrams(first) + [separator + gram for gram in _ngrams(second)] if separator else _ngrams(text)
+
+
+def _ngrams(text: str) -> list[str]:
     return [text[start : start + NGRAM] for start in range(max(1, len(text) - NGRAM + 1))]
 
 

@@ -178,6 +178,6 @@ class Selector:
         if texts in self._seen:
             return Reject("duplicate")
         self._seen.add(texts)
-        if label in self._near and not self._near[label].takes("\n".join(texts)):
+        if label in self._near and not self._near[label].takes(*texts):
             return Reject("near duplicate")
         return None

@@ -5,9 +5,11 @@ Metrics agree with scikit-learn and scipy; where those give nan we say what the 
 all the same know nothing of the order, so their correlations are 0; gold scores that are all the same can't be measured
 against, so the metric is None.
 
-Intervals: 95%, percentile bootstrap over rows (Efron 1979). For classification a resample of rows is a draw of the confusion
-matrix's cells from a multinomial, which has the same distribution and needs no loop over rows. Elsewhere a resample is how often
-each row was drawn, so one set of draws serves every prediction of the same rows (`counted_metric`).
+Intervals: 95%, percentile bootstrap over rows (Efron 1979). Rows that belong together (`Example.cluster`, e.g. sentences about one
+picture) are drawn together: the cluster bootstrap (Davison and Hinkley 1997, section 3.8; Field and Welsh 2007), since rows drawn one by
+one give intervals that are too narrow where a cluster's rows are alike. A resample is how often each row was drawn, so one set of draws
+serves every prediction of the same rows (`counted_metric`). For classification without clusters it is a draw of the confusion matrix's
+cells from a multinomial, which has the same distribution and needs no loop over rows.
 
 `calibration_error` says how far a classifier's probabilities are from what happens.
 """
@@ -77,19 +79,39 @@ def calibration_error(
     value = float(np.abs(gaps.sum(axis=0)).sum()) / len(gold)
     if not num_resamples:
         return {"value": value, "low": value, "high": value}
-    drawn = [np.abs(counts @ gaps).sum(axis=1) / len(gold) for counts in draw_counts(len(gold), num_resamples, seed)]
+    clusters = clusters_of(gold)
+    drawn = [np.abs(counts @ gaps).sum(axis=1) / counts.sum(axis=1) for counts in draw_counts(len(gold), num_resamples, seed, clusters)]
     low, high = (2 * value - np.percentile(np.concatenate(drawn), [97.5, 2.5])).clip(0, 1)
     return {"value": value, "low": min(float(low), value), "high": max(float(high), value)}
 
 
-def draw_counts(num_rows: int, num_resamples: int, seed: int) -> Iterator[Array]:
-    """Resamples of rows with replacement, some at a time: how often each row was drawn, (r, N) float32, `num_resamples` in all."""
+def clusters_of(gold: Sequence[Example]) -> Array | None:
+    """Each row's cluster as a number from 0, (N,) int64; a row that names none is a cluster of its own. None where no row names one."""
+    if not any(example.cluster for example in gold):
+        return None
+    numbers: dict[str | int, int] = {}
+    return np.array([numbers.setdefault(example.cluster or row, len(numbers)) for row, example in enumerate(gold)], dtype=np.int64)
+
+
+def count_clusters(gold: Sequence[Example]) -> int:
+    """The number of clusters that resamples draw from; of rows without clusters that of the rows."""
+    clusters = clusters_of(gold)
+    return len(gold) if clusters is None else int(clusters.max()) + 1
+
+
+def draw_counts(num_rows: int, num_resamples: int, seed: int, clusters: Array | None = None) -> Iterator[Array]:
+    """Resamples of rows with replacement, some at a time: how often each row was drawn, (r, N) float32, `num_resamples` in all.
+
+    clusters: (N,) as `clusters_of` numbers them; whole clusters are drawn then, as many as there are. None: rows.
+    """
     rng = np.random.default_rng(seed)
+    num_units = num_rows if clusters is None else int(clusters.max()) + 1
     size = max(1, _CHUNK // num_rows)
     for start in range(0, num_resamples, size):
         num = min(size, num_resamples - start)
-        rows = rng.integers(num_rows, size=(num, num_rows)) + num_rows * np.arange(num)[:, None]
-        yield np.bincount(rows.ravel(), minlength=num * num_rows).reshape(num, num_rows).astype(np.float32)
+        units = rng.integers(num_units, size=(num, num_units)) + num_units * np.arange(num)[:, None]
+        counts = np.bincount(units.ravel(), minlength=num * num_units).reshape(num, num_units).astype(np.float32)
+        yield counts if clusters is None else counts[:, clusters]
 
 
 def counted_metric(task: Task, gold: Sequence[Example], predictions: Predictions) -> Callable[[Array], Array]:
@@ -101,16 +123,8 @@ def counted_metric(task: Task, gold: Sequence[Example], predictions: Predictions
         raise ValueError(f"{len(predictions)} predictions for {len(gold)} gold rows")
     if task.is_regression:
         return partial(_CORRELATIONS[task.metric], *_numbers(task, gold, predictions))
-    size = len(task.labels) + 1
-    cells, row_cells = np.unique(_cells(task, gold, predictions), return_inverse=True)
-    one_hot = np.eye(len(cells), dtype=np.float32)[row_cells]  # sums of counts are whole numbers, exact in float32 up to 16 million rows
-
-    def of_confusions(counts: Array) -> Array:
-        confusions = np.zeros((len(counts), size * size))
-        confusions[:, cells] = counts @ one_hot
-        return _CLASSIFICATION[task.metric](confusions.reshape(-1, size, size))
-
-    return of_confusions
+    cells, size = _cells(task, gold, predictions), len(task.labels) + 1
+    return lambda counts: _CLASSIFICATION[task.metric](_confusions(cells, counts, size))
 
 
 def gold_value(task: Task, example: Example) -> float:
@@ -139,11 +153,25 @@ def _with_interval(value: float, resamples: Array) -> dict[str, float] | None:
 def _resampled_classification(
     task: Task, gold: Sequence[Example], predictions: Predictions, seed: int, num_resamples: int
 ) -> tuple[dict[str, float], dict[str, Array]]:
-    size, num_rows = len(task.labels) + 1, len(gold)
-    confusion = np.bincount(_cells(task, gold, predictions), minlength=size * size).reshape(size, size)
-    drawn = np.random.default_rng(seed).multinomial(num_rows, confusion.ravel() / num_rows, size=num_resamples)
+    size, num_rows, clusters = len(task.labels) + 1, len(gold), clusters_of(gold)
+    cells = _cells(task, gold, predictions)
+    confusion = np.bincount(cells, minlength=size * size).reshape(size, size)
+    if clusters is None:
+        drawn = np.random.default_rng(seed).multinomial(num_rows, confusion.ravel() / num_rows, size=num_resamples).reshape(-1, size, size)
+    else:
+        parts = [_confusions(cells, counts, size) for counts in draw_counts(num_rows, num_resamples, seed, clusters)]
+        drawn = np.concatenate([np.empty((0, size, size)), *parts])
     values = {name: float(metric(confusion[None])[0]) for name, metric in _CLASSIFICATION.items()}
-    return values, {name: metric(drawn.reshape(-1, size, size)) for name, metric in _CLASSIFICATION.items()}
+    return values, {name: metric(drawn) for name, metric in _CLASSIFICATION.items()}
+
+
+def _confusions(cells: Array, counts: Array, size: int) -> Array:
+    """Confusion matrices (R, size, size) float64 of rows with these cells, (N,), that count so often, (R, N)."""
+    seen, row_cells = np.unique(cells, return_inverse=True)
+    one_hot = np.eye(len(seen), dtype=np.float32)[row_cells]  # sums of counts are whole numbers, exact in float32 up to 16 million rows
+    confusions = np.zeros((len(counts), size * size))
+    confusions[:, seen] = counts @ one_hot
+    return confusions.reshape(-1, size, size)
 
 
 def _cells(task: Task, gold: Sequence[Example], predictions: Predictions) -> Array:
@@ -205,7 +233,7 @@ def _resampled_correlations(
     once = np.ones((1, len(truth)))
     values = {name: float(metric(truth, guess, once)[0]) for name, metric in _CORRELATIONS.items()}
     found: dict[str, list[Array]] = {name: [np.empty(0)] for name in _CORRELATIONS}
-    for counts in draw_counts(len(truth), num_resamples, seed):
+    for counts in draw_counts(len(truth), num_resamples, seed, clusters_of(gold)):
         for name, metric in _CORRELATIONS.items():
             found[name].append(metric(truth, guess, counts))
     return values, {name: np.concatenate(parts) for name, parts in found.items()}

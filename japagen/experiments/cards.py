@@ -69,6 +69,7 @@ def model_card(experiment: Experiment, num_rows: int) -> str:
     from huggingface_hub import ModelCardData
 
     config, task, sources = experiment.config, experiment.task, model_sources(experiment)
+    seeds = ", ".join(f"{name} {value}" for name, value in {"seed": config.seed, **experiment.draw}.items())
     prefixes = name_prefixes(sources)
     name = "-".join([*prefixes, config.model.name])
     data = ModelCardData(
@@ -83,7 +84,7 @@ def model_card(experiment: Experiment, num_rows: int) -> str:
     lines += [f"**Built with {prefix}**\n" for prefix in prefixes]
     lines += [DEMO.format("Its predictions"), ""] if experiment.is_demo else []
     lines += [f"- output: a number, {task_range(task)}" if task.is_regression else f"- labels: {', '.join(task.label_names)}"]
-    lines += [f"- method: {config.method.name}; {experiment.protocol}; {num_rows} training rows; seed {config.seed}"]
+    lines += [f"- method: {config.method.name}; {experiment.protocol}; {num_rows} training rows; {seeds}"]
     if experiment.needs_llm:
         did = " and ".join((["written"] if "stream" in experiment.keys else []) + (["labelled"] if experiment.annotates else []))
         lines += [f"- training texts {did} by {sources[1].name}"]

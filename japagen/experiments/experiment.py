@@ -65,6 +65,19 @@ class Experiment:
         return self.config.method.kind.learns_gold
 
     @property
+    def draw(self) -> dict[str, int]:
+        """The seeds that decide the data which the student learns from or the LLM reads; empty where every seed has the same data.
+
+        A held-out tenth (gold_per_label=all) is no draw of the data: the student learns from all that there is.
+        """
+        config = self.config
+        draws_gold = self.learns_gold and config.gold_per_label != "all"
+        draws_texts = self.annotates and config.method.num_texts is not None
+        draws_rows = draws_gold or draws_texts or (self.needs_llm and config.shots > 0)
+        written = {"synthesis.seed": config.synthesis.seed} if "stream" in self.keys else {}
+        return written | ({"shots_seed": config.shots_seed} if draws_rows else {})
+
+    @property
     def annotates(self) -> bool:
         return self.config.method.kind.annotates
 

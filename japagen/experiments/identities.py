@@ -179,9 +179,11 @@ def train_identity(train: Train) -> dict[str, Any]:
     return identity
 
 
-def answered_identity(config: Config, answers: str, evaluation_checksum: str | None, metrics_version: int) -> dict[str, Any]:
+def answered_identity(
+    config: Config, answers: str, evaluation_checksum: str | None, clusters: str | None, metrics_version: int
+) -> dict[str, Any]:
     """A result without a student: the LLM's answers, how they are read, the gold rows that score them, and the metrics' version."""
-    scored = {"answers": answers, "gold": evaluation_checksum, "metric": config.task.metric, "metrics_version": metrics_version}
+    scored = {"answers": answers} | _scored_identity(config.task, evaluation_checksum, clusters, metrics_version)
     return scored | _reading_identity(config.task, config.method.answer)
 
 
@@ -190,9 +192,14 @@ def _reading_identity(task: Task, answer: str) -> dict[str, Any]:
     return {"readings_version": readings.VERSION, **readings.language_identity(task.language)} if answer in WRITTEN_ANSWERS else {}
 
 
-def result_identity(task: Task, model: str, evaluation_checksum: str | None, metrics_version: int) -> dict[str, Any]:
+def result_identity(task: Task, model: str, evaluation_checksum: str | None, clusters: str | None, metrics_version: int) -> dict[str, Any]:
     """The model, the gold rows that score it, and the metrics' version."""
-    return {"model": model, "gold": evaluation_checksum, "metric": task.metric, "metrics_version": metrics_version}
+    return {"model": model} | _scored_identity(task, evaluation_checksum, clusters, metrics_version)
+
+
+def _scored_identity(task: Task, evaluation_checksum: str | None, clusters: str | None, metrics_version: int) -> dict[str, Any]:
+    """`clusters`: `gold.clusters_checksum` of the scored splits."""
+    return {"gold": evaluation_checksum, "clusters": clusters, "metric": task.metric, "metrics_version": metrics_version}
 
 
 def quality_identity(dataset: str, evaluation_checksum: str | None, student: str | None) -> dict[str, Any]:
@@ -213,7 +220,7 @@ def _identities(
     def key(stage: str) -> str | None:
         return keys.stage_key(stage, identities[stage]) if stage in identities else None
 
-    checksum = "+".join(split.checksum for split in scored) or None
+    checksum, clusters = "+".join(split.checksum for split in scored) or None, gold.clusters_checksum(scored)
     if kind.writes:
         if config.prompt.name == "kadg_auto":
             how: dict[str, Any] = {"answer": "attributes"} | _stop_identity(config.llm)
@@ -235,7 +242,7 @@ def _identities(
         texts = keys.texts_checksum(unlabelled) if kind.annotates else str(checksum)
         identities["answers"] = answers_identity(config, config.llm, revision, how, texts, exemplars, template)
     if not kind.has_student:
-        identities["result"] = answered_identity(config, str(key("answers")), checksum, METRICS_VERSION)
+        identities["result"] = answered_identity(config, str(key("answers")), checksum, clusters, METRICS_VERSION)
         return identities
     rows = gold_rows_key
     if kind.makes_dataset:
@@ -246,5 +253,5 @@ def _identities(
     if kind.mixes:
         rows = f"{rows}+{gold_rows_key}*{config.method.gold_weight:g}"
     identities["model"] = model_identity(config, rows, encoder_revision)
-    identities["result"] = result_identity(task, str(key("model")), checksum, METRICS_VERSION)
+    identities["result"] = result_identity(task, str(key("model")), checksum, clusters, METRICS_VERSION)
     return identities

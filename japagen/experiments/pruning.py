@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from japagen.errors import StoreError
 from japagen.experiments.experiment import Experiment
-from japagen.store.keys import canonical_json
+from japagen.experiments.scoring import settings_key
 from japagen.store.locks import HeldError
 from japagen.store.store import Store
 
@@ -17,10 +17,10 @@ from japagen.store.store import Store
 def prune_models(experiments: Sequence[Experiment], store: Store, keep: str) -> list[str]:
     """Removes the weights that `keep` has no use for; returns the keys of the models removed.
 
-    all: none is removed. none: every model whose result is stored. best_seed: of the experiments that differ in `seed` only, the models
-    whose result is stored, except the one with the best score on its validation rows (never on the scored split; ties: the lowest seed;
-    without a score last). A model stays while an experiment of the list needs it for a result that is missing, and while a process
-    holds its lock.
+    all: none is removed. none: every model whose result is stored. best_seed: of the experiments that differ in their seeds only, those of
+    their data too, the models whose result is stored, except the one with the best score on its validation rows (never on the scored split;
+    ties: the lowest seed; without a score last). A model stays while an experiment of the list needs it for a result that is missing, and
+    while a process holds its lock.
 
     May be called after each student and by several processes at once: a model is removed only where one that stood was better, and that
     order is total, so the best that was there in the end is never removed. It sees `experiments` only: the best seed of another
@@ -39,12 +39,12 @@ def prune_models(experiments: Sequence[Experiment], store: Store, keep: str) -> 
 
 
 def family(experiment: Experiment) -> str:
-    """A key shared by experiments whose models differ only in `seed`."""
-    return canonical_json({name: value for name, value in experiment.identities["model"].items() if name != "seed"})
+    """A key shared by experiments whose models differ only in their seeds and draws of the data."""
+    return settings_key(experiment, but="result")
 
 
 def _groups(experiments: Sequence[Experiment], by_seed: bool) -> list[list[Experiment]]:
-    """One experiment a model; those that differ in `seed` only are one group, or all are one where that doesn't matter."""
+    """One experiment a model; those that differ in their seeds only are one group, or all are one where that doesn't matter."""
     groups: dict[str, dict[str, Experiment]] = {}
     for experiment in (candidate for candidate in experiments if candidate.has_student):
         groups.setdefault(family(experiment) if by_seed else "", {}).setdefault(experiment.keys["model"], experiment)

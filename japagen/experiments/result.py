@@ -26,6 +26,8 @@ class SplitScores:
     """Rows without a usable answer, see Result.num_failed."""
     is_primary: bool = False
     """True for `data.split`, False for the splits that are scored beside it."""
+    num_clusters: int = 0
+    """Groups of rows that intervals draw together; as many as rows where each is by itself."""
 
     @property
     def predictions_file(self) -> str:
@@ -40,7 +42,7 @@ class SplitScores:
     def entry(self) -> dict[str, Any]:
         """The fields of result.json: Result's own for the primary split, an entry of `also_scored` for another one."""
         failed = {} if self.num_failed is None else {"num_failed": self.num_failed}
-        return {name: getattr(self, name) for name in ("metrics", "baselines", "num_eval", "gold_source")} | failed
+        return {name: getattr(self, name) for name in ("metrics", "baselines", "num_eval", "num_clusters", "gold_source")} | failed
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,10 @@ class Result:
     """method=prompting: gold rows to which the LLM gave no usable answer; they count as wrong (regression: as the middle of the scale)."""
     settings: str = ""
     """`settings_key` of the experiment: the same for results that differ in their seeds only."""
+    num_clusters: int = 0
+    """Groups of gold rows that intervals draw together; as many as rows where each is by itself."""
+    draw: dict[str, int] = field(default_factory=dict)
+    """Which draw of the data this is: of `seeds` those that decide texts, exemplars or gold subset; empty where nothing is drawn."""
 
     @property
     def name(self) -> str:
@@ -112,7 +118,9 @@ class Result:
         """The scores of every split, the primary one first; none for a task without gold data."""
         if self.split is None:
             return ()
-        primary = SplitScores(self.split, self.gold_source, self.num_eval, self.metrics, self.baselines, self.num_failed, is_primary=True)
+        primary = SplitScores(
+            self.split, self.gold_source, self.num_eval, self.metrics, self.baselines, self.num_failed, True, self.num_clusters
+        )
         further = [{"gold_source": self.gold_source} | entry | {"name": split} for split, entry in self.also_scored.items()]
         return (primary, *(from_json(SplitScores, entry) for entry in further))
 

@@ -16,7 +16,7 @@ import numpy as np
 from japagen import gold
 from japagen.curation.dataset import Dataset
 from japagen.evaluation.baselines import baselines
-from japagen.evaluation.metrics import Predictions, calibration_error, decide, evaluate
+from japagen.evaluation.metrics import Predictions, calibration_error, count_clusters, decide, evaluate
 from japagen.experiments.answers import Answered, answered, read_answers
 from japagen.experiments.cards import model_card, model_sources
 from japagen.experiments.experiment import Experiment, Say, encoder_location
@@ -38,10 +38,13 @@ BY_SEEDS = (
 """What seeds decide in the stages' identities."""
 
 
-def settings_key(experiment: Experiment) -> str:
-    """A key shared by experiments that differ only in their seeds (and the question's template): all else that enters keys."""
+def settings_key(experiment: Experiment, but: str = "") -> str:
+    """A key shared by experiments that differ only in their seeds (and the question's template): all else that enters keys.
+
+    but: a stage that is left out, e.g. 'result' for what makes a student, wherever it is scored.
+    """
     config, gold_rows = experiment.config, experiment.train_gold
-    stages = {stage: _without(BY_SEEDS, identity) for stage, identity in experiment.identities.items()}
+    stages = {stage: _without(BY_SEEDS, identity) for stage, identity in experiment.identities.items() if stage != but}
     rows = [*([config.shots] if experiment.needs_llm else []), *([config.gold_per_label] if experiment.learns_gold else [])]
     options = [config.method.gold_weight, config.method.num_texts, config.data.unlabelled_file] if experiment.options else []
     content = canonical_json([config.task.name, config.method.name, rows, options, gold_rows.checksum if gold_rows else None, stages])
@@ -156,8 +159,8 @@ def _score(
         metrics["ece"] = calibration_error(experiment.task, split.examples, np.array(outputs))
     beside = baselines(experiment.task, rows, split.examples)
     num_failed = None if experiment.has_student else sum(not output for output in outputs)
-    is_primary = split is experiment.evaluation
-    return SplitScores(name, split.source, len(split.examples), metrics, beside, num_failed, is_primary)
+    is_primary, num_clusters = split is experiment.evaluation, count_clusters(split.examples)
+    return SplitScores(name, split.source, len(split.examples), metrics, beside, num_failed, is_primary, num_clusters)
 
 
 def _is_probable(experiment: Experiment) -> bool:
@@ -186,15 +189,15 @@ def _scored_answers(experiment: Experiment, found: Answered, start: int, num: in
 
 
 def _write_predictions(experiment: Experiment, split: gold.Split, outputs: list[list[float]], predictions: Predictions, path: Path) -> None:
-    """One row a gold row: its id, gold label, prediction and outputs (empty where the LLM gave no usable answer); no texts."""
+    """One row a gold row: its id, gold label, cluster ('' for a row by itself), prediction and outputs (empty where the LLM gave no usable
+    answer); no texts."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     value = [example.score if experiment.task.is_regression else example.label for example in split.examples]
-    ids = [example.id for example in split.examples]
-    pq.write_table(
-        pa.table({"id": ids, "gold": value, "prediction": list(predictions), "outputs": pa.array(outputs, pa.list_(pa.float64()))}), path
-    )
+    own = {"id": [example.id for example in split.examples], "cluster": [example.cluster for example in split.examples]}
+    found = {"gold": value, "prediction": list(predictions), "outputs": pa.array(outputs, pa.list_(pa.float64()))}
+    pq.write_table(pa.table(own | found), path)
 
 
 def _seconds(experiment: Experiment, store: Store, model: Mapping[str, Any], scoring: float) -> dict[str, float]:
@@ -246,6 +249,7 @@ def _describe(experiment: Experiment, store: Store, splits: Sequence[SplitScores
         notes=evaluation.notes if evaluation else (),
         options=experiment.options,
         settings=settings_key(experiment),
+        draw=experiment.draw,
         **primary.entry,
     )
 

@@ -9,11 +9,12 @@ keeps scored rows out of the train split, `draws` takes exemplars and subsets by
 
 from japagen.gold.draws import draw_exemplars, draw_per_label, draw_texts, hold_out
 from japagen.gold.overlap import check_texts_left, part_from_scored
-from japagen.gold.splits import Split, files_read, read_also_scored, read_eval, read_train, read_unlabelled
+from japagen.gold.splits import Split, clusters_checksum, files_read, read_also_scored, read_eval, read_train, read_unlabelled
 
 __all__ = [
     "Split",
     "check_texts_left",
+    "clusters_checksum",
     "draw_exemplars",
     "draw_per_label",
     "draw_texts",

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -217,7 +217,8 @@ def _read_split(
     if not needs_labels:
         rows, left_out = _labelled(task, rows, path)
         notes += left_out
-    examples = tuple(_example(task, row, columns) for row in rows)
+    cluster_column = _cluster_column(task, rows, columns)
+    examples = tuple(replace(_example(task, row, columns), cluster=_cluster(task, row, cluster_column)) for row in rows)
     return replace(empty, examples=examples, checksum=rows_checksum(examples), notes=notes)
 
 
@@ -237,6 +238,14 @@ def rows_checksum(examples: tuple[Example, ...]) -> str:
         line = json.dumps([example.texts, example.label, example.score], ensure_ascii=False, separators=(",", ":"))
         digest.update(line.encode() + b"\n")
     return digest.hexdigest()
+
+
+def clusters_checksum(splits: Iterable[Split]) -> str | None:
+    """sha256 of the rows' clusters in order; None where no row has one."""
+    clusters = [[example.cluster for example in split.examples] for split in splits]
+    if not any(map(any, clusters)):
+        return None
+    return hashlib.sha256(json.dumps(clusters, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
 
 
 def _example(task: Task, row: FileRow, columns: dict[str, str]) -> Example:
@@ -298,6 +307,26 @@ def _score(task: Task, row: FileRow, column: str) -> float:
             f"{row.location}: regression needs labels that are numbers; found {found!r} (column {column!r}); allowed: {low} to {high}"
         )
     return score
+
+
+def _cluster_column(task: Task, rows: Sequence[FileRow], columns: dict[str, str]) -> str | None:
+    """The file's column for `task.cluster_field`; None where there is none, so that each row is by itself."""
+    column = columns.get(task.cluster_field, task.cluster_field)
+    return column if column and any(column in row.values for row in rows) else None
+
+
+def _cluster(task: Task, row: FileRow, column: str | None) -> str:
+    """The name of the row's cluster. Raises DataError where other rows of the file have the column and this one has no value in it."""
+    if column is None:
+        return ""
+    found = _as_text(row.value(column))
+    name = found.partition(task.cluster_until)[0] if task.cluster_until else found
+    if not name:
+        raise DataError(
+            f"{row.location}: column {column!r} (task.cluster_field) has no cluster: {found!r}; fill it in, or remove the column to have"
+            " each row drawn by itself"
+        )
+    return name.encode("utf-8", "replace").decode()
 
 
 def _id(row: FileRow) -> str:

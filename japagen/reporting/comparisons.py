@@ -2,11 +2,12 @@
 
 The reference is the plain arm (method=japagen, prompt=base, fewest shots), else the first setting. Seeds are united as the table of
 means does it. Settings are named by what tells them apart within the sweep; `japagen.evaluation.significance` says how they are compared.
+p-values are corrected within a task, so that which other tasks are shown beside it changes none.
 """
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,10 @@ from japagen.tasks import Task
 
 SIGNIFICANT = 0.05
 
-_COLUMNS = ("task", "split", "metric", "first", "second", "first_seeds", "second_seeds", "n", "difference", "low", "high", "p")
+_COLUMNS = (
+    "task", "split", "metric", "first", "second", "first_seeds", "second_seeds", "first_draws", "second_draws", "n", "clusters",
+    "difference", "low", "high", "p", "error_rows", "error_draws",
+)  # fmt: skip
 _FIRST_NAMES = (
     "shots", "prompt.name", "llm.name", "model.name", "gold_per_label", "num_per_label", "curate.name", "judge.name", "data.train_source",
 )  # fmt: skip
@@ -46,13 +50,17 @@ class Comparison:
     """The reference."""
     first_seeds: str
     second_seeds: str
+    first_draws: int
+    """Draws of the data, or runs where nothing is drawn: what the test takes for repeats of the setting."""
+    second_draws: int
     num_rows: int
+    num_clusters: int
     demo: bool
     difference: Difference | None
     p_holm: float | None = None
-    """Corrected for all comparisons of the sweep."""
+    """Corrected for all comparisons of the task."""
     note: str = ""
-    """Why there is no difference."""
+    """Why there is no difference, or no test of it."""
     first_keys: tuple[str, ...] = ()
     """Keys of the setting's results."""
     second_keys: tuple[str, ...] = ()
@@ -62,6 +70,14 @@ class Comparison:
     def is_significant(self) -> bool:
         """At 5%, after the correction."""
         return self.p_holm is not None and self.p_holm < SIGNIFICANT
+
+    @property
+    def difference_text(self) -> str:
+        """'+0.012 [+0.003, +0.021]'; without an interval '+0.012 (NOTE)', without a difference the note."""
+        found = self.difference
+        if found is None:
+            return self.note
+        return f"{found.value:+.3f} ({self.note})" if found.low is None else f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
 
 
 @dataclass(frozen=True)
@@ -97,9 +113,17 @@ def compare_settings(outcomes: Sequence[Outcome], configs: Sequence[Config], sto
         for settings, named in zip(compared.values(), names, strict=True)
         for comparison in _against_reference(settings, named, store)
     ]
-    tested = [number for number, comparison in enumerate(found) if comparison.difference is not None]
-    corrected = dict(zip(tested, holm([comparison.difference.p for comparison in found if comparison.difference is not None]), strict=True))
-    return [replace(comparison, p_holm=corrected.get(number)) for number, comparison in enumerate(found)]
+    return _corrected(found)
+
+
+def _corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons with Holm's p-values, each task by itself."""
+    p_values: dict[str, dict[int, float]] = {}
+    for number, comparison in enumerate(comparisons):
+        if comparison.difference is not None and comparison.difference.p is not None:
+            p_values.setdefault(comparison.task, {})[number] = comparison.difference.p
+    corrected = {number: p for found in p_values.values() for number, p in zip(found, holm([*found.values()]), strict=True)}
+    return [replace(comparison, p_holm=corrected.get(number)) for number, comparison in enumerate(comparisons)]
 
 
 def _settings(outcomes: Sequence[Outcome], configs: Sequence[Config]) -> Iterator[_Setting]:
@@ -125,7 +149,10 @@ def _against_reference(settings: Sequence[_Setting], names: Sequence[str], store
             second=names[reference],
             first_seeds=setting.group.seeds_text,
             second_seeds=settings[reference].group.seeds_text,
+            first_draws=setting.group.num_draws,
+            second_draws=settings[reference].group.num_draws,
             num_rows=setting.scores.num_eval,
+            num_clusters=setting.scores.num_clusters,
             demo=setting.result.demo or settings[reference].result.demo,
             difference=difference,
             note=note,
@@ -150,7 +177,7 @@ def _resampled(setting: _Setting, store: Store) -> Resampled | str:
     task: Task = setting.config.task
     folders = [store.path("result", result.keys["result"]) for result in setting.group.results]
     try:
-        return resample(task, [read_run(folder / setting.scores.predictions_file) for folder in folders])
+        return resample(task, [read_run(folder / setting.scores.predictions_file) for folder in folders], setting.group.draws)
     except (JapagenError, ValueError) as error:  # the table of a long sweep isn't lost over one result
         return str(error)
 
@@ -166,7 +193,11 @@ def _difference(first: Resampled | str, second: Resampled | str) -> tuple[Differ
         difference = compare(first, second)
     except JapagenError as error:
         return None, str(error)
-    return difference, "" if difference else "the gold rows allow no comparison"
+    if difference is None:
+        return None, "the gold rows allow no comparison"
+    too_few = {"the setting": first.too_few, "the reference": second.too_few}
+    found = ", ".join(f"{name} has {reason}" for name, reason in too_few.items() if reason)
+    return difference, f"no test: {found}; two or more are needed on either side" if found else ""
 
 
 def _names(benchmarks: Sequence[Sequence[_Setting]]) -> list[list[str]]:
@@ -227,9 +258,11 @@ def _row(comparison: Comparison) -> list[Any]:
         comparison.second,
         comparison.first_seeds,
         comparison.second_seeds,
+        comparison.first_draws,
+        comparison.second_draws,
         comparison.num_rows,
+        comparison.num_clusters,
     ]
-    if comparison.difference is None:
-        return [*names, *[None] * 6, comparison.note]
-    numbers = [comparison.difference.value, comparison.difference.low, comparison.difference.high, comparison.difference.p]
-    return [*names, *numbers, comparison.p_holm, comparison.is_significant, comparison.note]
+    numbers = [None] * 6 if comparison.difference is None else [*asdict(comparison.difference).values()]
+    significant = None if comparison.p_holm is None else comparison.is_significant
+    return [*names, *numbers, comparison.p_holm, significant, comparison.note]

@@ -45,7 +45,7 @@ class Cell:
     demo: bool
     protocol: str
     p_holm: float | None = None
-    """p of the difference from the task's reference, corrected over the report; None where it was not compared."""
+    """p of the difference from the task's reference, corrected within the task; None where it was not tested."""
     is_reference: bool = False
     num_pending: int = 0
     """Runs still to come, beside those counted in num_runs and num_failed."""

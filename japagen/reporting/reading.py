@@ -78,16 +78,18 @@ def _read_plan(folder: SweepFolder) -> tuple[Sweep, list[Planned]]:
 
 
 def _read_configs(folder: SweepFolder, experiments: Sequence[Planned], sweep: Sweep) -> list[Config]:
-    """In the plan's order. To check one takes 50 ms, so of those that differ in the student's seed only one is checked."""
+    """In the plan's order. To check one takes 50 ms, so of those that differ in their seeds only one is checked."""
     configs, checked = [], dict[str, Config]()
     for number, planned in enumerate(experiments):
         try:
             content = read_json(folder.root / "configs" / f"{number:05d}.json")
-            seed = content.pop("seed")
+            seeds = {name: content.pop(name) for name in ("seed", "draw", "shots_seed") if name in content}
+            stream_seed = content["synthesis"].pop("seed")
             text = json.dumps(content, sort_keys=True)
             if text not in checked:
                 checked[text] = folder.config(number)
-            configs.append(replace(checked[text], seed=seed))
+            config = checked[text]
+            configs.append(replace(config, **seeds, synthesis=replace(config.synthesis, seed=stream_seed)))
         except (JapagenError, OmegaConfBaseException, KeyError, TypeError, AttributeError) as error:
             made = f" It was made at commit {sweep.commit}." if sweep.commit else ""
             raise ConfigError(

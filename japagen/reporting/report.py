@@ -49,11 +49,6 @@ class Report:
         """Results united over seeds."""
         return tuple(aggregate([run.outcome for run in self.runs]))
 
-    @cached_property
-    def num_compared(self) -> int:
-        """How many comparisons `p_holm` is corrected for."""
-        return sum(comparison.p_holm is not None for comparison in self.comparisons)
-
     def config_of(self, result: Result) -> Config:
         """The configuration of one of `results`."""
         return next(run.config for run in self.runs if run.outcome is result)

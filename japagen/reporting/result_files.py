@@ -17,7 +17,7 @@ from japagen.store.files import write_whole
 ResultRow = dict[str, str | int | float | bool | None]
 
 _FIRST = ("name", "state", "cause")
-_COUNTS = ("num_train", "num_valid", "num_eval", "num_contaminated", "num_failed")
+_COUNTS = ("num_train", "num_valid", "num_eval", "num_clusters", "num_contaminated", "num_failed")
 _SCORE = ("value", "low", "high")
 _FORMULA = "=+-@\t\r\n＝＋－＠"
 """What a cell begins with when a spreadsheet may take it for a formula (OWASP, CSV injection); the wide forms count in Japanese Excel."""

@@ -59,7 +59,7 @@ def print_results(outcomes: Sequence[Outcome], console: Console | None = None, c
             console.print(seeds_table(source, groups))
         compared = [comparison for comparison in comparisons if comparison.data == source]
         if source is not None and compared:
-            console.print(comparisons_table(source, compared, sum(comparison.p_holm is not None for comparison in comparisons)))
+            console.print(comparisons_table(source, compared))
     if failures:
         console.print(results_table("Failed", failures))
     for line in [*(f"failed: {failure.name}: {failure.cause}" for failure in failures), *_notes(results)]:
@@ -82,31 +82,29 @@ def seeds_table(source: str, groups: Sequence[Aggregate]) -> Table:
     return table
 
 
-def comparisons_table(source: str, comparisons: Sequence[Comparison], num_compared: int) -> Table:
-    """Rows in the given order. num_compared: how many comparisons of the sweep `p (Holm)` is corrected for."""
-    title = (
-        f"{TITLES[source]}: differences from each task's reference, with 95% intervals over gold rows and seeds (Holm over {num_compared})"
-    )
+def comparisons_table(source: str, comparisons: Sequence[Comparison]) -> Table:
+    """Rows in the given order; `draws`: the setting's and the reference's."""
+    title = f"{TITLES[source]}: differences from each task's reference, with 95% intervals over gold rows and draws (Holm within a task)"
     table = Table(title=title, title_justify="left", title_style="")
     for name in ("task", "split", "setting", "reference"):
         table.add_column(name, overflow="fold")
-    for name in ("metric", "difference", "p", "p (Holm)", "significant"):
+    for name in ("draws", "metric", "difference", "p", "p (Holm)", "significant"):
         table.add_column(name, justify="right", overflow="fold")
     for comparison in comparisons:
         names = [
             escape(name)
             for name in (comparison.task + ("*" if comparison.demo else ""), comparison.split, comparison.first, comparison.second)
         ]
-        table.add_row(*names, comparison.metric, *_difference_cells(comparison))
+        draws = f"{comparison.first_draws}, {comparison.second_draws}"
+        table.add_row(*names, draws, comparison.metric, *_difference_cells(comparison))
     return table
 
 
 def _difference_cells(comparison: Comparison) -> list[str]:
     difference, p_holm = comparison.difference, comparison.p_holm
-    if difference is None or p_holm is None:
-        return [escape(comparison.note), "–", "–", "–"]
-    interval = f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
-    return [interval, _p_text(difference.p), _p_text(p_holm), "yes" if comparison.is_significant else "no"]
+    if difference is None or difference.p is None or p_holm is None:
+        return [escape(comparison.difference_text), "–", "–", "–"]
+    return [comparison.difference_text, _p_text(difference.p), _p_text(p_holm), "yes" if comparison.is_significant else "no"]
 
 
 def _p_text(p: float) -> str:

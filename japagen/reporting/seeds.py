@@ -1,7 +1,7 @@
-"""Results united over seeds: means and standard deviations."""
+"""Results united over seeds: means, standard deviations, and how many draws of the data they are of."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,9 +58,34 @@ class Aggregate:
         return tuple(name for name, values in self.seeds.items() if len(values) > 1)
 
     @property
+    def draws(self) -> tuple[Hashable, ...]:
+        """Each result's draw of the data: equal for those on the same data. Where nothing is drawn each result is one by itself."""
+        return tuple(tuple(result.draw.items()) or number for number, result in enumerate(self.results))
+
+    @property
+    def num_draws(self) -> int:
+        """Different draws, which are what repeats a setting; runs where nothing is drawn."""
+        return len(set(self.draws))
+
+    @property
     def seeds_text(self) -> str:
-        """'seed 0, 1; shots_seed 0, 6': the seeds that varied; the first one where none did."""
-        return "; ".join(f"{name} {', '.join(map(str, self.seeds[name]))}" for name in self.varied or tuple(self.seeds)[:1])
+        """'seed 0, 1; shots_seed 0, 6; 2 draws': the seeds that varied, the first one where none did, and the draws of the data.
+
+        Seeds of the data that follow `seed` (the default) aren't named again; without draws their number isn't either.
+        """
+        names = [name for name in self.varied or tuple(self.seeds)[:1] if not self._follows(name)]
+        seeds = [f"{name} {', '.join(map(str, self.seeds[name]))}" for name in names]
+        return "; ".join(filter(None, [*seeds, self.draws_text]))
+
+    @property
+    def draws_text(self) -> str:
+        """'3 draws'; '' where nothing is drawn."""
+        return f"{self.num_draws} draw{'' if self.num_draws == 1 else 's'}" if any(result.draw for result in self.results) else ""
+
+    def _follows(self, name: str) -> bool:
+        """Whether a seed of the data is `seed` in every result."""
+        found = [(result.seeds.get(name), result.seeds.get("seed")) for result in self.results]
+        return name in ("shots_seed", "synthesis.seed") and all(own == seed for own, seed in found)
 
 
 def aggregate(outcomes: Sequence[Outcome]) -> list[Aggregate]:

@@ -62,6 +62,7 @@ class Tracker:
             if value is not None:
                 self._run.summary[f"baseline/{baseline}"] = value["value"]
         self._run.summary.update({"seconds": result.seconds, "tokens": result.tokens, "num_eval": result.num_eval, "demo": result.demo})
+        self._run.summary.update({"num_clusters": result.num_clusters, "seeds": result.seeds, "draw": result.draw})
 
     def log_tables(self, task: Task, result: Result, store: Store) -> None:
         """Scores, scores by label, confusion matrix, predictions by id, and the whole training curve."""

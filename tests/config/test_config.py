@@ -12,6 +12,7 @@ import pytest
 from japagen.config.composition import compose_sweep
 from japagen.config.validation import to_config
 from japagen.errors import ConfigError
+from japagen.experiments.planning import plan_experiment
 from japagen.tasks import Attribute, Label, Task, check_task
 from tests.conftest import ROOT, Compose
 from tests.stubs.run_py import run_py
@@ -51,6 +52,37 @@ def test_own_files_bring_the_papers_other_tasks_in() -> None:
     configs = compose_sweep(["+experiment=paper", "task=marcja", "seed=0", *own])
     assert {(config.task.name, config.data.source, config.data.train_file) for config in configs} == {("marcja", "files", "train.csv")}
     assert len(configs) == 4
+
+
+@pytest.mark.parametrize(
+    ("overrides", "seeds"),
+    [
+        ([], (0, 0, 0)),
+        (["seed=2"], (2, 2, 2)),
+        (["seed=2", "draw=0"], (2, 0, 0)),
+        (["draw=5"], (0, 5, 5)),
+        (["seed=2", "draw=5", "synthesis.seed=7"], (2, 7, 5)),
+        (["seed=2", "shots_seed=1"], (2, 2, 1)),
+    ],
+)
+def test_a_draw_of_the_data_follows_the_seed(composed: Compose, overrides: list[str], seeds: tuple[int, ...]) -> None:
+    (swept,) = compose_sweep(overrides)
+    for config in (composed(*overrides), swept):
+        assert (config.seed, config.synthesis.seed, config.shots_seed) == seeds
+
+
+def test_an_experiment_has_one_key_in_a_sweep_or_alone(composed: Compose) -> None:
+    swept = compose_sweep(["task=jcola", "shots=2", "seed=0,1,2"])
+    alone = [composed("task=jcola", "shots=2", f"seed={seed}", f"synthesis.seed={seed}", f"shots_seed={seed}") for seed in range(3)]
+    assert [plan_experiment(config).keys for config in swept] == [plan_experiment(config).keys for config in alone]
+    assert plan_experiment(composed("draw=4", "synthesis.seed=1", "shots_seed=2")).keys == (
+        plan_experiment(composed("synthesis.seed=1", "shots_seed=2")).keys
+    ), "draw feeds the two seeds and enters no key"
+
+
+def test_a_seed_that_is_refused_is_the_one_typed(composed: Compose) -> None:
+    with pytest.raises(ConfigError, match=r"^seed=-1 "):
+        composed("seed=-1")
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

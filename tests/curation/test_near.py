@@ -20,7 +20,8 @@ from tests.stubs.stream_rows import Reply, Rows
 
 
 def grams_of(text: str) -> set[str]:
-    return {text[start : start + 3] for start in range(max(1, len(text) - 2))}
+    """A pair's texts stand with a unit separator between them; grams of the second differ from the first's."""
+    return {"\x1f" * place + part[at : at + 3] for place, part in enumerate(text.split("\x1f")) for at in range(max(1, len(part) - 2))}
 
 
 def similarity(text: str, other: str) -> float:
@@ -118,6 +119,16 @@ def test_what_is_found_does_not_depend_on_the_hashes_remembered(monkeypatch: pyt
     assert False in decisions
 
 
+def test_a_pair_and_its_reverse_are_two_texts() -> None:
+    first, second = "駅前の広場で男性が楽器を弾いています。", "広場で演奏する人がいます。"
+    near = NearDuplicates(0.8)
+    assert near.takes(first, second)
+    assert near.takes(second, first)
+    assert not near.takes(first, second + "ね")
+    assert not near.takes(second, first)
+    assert near.takes(first, first)
+
+
 @pytest.mark.parametrize("num_keys", [1, 700, 1 << 60])
 def test_the_index_finds_all_texts_with_a_key_however_often_it_has_grown(num_keys: int) -> None:
     rng, index, num_bands = random.Random(0), Index(3), 3
@@ -176,7 +187,7 @@ def select_simply(config: Config, rows: Rows, num: int, num_per_label: int) -> O
             reason = "duplicate"
         else:
             seen.append(compared)
-            reason = "" if near[label].takes("\n".join(compared)) else "near duplicate"
+            reason = "" if near[label].takes("\x1f".join(compared)) else "near duplicate"
         if reason:
             outcome.counts[label][reason] += 1
         else:

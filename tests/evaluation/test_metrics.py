@@ -1,5 +1,6 @@
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from sklearn import metrics as sklearn_metrics
 
 from japagen.evaluation.metrics import (
     calibration_error,
+    clusters_of,
+    count_clusters,
     counted_metric,
     decide,
     draw_counts,
@@ -219,6 +222,70 @@ def test_intervals_are_those_of_resampled_rows() -> None:
     found = evaluate(LEVELS, scored(values.tolist()), noisy.tolist(), num_resamples=4000)["spearman"]
     assert found is not None
     check_interval(found, values, noisy, lambda truth, guess: stats.spearmanr(truth, guess).statistic)
+
+
+def in_clusters(rows: list[Example], size: int) -> list[Example]:
+    """The rows, `size` in a row belonging together."""
+    return [replace(row, cluster=f"picture {number // size}") for number, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_clusters_are_drawn_whole(size: int) -> None:
+    clusters = clusters_of(in_clusters(coloured(["red"] * 12), size))
+    assert clusters is not None
+    counts = np.concatenate(list(draw_counts(12, 500, 0, clusters)))
+    assert counts.shape == (500, 12)
+    assert (counts.sum(axis=1) == 12).all()
+    by_cluster = counts.reshape(500, 12 // size, size)
+    assert (by_cluster == by_cluster[:, :, :1]).all(), "all rows of a cluster, or none"
+    assert (np.concatenate(list(draw_counts(12, 500, 0))) == counts).all() == (size == 1)
+
+
+def test_rows_without_a_cluster_are_by_themselves() -> None:
+    rows = [Example((), "red", cluster=cluster) for cluster in ("p", "", "p", "q", "")]
+    assert clusters_of(rows) is not None
+    assert clusters_of(rows).tolist() == [0, 1, 0, 2, 3]
+    assert count_clusters(rows) == 4
+    assert (clusters_of(coloured(["red"] * 3)), count_clusters(coloured(["red"] * 3)), count_clusters([])) == (None, 3, 0)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "mcc", "spearman", "pearson", "ece"])
+def test_every_row_four_times_tells_no_more(metric: str) -> None:
+    """In clusters of four equal rows intervals are those of the rows once; by rows they would be half as wide."""
+    rng = np.random.default_rng(3)
+    gold, values = rng.choice(NAMES, size=150).tolist(), rng.uniform(0, 5, size=150)
+    guesses = [label if rng.random() < 0.7 else "red" for label in gold]
+    is_regression = metric in ("spearman", "pearson")
+    rows = scored(values.tolist()) if is_regression else coloured(gold)
+    answers: list[Any] = (values + rng.normal(size=150)).tolist() if is_regression else guesses
+
+    def width(rows: list[Example], times: int) -> float:
+        if metric == "ece":
+            probabilities = np.array([[0.9 if name == guess else 0.05 for name in NAMES] for guess in guesses])
+            found = calibration_error(COLOURS, rows, np.repeat(probabilities, times, axis=0))
+        else:
+            found = evaluate(LEVELS if is_regression else COLOURS, rows, np.repeat(answers, times).tolist())[metric]
+        assert found is not None
+        return found["high"] - found["low"]
+
+    four = [row for row in rows for _ in range(4)]
+    assert width(in_clusters(four, 4), 4) == pytest.approx(width(rows, 1), rel=0.15)
+    assert width(four, 4) == pytest.approx(width(rows, 1) / 2, rel=0.15)
+
+
+def test_intervals_of_clusters_hold_the_truth_where_rows_are_alike() -> None:
+    """Pairs of rows with 80% of their difficulty in common: rows drawn one by one are too sure."""
+    rng, held, num_rows = np.random.default_rng(8), {True: 0, False: 0}, 600
+    for _ in range(400):
+        common = np.repeat(rng.normal(size=num_rows // 2), 2)
+        right = 0.8 + np.sqrt(0.8) * common + np.sqrt(0.2) * rng.normal(size=num_rows) > 0
+        rows, guesses = coloured(["red"] * num_rows), np.where(right, "red", "blue").tolist()
+        for is_clustered in held:
+            found = evaluate(COLOURS, in_clusters(rows, 2) if is_clustered else rows, guesses, num_resamples=300)["accuracy"]
+            assert found is not None
+            held[is_clustered] += found["low"] <= stats.norm.cdf(0.8) <= found["high"]
+    assert held[True] >= 400 * 0.92
+    assert held[False] <= 400 * 0.90
 
 
 def check_interval(found: dict[str, float], truth: np.ndarray, guess: np.ndarray, metric: object) -> None:

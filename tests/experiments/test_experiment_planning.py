@@ -54,6 +54,25 @@ def test_few_gold_selects_on_nothing(composed: Compose) -> None:
     assert (len(train), len(valid)) == (9, 0)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "draw"),
+    [
+        (["shots=0"], {"synthesis.seed": 4}),
+        (["shots=2"], {"synthesis.seed": 4, "shots_seed": 4}),
+        (["shots=2", "draw=1", "shots_seed=3"], {"synthesis.seed": 1, "shots_seed": 3}),
+        (["method=gold"], {}),
+        (["method=gold", "gold_per_label=8"], {"shots_seed": 4}),
+        (["method=mixed"], {"synthesis.seed": 4}),
+        (["method=prompting"], {}),
+        (["method=prompting", "shots=1"], {"shots_seed": 4}),
+        (["method=annotate"], {}),
+        (["method=annotate", "method.num_texts=9"], {"shots_seed": 4}),
+    ],
+)
+def test_a_draw_is_of_the_seeds_that_decide_the_data(composed: Compose, overrides: list[str], draw: dict[str, int]) -> None:
+    assert plan_experiment(composed("task=jcola", "seed=4", *overrides)).draw == draw
+
+
 def test_what_llm_or_encoder_have_seen_is_never_called_zero_shot(composed: Compose) -> None:
     assert plan_experiment(composed()).protocol == "0 shots, LLM tuned on this task's train split, encoder too"
     assert plan_experiment(composed("task=news")).protocol == "0 shots, LLM tuned on texts made for this task, encoder too"

@@ -61,6 +61,7 @@ def test_what_settings_lead_to_enters_keys(composed: Compose) -> None:
     assert changed(before, stage_keys(config, exemplars=other)) == ALL
     assert changed(before, stage_keys(config, encoder="r9")) == MODEL
     assert changed(before, stage_keys(config, evaluation="f")) == DATASET
+    assert changed(before, stage_keys(config, clusters="c")) == {"result"}, "which rows are drawn together decides the intervals"
     off = composed("curate.contamination=off")
     assert changed(stage_keys(off), stage_keys(off, evaluation="f")) == {"result"}
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.planning import plan_experiment
-from japagen.experiments.pruning import prune_models
+from japagen.experiments.pruning import family, prune_models
 from japagen.experiments.scoring import settings_key
 from japagen.store.files import write_json
 from japagen.store.store import Store
@@ -23,7 +23,7 @@ def fake(seed: int, rows: str = "d", result: str = "") -> Experiment:
     """An experiment as far as its keys go."""
     from japagen.config.schema import Config
 
-    identities = {"model": {"rows": rows, "train": {"epochs": 4}, "seed": seed}}
+    identities = {"model": {"rows": f"{rows} of {seed}", "encoder": rows, "train": {"epochs": 4}, "seed": seed}}
     model = f"model-{rows}-{seed}"
     return Experiment(Config(seed=seed), None, {}, None, (), {}, "", identities, {"model": model, "result": f"result-{model}{result}"})
 
@@ -138,6 +138,15 @@ def test_several_at_once_leave_the_best(tmp_path: Path) -> None:
     prune_models([fake(seed) for seed in range(30)], store, "best_seed")  # what one left because another held it
     assert kept(store) == ["model-d-17"]
     assert not [path for path in (tmp_path / "models").iterdir() if path.name.endswith(".tmp")]
+
+
+def test_students_on_draws_of_their_own_are_seeds_of_one_setting(composed: Compose) -> None:
+    """One student a setting stays, not one a draw: else a sweep over seeds would keep all of them."""
+    seeds = [plan_experiment(composed("task=jcola", "shots=2", f"seed={seed}", "num_per_label=9")) for seed in range(3)]
+    assert len({experiment.identities["model"]["rows"] for experiment in seeds}) == 3
+    assert len({family(experiment) for experiment in seeds}) == 1
+    other = plan_experiment(composed("task=jcola", "shots=1", "num_per_label=9"))
+    assert family(other) != family(seeds[0])
 
 
 def test_settings_are_the_same_for_other_seeds_only(composed: Compose) -> None:

@@ -121,7 +121,7 @@ class Case:
 
     name: str
     strike: Callable[[Sweep], object] = lambda sweep: None
-    arguments: tuple[str, ...] = (QUICK, "seed=0,1")
+    arguments: tuple[str, ...] = (QUICK, "seed=0,1", "draw=0")
     message: str = ""
     around: Callable[[], object] = lambda: None
     """A context that the struck command runs in."""
@@ -138,7 +138,7 @@ def _lost(unit: str) -> Callable[[Sweep], object]:
 GONE_ON = "the same command goes on"
 CASES = [
     Case("undisturbed"),
-    Case("preemption of the LLM job", preempted, (QUICK, "seed=0,1", "site.llm.partition=low")),
+    Case("preemption of the LLM job", preempted, (QUICK, "seed=0,1", "draw=0", "site.llm.partition=low")),
     Case("node lost in generation (slurmd and job killed)", _lost("llm-0")),
     Case("node set down in generation", _node_down),
     Case("node lost in training", _lost("student-0000"), (*GOLD, "train.epochs=12", "train.patience=12"), has_texts=False),
@@ -151,10 +151,12 @@ CASES = [
         message="SLURM keeps no record of it", shims=(NO_SACCT, NO_ENDS), has_texts=False,
     ),
     Case("sacct fails", shims=(NO_SACCT,)),
-    Case("time limit of the LLM job", arguments=(QUICK, "seed=0,1", "site.llm.time_min=1", "site.llm.signal_s=40"), latency_s=5),
+    Case("time limit of the LLM job", arguments=(QUICK, "seed=0,1", "draw=0", "site.llm.time_min=1", "site.llm.signal_s=40"), latency_s=5),
     Case("limit on submitted jobs (sbatch refuses the second call)", shims=(FEW_JOBS,), message="sbatch refused the jobs"),
     Case("no room in the queue (MaxJobCount=1)", around=lambda: configured("MaxJobCount=1"), message="sbatch refused the jobs"),
-    Case("arrays of 3 at most (MaxArraySize=3)", arguments=(QUICK, "seed=0,1,2,3,4"), around=lambda: configured("MaxArraySize=3")),
+    Case(
+        "arrays of 3 at most (MaxArraySize=3)", arguments=(QUICK, "seed=0,1,2,3,4", "draw=0"), around=lambda: configured("MaxArraySize=3")
+    ),
     Case("the client is killed (SIGKILL)", client_killed),
 ]  # fmt: skip
 

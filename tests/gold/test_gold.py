@@ -8,6 +8,7 @@ import threading
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 
 from japagen.config.schema import Data
 from japagen.errors import ConfigError, DataError, JapagenError
-from japagen.gold import Split, draw_exemplars, published, read_also_scored, read_eval, read_train, read_unlabelled
+from japagen.gold import Split, clusters_checksum, draw_exemplars, published, read_also_scored, read_eval, read_train, read_unlabelled
 from japagen.tasks import Published, SplitFile, Task, check_task
 from tests.conftest import MIRROR, Compose, load_task, needs_mirror
 
@@ -77,6 +78,37 @@ def test_user_files(tmp_path: Path) -> None:
     assert scored is not None
     assert (train.name, train.source, train.examples[0].texts) == ("train", "files: my_train.csv", ("my_train.csvの文です",))
     assert (scored.name, scored.source, scored.examples[0].label) == ("valid", "files: my_eval.csv", "unacceptable")
+
+
+def test_rows_that_belong_together(tmp_path: Path) -> None:
+    """jnli: `cluster_field` and `cluster_until`; a file without the column has rows by themselves."""
+    task, path = load_task("jnli"), tmp_path / "pairs.csv"
+    header, rows = "sentence1,sentence2,label", ["犬が走る。,犬がいる。,entailment", "犬がいる。,犬が走る。,neutral"]
+    data = Data(source="files", eval_file=str(path))
+    path.write_text("\n".join([header, *rows]), encoding="utf-8")
+    split = read_eval(task, data)
+    assert split is not None
+    assert ([example.cluster for example in split.examples], clusters_checksum([split])) == (["", ""], None)
+    ids = ["10125-11130-11134", "10126_9-1-2"]
+    path.write_text("\n".join([f"{header},yjcaptions_id", *map(",".join, zip(rows, ids, strict=True))]), encoding="utf-8")
+    clustered = read_eval(task, data)
+    assert clustered is not None
+    assert [example.cluster for example in clustered.examples] == ["10125", "10126_9"]
+    assert clustered.checksum == split.checksum
+    assert clusters_checksum([clustered]) not in (None, clusters_checksum([split, clustered]))
+    path.write_text("\n".join([f"{header},yjcaptions_id", f"{rows[0]},10125-1-2", f"{rows[1]},-7"]), encoding="utf-8")
+    with pytest.raises(DataError, match=r"pairs.csv:3: column 'yjcaptions_id' \(task.cluster_field\) has no cluster: '-7'"):
+        read_eval(task, data)
+    with pytest.raises(ConfigError, match="cluster_until='-' ends the value of cluster_field, which is empty"):
+        check_task(replace(task, cluster_field=""))
+
+
+@needs_mirror
+@pytest.mark.parametrize(("name", "num"), [("jnli", 1089), ("jsts", 1347)])
+def test_real_pairs_belong_to_pictures(name: str, num: int) -> None:
+    split = read_eval(load_task(name), Data(source="published", mirror=str(MIRROR)))
+    assert split is not None
+    assert len({example.cluster for example in split.examples}) == num
 
 
 def test_a_task_without_published_data_says_what_to_set() -> None:

@@ -26,10 +26,13 @@ def test_every_fault_is_listed_before_anything_starts(composed: Compose) -> None
 
 def test_streams_of_one_llm_form_one_group(composed: Compose, tmp_path: Path) -> None:
     configs = [
-        composed(f"task={task}", f"shots={shots}", f"seed={seed}") for task in ("jnli", "jsts") for shots in (0, 2) for seed in (0, 1)
+        composed(f"task={task}", f"shots={shots}", f"seed={seed}", f"draw={draw}")
+        for task in ("jnli", "jsts")
+        for shots in (0, 2)
+        for seed, draw in ((0, 0), (1, 0), (2, 2))
     ]
     groups = missing_llm_work(plan_experiments(configs), Store(tmp_path))
-    assert [len(group.experiments) for group in groups] == [4], "seeds of students share a data set"
+    assert [len(group.experiments) for group in groups] == [8], "seeds of students share a draw's data set"
 
 
 def test_the_largest_data_set_of_a_stream_is_made_first(composed: Compose, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_it_leaves_a_store_as_it_is(outline: Outline, composed: Compose, tmp_pat
 
 
 def test_it_counts_each_thing_once(outline: Outline) -> None:
-    seeds = [["task=jcola", f"num_per_label={num}", f"seed={seed}"] for num in (100, 50) for seed in (0, 1)]
+    seeds = [["task=jcola", f"num_per_label={num}", f"seed={seed}", "draw=0"] for num in (100, 50) for seed in (0, 1)]
     lines = outline(*seeds, ["task=jnli", "num_per_label=40"], ["task=jcola", "method=gold"])
     assert one(lines, "plan: ") == "plan: 6 experiment(s), 6 student(s) to train, 0 result(s) in the store already"
     llm = one(lines, "llm-0: ")
@@ -68,6 +68,16 @@ def test_it_counts_each_thing_once(outline: Outline) -> None:
     assert one(lines, "students: ") == "students: 6 of demo, hours not known: none was trained in this store yet"
     assert "disk: about " in one(lines, "disk: ")
     assert one(lines, "nodes without") == "nodes without internet would miss nothing"
+    assert not any(line.startswith("draws of the data") for line in lines)
+
+
+def test_the_price_of_draws_is_told(outline: Outline) -> None:
+    own = [["task=jcola", f"num_per_label={num}", f"shots={shots}"] for num, shots in ((100, 0), (50, 0), (300_000, 2))]
+    lines = outline(*[[*setting, f"seed={seed}"] for setting in own for seed in (0, 1, 2)], ["task=jcola", "method=gold"])
+    assert one(lines, "draws of the data") == (
+        "draws of the data: up to 3 a setting, 1.8 million texts in 6 streams; draw=0 would take 600,200 texts in 2, and compare single"
+        " draws, not methods"
+    )
 
 
 def test_shards_and_other_servers_are_starts(outline: Outline) -> None:

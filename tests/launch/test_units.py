@@ -38,8 +38,8 @@ def of_kind(units: Sequence[Unit], kind: str) -> list[Unit]:
     return [unit for unit in units if unit.kind == kind]
 
 
-def test_seeds_share_a_data_set(composed: Compose, tmp_path: Path) -> None:
-    experiments = plan_experiments([composed("task=jcola", f"seed={seed}") for seed in range(3)])
+def test_seeds_of_one_draw_share_a_data_set(composed: Compose, tmp_path: Path) -> None:
+    experiments = plan_experiments([composed("task=jcola", f"seed={seed}", "draw=0") for seed in range(3)])
     llm, *students = plan_units(experiments, Store(tmp_path))
     assert (llm.id, llm.kind, llm.experiments, llm.needs) == ("llm-0", LLM, (0,), ())
     assert [(unit.id, unit.experiments, unit.needs) for unit in students] == [
@@ -54,7 +54,7 @@ def test_students_of_one_result_appear_once(composed: Compose, tmp_path: Path) -
 
 def test_done_work_gives_no_unit(composed: Compose, tmp_path: Path) -> None:
     store = Store(tmp_path)
-    experiments = plan_experiments([composed("task=jcola", "num_per_label=10", f"seed={seed}") for seed in (0, 1)])
+    experiments = plan_experiments([composed("task=jcola", "num_per_label=10", f"seed={seed}", "draw=0") for seed in (0, 1)])
     fill_stream_of(experiments[0], store)
     units = plan_units(experiments, store)
     assert [(unit.kind, unit.needs) for unit in units] == [(STUDENT, ())] * 2, "the texts are there"

@@ -103,11 +103,11 @@ def test_settings_are_compared_with_the_plain_arm(sweep: Sweep) -> None:
     assert (better.num_rows, better.first_seeds, better.metric, worse.metric) == (NUM_ROWS, "seed 0, 1, 2", "accuracy", "spearman")
 
 
-def test_the_numbers_are_those_of_the_runs_and_holm_counts_all_tasks(sweep: Sweep) -> None:
+def test_the_numbers_are_those_of_the_runs_and_holm_counts_a_task(sweep: Sweep) -> None:
     for task in ("jnli", "jsts"):
         sweep.add(0.6, f"task={task}")
         sweep.add(0.5, f"task={task}", "shots=2")
-        sweep.add(0.55, f"task={task}", "shots=4", seeds=(0,))
+        sweep.add(0.55, f"task={task}", "shots=4", seeds=(0, 1))
     found = sweep.compared()
     runs = [
         [read_run(sweep.store.path("result", f"{number:032}") / "predictions.parquet") for number in part]
@@ -115,9 +115,38 @@ def test_the_numbers_are_those_of_the_runs_and_holm_counts_all_tasks(sweep: Swee
     ]
     task = sweep.configs[0].task
     assert found[0].difference == compare(resample(task, runs[1]), resample(task, runs[0]))
-    assert found[1].first_seeds == "seed 0"
-    assert [comparison.p_holm for comparison in found] == holm([comparison.difference.p for comparison in found if comparison.difference])
+    assert found[1].first_seeds == "seed 0, 1"
+    p_values = [comparison.difference.p for comparison in found if comparison.difference and comparison.difference.p]
+    assert [comparison.p_holm for comparison in found] == [*holm(p_values[:2]), *holm(p_values[2:])]
     assert len(found) == 4
+    alone = compare_settings(sweep.outcomes[:8], sweep.configs[:8], sweep.store)
+    assert alone == found[:2], "other tasks beside it change no p-value"
+
+
+def test_a_side_with_one_draw_is_not_tested_and_says_so(sweep: Sweep, tmp_path: Path) -> None:
+    sweep.add(0.5, "task=jnli")
+    sweep.add(0.9, "task=jnli", "shots=2", draw={"synthesis.seed": 0})
+    sweep.add(0.9, "task=jnli", "shots=4", seeds=(0,))
+    sweep.add(0.9, "task=jnli", "shots=6")
+    for outcome, seed in zip(sweep.outcomes[7:], (0, 1, 2), strict=True):
+        sweep.outcomes[sweep.outcomes.index(outcome)] = replace(result_of(outcome), draw={"synthesis.seed": seed})
+    shared, single, several = sweep.compared()
+    assert shared.note == "no test: the setting has 3 runs on one draw of the data; two or more are needed on either side"
+    assert single.note == "no test: the setting has one run; two or more are needed on either side"
+    assert (shared.first_draws, single.first_draws, several.first_draws, several.second_draws) == (1, 1, 3, 3)
+    assert [comparison.first_seeds for comparison in (shared, several)] == ["seed 0, 1, 2; 1 draw", "seed 0, 1, 2; 3 draws"]
+    for comparison in (shared, single):
+        assert comparison.difference is not None
+        assert comparison.difference.value > 0.2
+        assert (comparison.difference.low, comparison.difference.p, comparison.p_holm) == (None, None, None)
+    assert several.difference is not None
+    assert several.p_holm == several.difference.p, "what isn't tested counts for nothing"
+    text = " ".join(console_text(lambda console: print_results(sweep.outcomes, console, [shared, several])).split())
+    assert f"{shared.difference.value:+.3f} (no test: the setting has" in text if shared.difference else False
+    rows = read_csv(write_comparisons([shared, several], tmp_path)[0])
+    assert [rows[0][name] for name in ("low", "p", "p_holm", "significant_at_0.05")] == [""] * 4
+    assert float(rows[0]["difference"]) > 0.2
+    assert [(row["first_draws"], row["second_draws"]) for row in rows] == [("1", "3"), ("3", "3")]
 
 
 def test_without_a_plain_arm_the_first_setting_is_the_reference(sweep: Sweep) -> None:
@@ -260,8 +289,8 @@ def test_the_file_has_the_numbers_and_the_table_the_verdict(sweep: Sweep, tmp_pa
     assert [comparison.name for comparison in path.parent.iterdir()] == ["significance.csv"]
     row, smoke = read_csv(path)
     assert list(row) == [
-        "task", "split", "metric", "first", "second", "first_seeds", "second_seeds", "n", "difference", "low", "high", "p", "p_holm",
-        "significant_at_0.05", "note",
+        "task", "split", "metric", "first", "second", "first_seeds", "second_seeds", "first_draws", "second_draws", "n", "clusters",
+        "difference", "low", "high", "p", "error_rows", "error_draws", "p_holm", "significant_at_0.05", "note",
     ]  # fmt: skip
     difference = found[0].difference
     assert difference is not None
@@ -278,10 +307,10 @@ def test_the_file_has_the_numbers_and_the_table_the_verdict(sweep: Sweep, tmp_pa
     assert text.index("Published gold data: mean") < published < text.index("Smoke data (mean nothing): differences")
     line = next(line for line in text[published:].splitlines() if "jnli*" in line)
     assert [cell.strip() for cell in line.strip("│").split("│")] == [
-        "jnli*", "valid", "japagen, shots=3", "japagen, shots=0", "accuracy",
+        "jnli*", "valid", "japagen, shots=3", "japagen, shots=0", "3, 3", "accuracy",
         f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]", "< 0.001", "< 0.001", "yes",
     ]  # fmt: skip
-    assert "(Holm over 2)" in text
+    assert "(Holm within a task)" in text
 
 
 def test_text_in_the_file_cannot_become_a_formula(sweep: Sweep, tmp_path: Path) -> None:

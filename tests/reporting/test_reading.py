@@ -51,7 +51,7 @@ def test_the_latest_sweep_is_printed(sweeps: Sweeps, capsys: pytest.CaptureFixtu
     text = capsys.readouterr().out
     assert "0.300 ± 0.141 (ref)" in text
     assert "0.700 ± 0.141" in text
-    assert "Holm over 1 comparison" in text
+    assert "Holm within a task" in text
     assert "sweep monday: 4 experiments" in text
 
 

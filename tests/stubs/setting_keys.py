@@ -42,6 +42,7 @@ CHANGES: dict[str, set[str]] = {
     # enter by what they lead to: the revision found, the template's text, the exemplars drawn, the gold rows read
     "llm.chat_template": NONE,
     **dict.fromkeys(["llm.revision", "model.revision", "model.learning_rate", "shots", "shots_seed", "gold_per_label"], NONE),
+    **dict.fromkeys(["draw", "task.cluster_field", "task.cluster_until"], NONE),  # by the seeds that follow it, by the gold rows' clusters
     **dict.fromkeys(["data.source", "data.split", "data.train_source", "data.train_file", "data.eval_file", "task.label_map"], NONE),
     "data.strip_source": NONE,
     # prompt=kadg only
@@ -68,12 +69,17 @@ EXEMPLARS = {"entailment": (Example(("犬が走る。", "動物が走る。"), "
 
 
 def stage_keys(
-    config: Config, llm: str = "r1", encoder: str = "r2", evaluation: str | None = "e", exemplars: Any = EXEMPLARS
+    config: Config,
+    llm: str = "r1",
+    encoder: str = "r2",
+    evaluation: str | None = "e",
+    exemplars: Any = EXEMPLARS,
+    clusters: str | None = None,
 ) -> dict[str, str]:
     stream = keys.stage_key("stream", identities.stream_identity(config, llm, exemplars))
     dataset = keys.stage_key("dataset", identities.dataset_identity(config, stream, evaluation, {}))
     model = keys.stage_key("model", identities.model_identity(config, dataset, encoder))
-    result = keys.stage_key("result", identities.result_identity(config.task, model, evaluation, 1))
+    result = keys.stage_key("result", identities.result_identity(config.task, model, evaluation, clusters, 1))
     return {"stream": stream, "dataset": dataset, "model": model, "result": result}
 
 

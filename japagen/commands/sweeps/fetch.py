@@ -20,7 +20,7 @@ from japagen.gold.published import find_file
 from japagen.hub.cache import cached_listing, loaded_files, look_up
 
 GROUPS = {LLM_KIND: "llm", ENCODER: "model"}
-SAME_FOR_ALL = ("seed", "synthesis.seed", "shots_seed", "num_per_label", "prompt", "curate")
+SAME_FOR_ALL = ("seed", "draw", "synthesis.seed", "shots_seed", "num_per_label", "prompt", "curate")
 """Settings that change nothing of what is loaded."""
 Say = Callable[[str], None]
 

@@ -74,9 +74,7 @@ def _caption(report: Report, pivot: Pivot) -> str:
     cells = [cell for row in pivot.rows if not row.is_baseline for cell in row.cells if cell is not None]
     scored = ", ".join(f"{column.task} {column.split} n = {column.num_eval}" for column in pivot.columns if column.num_eval)
     failed, pending = sum(cell.num_failed for cell in cells), sum(cell.num_pending for cell in cells)
-    compared = (
-        f"{REFERENCE}: reference of its column; {SIGNIFICANT}: differs from it with p < 0.05 (Holm over {report.num_compared} comparisons)"
-    )
+    compared = f"{REFERENCE}: reference of its column; {SIGNIFICANT}: differs from it with p < 0.05 (Holm within a task)"
     parts = [
         layout.title,
         scored,

@@ -1,8 +1,9 @@
 """The lines below the tables of every format: what marks mean, what was scored, what each setting saw, and what failed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from japagen.experiments.result import Failure, Result
+from japagen.experiments.result import Failure
 from japagen.reporting.comparisons import SIGNIFICANT
 from japagen.reporting.formats.layout import REFERENCE
 from japagen.reporting.formats.layout import SIGNIFICANT as MARK
@@ -50,11 +51,11 @@ def _marks(report: Report, pivots: Sequence[Pivot]) -> list[str]:
     if not any(cell.is_reference for cell in cells):
         return []
     meaning = f"{REFERENCE}: what the other settings of its column are compared with; {MARK}: differs from it with p < {SIGNIFICANT}"
-    lines = [f"{meaning}, over gold rows and seeds, Holm over {_count(report.num_compared, 'comparison')}"]
-    not_made = [comparison for comparison in report.comparisons if comparison.difference is None]
+    lines = [f"{meaning}, over gold rows and draws of the data, Holm within a task"]
     return lines + [
-        f"not compared: {comparison.task} {comparison.split}, {comparison.first} with {comparison.second}: {comparison.note}"
-        for comparison in not_made
+        f"not tested: {comparison.task} {comparison.split}, {comparison.first} with {comparison.second}: {comparison.note}"
+        for comparison in report.comparisons
+        if comparison.p_holm is None
     ]
 
 
@@ -70,13 +71,16 @@ def _scored(report: Report, pivots: Sequence[Pivot]) -> list[str]:
 
 
 def seeds_lines(report: Report) -> list[str]:
-    """'runs of gold, japagen: seed 0, 1, 2': all seeds that a method was run with; a cell with fewer runs names its own."""
-    by_method: dict[str, list[Result]] = {}
-    for result in report.results:
-        by_method.setdefault(result.method, []).append(result)
+    """'runs of japagen: seed 0, 1, 2; 3 draws': the seeds that a method was run with, and the draws of the data that its settings have; a
+    cell with fewer runs names its own."""
+    by_method: dict[str, list[Aggregate]] = {}
+    for group in report.groups:
+        by_method.setdefault(group.results[0].method, []).append(group)
     by_seeds: dict[str, list[str]] = {}
-    for method, results in by_method.items():
-        by_seeds.setdefault(Aggregate(tuple(results), 0).seeds_text, []).append(method)
+    for method, groups in by_method.items():
+        seeds = Aggregate(tuple(replace(result, draw={}) for group in groups for result in group.results), 0).seeds_text
+        draws = " or ".join(dict.fromkeys(group.draws_text for group in groups if group.draws_text))
+        by_seeds.setdefault("; ".join(filter(None, [seeds, draws])), []).append(method)
     return [f"runs of {', '.join(methods)}: {seeds}" for seeds, methods in by_seeds.items()]
 
 

@@ -23,6 +23,10 @@ def facts_of(result: Result) -> list[tuple[str, str]]:
         "gold": result.gold_source and f"{result.gold_source} ({result.data}, split {result.split})",
         "gold rows seen": result.train_source,
         "seeds": _listed(result.seeds),
+        "draw of the data": _listed(result.draw),
+        "drawn together": f"rows of {result.num_clusters:,} clusters"
+        if result.num_clusters < result.num_eval and result.num_clusters
+        else None,
         "options": result.options_text,
         "rows": f"{result.num_train:,} to train on, {result.num_valid:,} to select on" if result.num_train else None,
         "contaminated": None if result.num_contaminated is None else f"{result.num_contaminated} texts dropped, as they match scored rows",

@@ -192,20 +192,22 @@ def comparisons_listing(report: Report) -> Listing | None:
     """Differences from each task's reference; None where nothing was compared."""
     if not report.comparisons:
         return None
-    headings = [Heading("task"), Heading("split"), Heading("setting"), Heading("reference"), Heading("metric")]
+    headings = [Heading("task"), Heading("split"), Heading("setting"), Heading("reference"), Heading("draws"), Heading("metric")]
     headings += [Heading("difference", "95% interval", True), Heading("p (Holm)", is_number=True), Heading("significant")]
     rows = []
     for comparison in report.comparisons:
         found = comparison.difference
-        value, p = Shown(comparison.note or NOTHING, ""), Shown(NOTHING, "")
-        if found is not None and comparison.p_holm is not None:
-            value = Shown(f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]", found.value)
+        value, p = Shown(comparison.difference_text or NOTHING, "" if found is None else found.value), Shown(NOTHING, "")
+        if comparison.p_holm is not None:
             p = Shown("< 0.001" if comparison.p_holm < 0.001 else f"{comparison.p_holm:.3f}", comparison.p_holm)
         names = [
             Shown(comparison.task, marks="*" if comparison.demo else ""),
-            *map(Shown, (comparison.split, comparison.first, comparison.second, comparison.metric)),
+            *map(Shown, (comparison.split, comparison.first, comparison.second)),
+            Shown(f"{comparison.first_draws}, {comparison.second_draws}", title=f"{comparison.first_seeds} | {comparison.second_seeds}"),
+            Shown(comparison.metric),
         ]
-        rows.append((*names, value, p, Shown("yes" if comparison.is_significant else "no")))
+        verdict = NOTHING if comparison.p_holm is None else "yes" if comparison.is_significant else "no"
+        rows.append((*names, value, p, Shown(verdict)))
     return Listing("differences", "Differences from each task's reference", tuple(headings), tuple(rows))
 
 

@@ -171,7 +171,7 @@ def llm(monkeypatch: pytest.MonkeyPatch) -> Iterator[GatedLLM]:
 
 def test_students_wait_for_their_own_llm_and_clients_may_come_and_go(sweeps: Sweeps, llm: GatedLLM) -> None:
     llm.models = ("stub", "other")
-    asks = ["task=jcola", "num_per_label=8", QUICK, "train.epochs=1", "seed=0,1", f"llm.base_url={llm.base_url}"]
+    asks = ["task=jcola", "num_per_label=8", QUICK, "train.epochs=1", "seed=0,1", "draw=0", f"llm.base_url={llm.base_url}"]
     command = [*asks, "llm.id=stub,other,absent", "site.student.throttle=3"]
     first = sweeps.start(*command)
     second = sweeps.start(*command)
