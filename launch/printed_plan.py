@@ -1,4 +1,5 @@
-"""What `plan=true` prints: server starts, completions, tokens, students, GPU hours and disk, before anything is paid for.
+"""What `plan=true` prints: server starts, completions, tokens, students, GPU hours and disk, before anything is paid for, and why stages
+are made anew that the store has nearly.
 
 Rates are those that this store's own runs measured with the same LLM or encoder; where there are none, it says so.
 """
@@ -10,6 +11,7 @@ from japagen.config.llm import LLM as LLMConfig
 from japagen.experiments.budget import budget_line
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.needed import ENCODER, describe, needed
+from japagen.experiments.reasons import plan_reasons
 from japagen.experiments.result import read_result
 from japagen.experiments.stages import sessions
 from japagen.llm.build import installed_build
@@ -48,6 +50,8 @@ def print_plan(experiments: Sequence[Experiment], units: Sequence[Unit], store: 
     planned = [experiments[index] for unit in groups for index in unit.experiments if "stream" in experiments[index].keys]
     for line in dict.fromkeys(budget_line(experiment.config) for experiment in planned):
         say(line)
+    for line in plan_reasons(experiments, store):
+        say(f"made anew: {line}")
     say(f"server starts: {sum(unit.shard[1] for unit in groups if unit.gpus or not _llm(unit, experiments).base_url)}")
     _print_students([experiments[unit.experiments[0]] for unit in students], store)
     things = needed([experiment.config for experiment in experiments])

@@ -159,6 +159,7 @@ def measure_noise(task: Task, dataset: str, rows: Sequence[Example], sheets: Seq
     given, counts = {row.id: row.label for row in rows}, Counter(row.label for row in rows)
     population = {label: counts[label] for label in task.label_names if counts[label]}
     ids = [row.id for row in rows if any(row.id in sheet.answers for sheet in sheets)]
+    sheets = [replace(sheet, answers={id_: sheet.answers[id_] for id_ in ids if id_ in sheet.answers}) for sheet in sheets]
     return LabelNoise(
         dataset,
         datetime.now(UTC).isoformat(timespec="seconds"),
@@ -191,7 +192,7 @@ def _sheet_noise(sheet: Sheet, given: Mapping[str, str], population: Mapping[str
         noise=disagreement(by_dataset, by_dataset, by_person, population),
         covered=covered_share(by_dataset, population),
         by_label=noise_by_label(by_dataset, by_person, population),
-        confusion=_confusion(pairs),
+        confusion=_confusion(pairs, list(population)),
         kappa=kappa(by_dataset, by_dataset, by_person, population),
     )
 
@@ -203,11 +204,13 @@ def _agreement(first: Sheet, second: Sheet, given: Mapping[str, str], population
     differing = disagreement(of_dataset, by_first, by_second, population)
     if differing is None:
         return None
-    return Agreement(differing, kappa(of_dataset, by_first, by_second, population), _confusion(list(zip(by_first, by_second, strict=True))))
+    confusion = _confusion(list(zip(by_first, by_second, strict=True)), sorted(set(by_first)))
+    return Agreement(differing, kappa(of_dataset, by_first, by_second, population), confusion)
 
 
-def _confusion(pairs: Sequence[tuple[str, str]]) -> dict[str, dict[str, int]]:
+def _confusion(pairs: Sequence[tuple[str, str]], order: Sequence[str]) -> dict[str, dict[str, int]]:
+    """First label of a pair, in this order -> second label, the most frequent first -> pairs."""
     found: dict[str, dict[str, int]] = {}
-    for (row, column), num in sorted(Counter(pairs).items(), key=lambda item: (item[0][0], -item[1], item[0][1])):
-        found.setdefault(row, {})[column] = num
+    for (first, second), num in sorted(Counter(pairs).items(), key=lambda item: (order.index(item[0][0]), -item[1], item[0][1])):
+        found.setdefault(first, {})[second] = num
     return found
