@@ -1,12 +1,13 @@
 """How often the intervals of `japagen label-noise` hold what they are of: simulated people with known errors label draws of a data set.
 
-    python benchmarks/label_noise.py [--draws 500] [--seed 0]
+    python benchmarks/label_noise.py [--draws 500 1500] [--seed 0]
 
 Each case is a data set whose rows have a true label, and one of their own that is wrong at a known rate for each label. Two people know the
 true label but err at a known rate, evenly over the other labels, call some rows unclear and leave the end of their sheets empty. Every draw
 makes data set and people anew, draws rows as `japagen sample-to-label` does, measures them as `japagen label-noise` does, and compares the
 95% intervals with what the two people would give if they labelled all rows of the data set. Counted is how often an interval holds that:
 of the noise over all rows, of the noise of each label (all labels together), of kappa with the data set and of the two people's kappa.
+By so few as 500 draws a coverage of 95% is known to 2%, by 1,500 to 1.1%.
 `by equal numbers` draws the same number of rows of each label, which is not what the command does. Writes
 benchmarks/results/label_noise.json.
 """
@@ -61,18 +62,19 @@ CASES = {
 def main() -> None:
     """Counts all cases and writes the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=500)
+    parser.add_argument("--draws", type=int, nargs="+", default=[500, 1500])
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    report = {name: coverage(case, args.draws, args.seed) for name, case in CASES.items()}
-    uneven = {name: coverage(case, args.draws, args.seed, by_shares=False) for name, case in CASES.items() if "9 to 1" in name}
+    uneven = {name: case for name, case in CASES.items() if "9 to 1" in name}
+    for_comparison = {name: coverage(case, args.draws[-1], args.seed, by_shares=False) for name, case in uneven.items()}
     write_result(
         "label_noise",
         {
-            "draws": args.draws,
             "machine": machine("numpy"),
-            "coverage of 95% intervals": report,
-            "by equal numbers of each label, for comparison": uneven,
+            "coverage of 95% intervals": {
+                f"{num} draws": {name: coverage(case, num, args.seed) for name, case in CASES.items()} for num in args.draws
+            },
+            "by equal numbers of each label, for comparison": {f"{args.draws[-1]} draws": for_comparison},
         },
     )
 

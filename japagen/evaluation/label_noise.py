@@ -98,7 +98,8 @@ def kappa(given: Sequence[str], first: Sequence[str], second: Sequence[str], pop
         return None
     linear = agrees - (1 - agreement) / (1 - chance) * (second_shares[row] + first_shares[column])
     of_agreement = _wilson(agreement, _effective_size(agreement, linear, strata), len(given))
-    return Estimate(*((part - chance) / (1 - chance) for part in (of_agreement.value, of_agreement.low, of_agreement.high)), len(given))
+    value, low, high = ((part - chance) / (1 - chance) for part in (of_agreement.value, of_agreement.low, of_agreement.high))
+    return Estimate(value, low, high, len(given))
 
 
 def _strata(given: Sequence[str], population: Mapping[str, int]) -> list[_Stratum]:

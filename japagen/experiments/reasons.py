@@ -85,7 +85,8 @@ class Identity:
     @cached_property
     def parts(self) -> tuple[dict[str, str], dict[str, str]]:
         """Leaf -> JSON, and input stage -> key."""
-        leaves, inputs = {}, {}
+        leaves: dict[str, str] = {}
+        inputs: dict[str, str] = {}
         named = _INPUTS.get(self.stage, {})
         for name, value in _leaves(self.content):
             if name in named and isinstance(value, str):
@@ -236,9 +237,9 @@ class StoredIdentities:
         if not distances:
             return None
         stored = self.of(stage)
-        return compare(
-            stored[min(sorted(distances, key=lambda key: stored[key].created, reverse=True), key=lambda key: distances[key])], own
-        )
+        newest_first = sorted(distances, key=lambda key: stored[key].created, reverse=True)
+        key = min(newest_first, key=lambda key: distances[key])
+        return compare(stored[key], own, distances[key])
 
     def _distances_to(self, wanted: Mapping[str, Identity], stage: str) -> dict[str, int]:
         """Key -> number of differing leaves, those of inputs that differ included."""

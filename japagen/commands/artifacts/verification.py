@@ -92,8 +92,8 @@ def _made_again(experiment: Experiment, stored: Result, store: Store, again: Sto
     if "dataset" in experiment.keys:
         build_dataset(experiment, again, say)
         yield _bytes("data set", "dataset", experiment, store, again, ("train.parquet", "valid.parquet"))
-        if (kept := read_noise(store, experiment.keys["dataset"])) is not None:
-            yield _label_noise(kept, experiment, again)
+        if (noise := read_noise(store, experiment.keys["dataset"])) is not None:
+            yield _label_noise(noise, experiment, again)
     if gone:
         yield Check("predictions and scores", UNCHECKED, "the student's weights were removed (train.keep); --train makes them again")
         return
