@@ -11,12 +11,12 @@ from japagen.config.llm import LLM as LLMConfig
 from japagen.experiments.budget import budget_line
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.needed import ENCODER, describe, needed
-from japagen.experiments.reasons import plan_reasons
 from japagen.experiments.result import read_result
 from japagen.experiments.stages import sessions
 from japagen.llm.build import installed_build
 from japagen.output import format_duration
 from japagen.store.files import read_json
+from japagen.store.reasons import plan_reasons
 from japagen.store.rowsfile import StreamRow, StreamRows
 from japagen.store.store import Store
 from japagen.sweeps.folder import LLM, STUDENT, Unit

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from japagen.commands.artifacts.artifacts import FEWEST_DIGITS, Artifact, find_artifact
 from japagen.commands.artifacts.descriptions import describe, inputs, print_facts, print_head
-from japagen.commands.artifacts.label_noise import print_label_noise
+from japagen.commands.artifacts.label_noise_tables import print_label_noise
 from japagen.commands.artifacts.quality_tables import print_kept, print_quality
 from japagen.commands.terminal import add_store_option, make_console, make_parser, open_store
 from japagen.config.composition import compose_config

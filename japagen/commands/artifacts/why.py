@@ -19,8 +19,8 @@ from japagen.config.schema import Config
 from japagen.errors import ConfigError, StoreError
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.planning import Planner
-from japagen.experiments.reasons import Identity, StoredIdentities, describe_nearest, identities_of
 from japagen.experiments.stages import is_complete
+from japagen.store.reasons import Identity, StoredIdentities, describe_nearest, identities_of
 from japagen.store.stages import STAGES
 from japagen.store.store import Store
 from japagen.sweeps.folder import sweep_folders

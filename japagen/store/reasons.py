@@ -12,10 +12,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from japagen.errors import StoreError
-from japagen.experiments.experiment import Experiment
 from japagen.store.files import read_json
 from japagen.store.keys import canonical_json, stage_key
 from japagen.store.stages import STAGES
@@ -71,6 +70,18 @@ _PLURALS = ("gold rows", "variants of the instructions", "texts asked about")
 _ORDER = " in order"
 _OF_STAGE = {("stream", "seed"): "synthesis.seed", ("judgements", "how.answer"): "curate.judge_answer"}
 _DIGITS = re.compile(r"[0-9a-f]{13,}")
+
+
+class Planned(Protocol):
+    """An experiment as far as keys go (`japagen.experiments.experiment.Experiment`)."""
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Stage -> key."""
+
+    @property
+    def identities(self) -> dict[str, dict[str, Any]]:
+        """Stage -> what its key is made of."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +152,7 @@ class Nearest:
     """(stage, key in the stored artifact, key wanted) of each input that differs; '' where a side has none."""
 
 
-def identities_of(experiment: Experiment) -> dict[str, Identity]:
+def identities_of(experiment: Planned) -> dict[str, Identity]:
     """The experiment's stages, as the store would have them."""
     return {
         stage: Identity(stage, experiment.keys[stage], json.loads(canonical_json(identity)))
@@ -297,7 +308,7 @@ def describe_nearest(found: Nearest, stored: StoredIdentities, wanted: Mapping[s
     return lines or ["nothing that the identities show"]
 
 
-def plan_reasons(experiments: Sequence[Experiment], store: Store) -> list[str]:
+def plan_reasons(experiments: Sequence[Planned], store: Store) -> list[str]:
     """'model: train.epochs 4 -> 6 (2 of them)': why stages would be made anew beside a stored artifact that differs little.
 
     A stage whose inputs alone differ isn't named, since their stage is. Of each stage MOST_COMPARED artifacts at most are compared.

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from japagen.experiments import reasons
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.planning import Planner
-from japagen.experiments.reasons import Identity, StoredIdentities, compare, describe_nearest, identities_of, plan_reasons
+from japagen.store import reasons
 from japagen.store.files import write_json
 from japagen.store.keys import stage_key
+from japagen.store.reasons import Identity, StoredIdentities, compare, describe_nearest, identities_of, plan_reasons
 from japagen.store.store import Store, artifact_meta
 from tests.conftest import Compose
 
