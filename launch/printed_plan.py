@@ -1,4 +1,5 @@
-"""What `plan=true` prints: server starts, completions, tokens, students, GPU hours and disk, before anything is paid for.
+"""What `plan=true` prints: server starts, completions, tokens, students, GPU hours and disk, before anything is paid for, and why stages
+are made anew that the store has nearly.
 
 Rates are those that this store's own runs measured with the same LLM or encoder; where there are none, it says so.
 """
@@ -16,6 +17,7 @@ from japagen.llm.build import installed_build
 from japagen.output import format_duration
 from japagen.store.files import read_json
 from japagen.store.keys import canonical_json
+from japagen.store.reasons import plan_reasons
 from japagen.store.rowsfile import StreamRow, StreamRows
 from japagen.store.store import Store
 from japagen.sweeps.folder import LLM, STUDENT, Unit
@@ -51,6 +53,8 @@ def print_plan(experiments: Sequence[Experiment], units: Sequence[Unit], store: 
         say(line)
     for line in price_of_draws(experiments):
         say(line)
+    for line in plan_reasons(experiments, store):
+        say(f"made anew: {line}")
     say(f"server starts: {sum(unit.shard[1] for unit in groups if unit.gpus or not _llm(unit, experiments).base_url)}")
     _print_students([experiments[unit.experiments[0]] for unit in students], store)
     things = needed([experiment.config for experiment in experiments])

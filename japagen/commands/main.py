@@ -27,12 +27,14 @@ COMMANDS = {
     "predict": ("japagen.commands.predict.predict", "label the texts of a file with a student"),
     "sample-to-label": (
         "japagen.commands.predict.sample_to_label",
-        "draw texts from a file into a CSV to be labelled by hand, for an honest score",
+        "draw texts from a file into a CSV to be labelled by hand, for an honest score; or rows of a data set, for its label noise",
     ),
+    "label-noise": ("japagen.commands.artifacts.label_noise", "how often people label a data set's rows otherwise; takes the CSV back"),
     "export": ("japagen.commands.artifacts.export", "copy a data set or a student out of the store, with its card and licence"),
     "ls": ("japagen.commands.artifacts.ls", "list what the store holds: sizes, age, which sweeps use it"),
     "gc": ("japagen.commands.artifacts.gc", "remove what no kept result needs; shows only, unless told to"),
     "verify": ("japagen.commands.artifacts.verify", "make a result once more from what the LLM said, and say what differs"),
+    "why": ("japagen.commands.artifacts.why", "which stages would be made anew, and which settings differ from the nearest in the store"),
     "doctor": ("japagen.commands.doctor.doctor", "check this installation, and an LLM with llm=…"),
 }
 """Name -> module, and what it is for in one line."""

@@ -41,9 +41,9 @@ def _check_serialisable(value: Any, where: str) -> None:
         raise TypeError(f"{where} is a {type(value).__name__}, which can't be serialised deterministically")
 
 
-def stage_key(stage: str, identity: dict[str, Any]) -> str:
-    """32 hexadecimal digits for a stage's identity under the stage's present version."""
-    content = canonical_json({"stage": stage, "version": STAGES[stage].version, "identity": identity})
+def stage_key(stage: str, identity: dict[str, Any], version: int | None = None) -> str:
+    """32 hexadecimal digits for a stage's identity under the stage's present version, or an older one."""
+    content = canonical_json({"stage": stage, "version": STAGES[stage].version if version is None else version, "identity": identity})
     return hashlib.sha256(content.encode()).hexdigest()[:KEY_LENGTH]
 
 

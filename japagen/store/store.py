@@ -92,6 +92,10 @@ class Store:
         """The folder of W&B's runs and of what waits to be uploaded (japagen.tracking); no artifact lies in it."""
         return self.root / "wandb"
 
+    def labels(self, key: str) -> Path:
+        """A folder for what people said of a data set's labels (japagen.curation.label_noise); it enters no key, and gc leaves it."""
+        return self.root / "labels" / key
+
     def remove_work(self, key: str) -> None:
         """Removes what `work` holds for a key that is done."""
         shutil.rmtree(self.work(key), ignore_errors=True)

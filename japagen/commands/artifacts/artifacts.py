@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from japagen.commands.terminal import open_store
 from japagen.errors import StoreError
 from japagen.store.files import expand_home, read_json
 from japagen.store.stages import FOLDERS, STAGES
@@ -55,6 +56,14 @@ def find_artifact(store: Store, what: str) -> Artifact:
     if not folder.is_dir():
         raise StoreError(f"{what!r} is neither a key ({FEWEST_DIGITS} to 32 hexadecimal digits) nor a folder; {_contents(store)}")
     return _by_folder(folder)
+
+
+def find_dataset(directory: str | None, what: str) -> Artifact:
+    """The data set that `what` names in the store `directory`, or the default one. StoreError where it names none, or another artifact."""
+    artifact = find_artifact(open_store(directory), what)
+    if artifact.stage != "dataset":
+        raise StoreError(f"{artifact.name} is no data set; name one (`japagen ls datasets` lists them)")
+    return artifact
 
 
 def _by_key(store: Store, beginning: str) -> Artifact:

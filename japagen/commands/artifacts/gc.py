@@ -3,7 +3,8 @@
 Results stay, with all that they were made from; so does what a sweep plans, done or not (each start of run.py is one: `japagen status
 --list`). --forget lets go of a sweep: its folder, the results that no other sweep has, and what only they needed. What an LLM wrote
 (streams, answers) is never removed without --streams: it was paid for, and can't be made again alike. All else is made again by the
-run.py command that made it. Don't use --streams while a sweep is being started.
+run.py command that made it. Labels that people wrote (`japagen label-noise`) always stay, and fit their data set when it is made again.
+Don't use --streams while a sweep is being started.
 """
 
 import math

@@ -190,7 +190,7 @@ def _print_totals(inventory: "Inventory", items: Sequence["Item"], console: Cons
     by_stage = {folder: [item for item in items if STAGES[item.stage].folder == folder] for folder in FOLDERS}
     facts = {folder: f"{len(some)}, {_size(some)}" for folder, some in by_stage.items() if some}
     facts |= {"all": f"{len(items)}, {_size(items)}"} if len(facts) > 1 else {}
-    beside = {"sweeps": root / "sweeps", "logs": root / "logs", "W&B": inventory.store.wandb}
+    beside = {"sweeps": root / "sweeps", "people's labels": root / "labels", "logs": root / "logs", "W&B": inventory.store.wandb}
     facts |= {name: size(extent_of(folder).num_bytes) for name, folder in beside.items() if folder.is_dir()}
     work, left = inventory.work.values(), [extent for _, extent in inventory.leftovers]
     facts |= {"half-done work": f"{len(work)}, {size(sum(extent.num_bytes for extent in work))}"} if work else {}

@@ -48,8 +48,8 @@ def print_kept(folder: Path, console: Console) -> None:
 def _print_labels(quality: Quality, console: Console) -> None:
     by_weight = any(abs(figures["weighted_share"] - figures["share"]) > 0.0005 for figures in quality.labels.values())
     headings = ["rows", "share", *(["by weight"] if by_weight else []), *(["gold"] if quality.gold else []), "accepted"]
-    _title(console, "labels")
-    table = _table(["label", *headings, "rejected"], right=headings)
+    print_title(console, "labels")
+    table = plain_table(["label", *headings, "rejected"], right=headings)
     for name, figures in quality.labels.items():
         replies = figures["rows"] + figures["rejected"]
         reasons = ", ".join(f"{reason} {counts[name]}" for reason, counts in quality.rejects.items() if counts.get(name))
@@ -74,8 +74,8 @@ def _of_labels(quality: Quality, counts: Mapping[str, int]) -> int:
 
 def _print_lengths(quality: Quality, console: Console) -> None:
     headings = ["n", "mean", "sd", "5%", "50%", "95%", "longest", "KS"]
-    _title(console, "length in characters", "KS: Kolmogorov-Smirnov distance from gold, 0 (alike) to 1")
-    table = _table(["text", "", *headings], right=headings)
+    print_title(console, "length in characters", "KS: Kolmogorov-Smirnov distance from gold, 0 (alike) to 1")
+    table = plain_table(["text", "", *headings], right=headings)
     for field, figures in quality.length.items():
         table.add_row(escape(field), "synthetic", *_summary_cells(figures["synthetic"]), _number(figures["ks_distance"]))
         if figures["gold"]:
@@ -96,9 +96,9 @@ def _summary_cells(summary: Mapping[str, Any] | None) -> list[str]:
 
 def _print_diversity(quality: Quality, console: Console) -> None:
     tokenizers = ", ".join({figures["tokenizer"] for figures in quality.diversity.values()})
-    _title(console, "diversity", f"of the different texts, in tokens of {tokenizers}; beside gold at one size; samples by seed {SEED}")
+    print_title(console, "diversity", f"of the different texts, in tokens of {tokenizers}; beside gold at one size; samples by seed {SEED}")
     headings = ["tokens", "types", "TTR/1000", "distinct-1", "-2", "-3", "Self-BLEU-4"]
-    table = _table(["", *headings], right=headings)
+    table = plain_table(["", *headings], right=headings)
     for field, figures in quality.diversity.items():
         sides = figures["equal_size"] or {"synthetic": figures["own"]}
         table.add_row(escape(field))
@@ -126,8 +126,8 @@ def _print_neighbours(quality: Quality, console: Console) -> None:
     shares = [f"≥ {threshold:g}" for threshold in THRESHOLDS]
     headings = ["n", "mean", "50%", "95%", "highest", *shares]
     about = f"of {found['gold_rows']}, by cosine of character 2- and 3-grams; samples by seed {found['seed']}"
-    _title(console, "closest other gold row", about)
-    table = _table(["of a", *headings], right=headings)
+    print_title(console, "closest other gold row", about)
+    table = plain_table(["of a", *headings], right=headings)
     for name, figures in (("synthetic row", found), ("gold row", found["gold_to_gold"])):
         if figures is not None:
             quantiles = figures["cosine"]["quantiles"]
@@ -141,8 +141,8 @@ def _print_neighbours(quality: Quality, console: Console) -> None:
 def _print_pairs(quality: Quality, console: Console) -> None:
     assert quality.overlap is not None
     headings = ["n", "mean", "5%", "95%"]
-    _title(console, "overlap of a pair's characters", "Jaccard similarity")
-    table = _table(["label", "", *headings], right=headings)
+    print_title(console, "overlap of a pair's characters", "Jaccard similarity")
+    table = plain_table(["label", "", *headings], right=headings)
     for name, summary in quality.overlap["synthetic"].items():
         table.add_row(name, "synthetic", *_overlap_cells(summary))
         if quality.overlap["gold"]:
@@ -156,8 +156,8 @@ def _print_pairs(quality: Quality, console: Console) -> None:
     first = next(iter(probed.values()))
     fields = list(first["fields"])
     about = f"{first['metric']} of a linear model on rows held out, {first['folds']} folds, seed {first['seed']}"
-    _title(console, "label from one sentence alone", f"{about}; above the majority: the sentence gives it away")
-    table = _table(["", "n", *fields, "majority"], right=["n", *fields, "majority"])
+    print_title(console, "label from one sentence alone", f"{about}; above the majority: the sentence gives it away")
+    table = plain_table(["", "n", *fields, "majority"], right=["n", *fields, "majority"])
     for name, figures in probed.items():
         table.add_row(name, str(figures["n"]), *(_number(figures["fields"][field]) for field in fields), _number(figures["majority"]))
     console.print(table)
@@ -173,17 +173,17 @@ def _overlap_cells(summary: Mapping[str, Any] | None) -> list[str]:
 def _print_agreement(quality: Quality, console: Console) -> None:
     found = quality.agreement
     if found is None:
-        _title(console, "labels held against a gold-trained student", f"not done: {quality.missing['agreement']}")
+        print_title(console, "labels held against a gold-trained student", f"not done: {quality.missing['agreement']}")
         return
     student = found["student"]
     score = "" if student["score"] is None else f", its own {student['metric']} on gold {student['score']['value']:.3f}"
     metrics = _listed({name: value for name, value in found["metrics"].items() if value is not None}, "{:.3f}")
     about = f"{student['encoder']}, {student['num_train']} rows of {student['trained_on']}{score}"
-    _title(console, "labels held against a gold-trained student", f"{metrics} (n={found['n']}, seed {found['seed']})")
+    print_title(console, "labels held against a gold-trained student", f"{metrics} (n={found['n']}, seed {found['seed']})")
     print_facts({"student": about + (" (demo)" if student["demo"] else ""), "model": student["model"]}, console)
     is_long = len(found["by_label"]) > MANY_LABELS
     predicts = "mean_prediction" in next(iter(found["by_label"].values()))
-    table = _table(["  label", "n", "mean prediction" if predicts else "agreement", *([] if predicts else ["predicted"])], right=["n"])
+    table = plain_table(["  label", "n", "mean prediction" if predicts else "agreement", *([] if predicts else ["predicted"])], right=["n"])
     for name, figures in found["by_label"].items():
         if predicts:
             table.add_row(f"  {name}", str(figures["n"]), _number(figures["mean_prediction"]))
@@ -204,7 +204,7 @@ def _print_examples(quality: Quality, console: Console) -> None:
     left_out = f"; {quality.missing['examples']}" if "examples" in quality.missing else ""
     is_long = len(quality.examples) > MANY_LABELS
     left_out += "; one a label, more in quality.json" if is_long else ""
-    _title(console, "texts", f"drawn by seed {SEED}{left_out}")
+    print_title(console, "texts", f"drawn by seed {SEED}{left_out}")
     is_above = max(map(len, quality.examples), default=0) > WIDE_LABEL
     table = _examples_table(0 if is_above else 14)
     for name, examples in quality.examples.items():
@@ -214,7 +214,7 @@ def _print_examples(quality: Quality, console: Console) -> None:
             table.add_row(name if position == 0 and not is_above else "", _joined(example["texts"]))
     console.print(table)
     if quality.rejected_examples:
-        _title(console, "rejected replies", "as they were")
+        print_title(console, "rejected replies", "as they were")
     for reason, replies in quality.rejected_examples.items():
         meaning = f": {REASONS[reason]}" if reason in REASONS else ""
         console.print(f"  [cyan]{escape(reason)}[/]{escape(meaning)}")
@@ -238,12 +238,13 @@ def _examples_table(first_width: int = 14) -> Table:
     return table
 
 
-def _title(console: Console, title: str, about: str = "") -> None:
+def print_title(console: Console, title: str, about: str = "") -> None:
+    """A heading, and beside it what the figures below are of."""
     console.print(f"\n[bold]{escape(title)}[/]" + (f"  [dim]{escape(about)}[/]" if about else ""), soft_wrap=True)
 
 
-def _table(headings: Sequence[str], right: Sequence[str]) -> Table:
-    """Numbers to the right."""
+def plain_table(headings: Sequence[str], right: Sequence[str]) -> Table:
+    """An empty table; `right`: headings of the columns whose numbers stand to the right."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for heading in headings:
         table.add_column(heading, justify="right" if heading in right else "left", no_wrap=heading in right, overflow="fold")

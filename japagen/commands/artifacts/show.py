@@ -1,5 +1,5 @@
-"""`japagen show`: what an artifact of the store is: for a data set its quality, for all others what made them and what came of it;
-for a stream and for answers also each row that the server refused for good, with its words.
+"""`japagen show`: what an artifact of the store is: for a data set its quality, and its label noise where people labelled some of it; for
+all others what made them and what came of it; for a stream and for answers also each row that the server refused for good, with its words.
 
 A data set's quality is measured once for what it is compared with (gold rows, and a gold-trained student where the store has one) and
 kept in the store. Data sets know their task; settings given here (task=…, data=…) come before what they know.
@@ -12,11 +12,13 @@ from rich.console import Console
 
 from japagen.commands.artifacts.artifacts import FEWEST_DIGITS, Artifact, find_artifact
 from japagen.commands.artifacts.descriptions import describe, inputs, print_facts, print_head
+from japagen.commands.artifacts.label_noise_tables import print_label_noise
 from japagen.commands.artifacts.quality_tables import print_kept, print_quality
 from japagen.commands.terminal import add_store_option, make_console, make_parser, open_store
 from japagen.config.composition import compose_config
 from japagen.config.fields import settings
 from japagen.config.schema import Config, Data
+from japagen.curation.label_noise import read_noise
 from japagen.curation.stored_task import read_task
 from japagen.errors import ConfigError, DataError
 from japagen.quality.report import make_quality, read_quality
@@ -76,6 +78,8 @@ def show_dataset(artifact: Artifact, overrides: list[str], config_dir: Path | No
     }
     print_facts(facts, console)
     print_quality(quality, console)
+    if (found := read_noise(artifact.store, artifact.key)) is not None:
+        print_label_noise(found, console)
     print_kept(folder, console)
 
 

@@ -13,12 +13,14 @@ from typing import Any
 
 from japagen.commands.artifacts.artifacts import Artifact
 from japagen.config.schema import Config
+from japagen.curation.label_noise import LabelNoise, read_noise
 from japagen.errors import JapagenError, StoreError
 from japagen.experiments.experiment import Experiment, Say
 from japagen.experiments.planning import Planner
 from japagen.experiments.result import Result, read_result
 from japagen.experiments.scoring import make_result
 from japagen.experiments.training_rows import build_dataset
+from japagen.quality.label_sheets import dataset_rows, measure_again
 from japagen.store.keys import stage_key
 from japagen.store.rowsfile import StreamRow, StreamRows
 from japagen.store.stages import LLM_STAGES, STAGES
@@ -90,6 +92,8 @@ def _made_again(experiment: Experiment, stored: Result, store: Store, again: Sto
     if "dataset" in experiment.keys:
         build_dataset(experiment, again, say)
         yield _bytes("data set", "dataset", experiment, store, again, ("train.parquet", "valid.parquet"))
+        if (noise := read_noise(store, experiment.keys["dataset"])) is not None:
+            yield _label_noise(noise, experiment, again)
     if gone:
         yield Check("predictions and scores", UNCHECKED, "the student's weights were removed (train.keep); --train makes them again")
         return
@@ -153,6 +157,15 @@ def _bytes(what: str, stage: str, experiment: Experiment, store: Store, again: S
     return Check(what, SAME, f"made again, {' and '.join(names)} byte for byte")
 
 
+def _label_noise(kept: LabelNoise, experiment: Experiment, again: Store) -> Check:
+    """Figures of label noise by people, computed again from the labels that people wrote."""
+    try:
+        found = measure_again(experiment.task, dataset_rows(again, kept.dataset, experiment.task), kept)
+    except KeyError as error:
+        return Check("label noise", DIFFERS, f"people labelled a row that the data set lacks: {error}")
+    return _figures("label noise", "figures of people's labels", asdict(kept), asdict(found))
+
+
 def _predictions(old: Path, new: Path) -> Check:
     """The predictions of every scored split, row by row."""
     import pyarrow.parquet as pq
@@ -176,12 +189,17 @@ def _predictions(old: Path, new: Path) -> Check:
 
 
 def _scores(old: dict[str, Any], new: dict[str, Any]) -> Check:
-    found = list(differences({name: old[name] for name in SCORES}, {name: new[name] for name in SCORES}))
+    return _figures("scores", "metrics, intervals, baselines and counts", *({name: side[name] for name in SCORES} for side in (old, new)))
+
+
+def _figures(what: str, detail: str, old: dict[str, Any], new: dict[str, Any]) -> Check:
+    """One check of all numbers in two mappings; `detail`: what they are."""
+    found = list(differences(old, new))
     if not found:
-        return Check("scores", SAME, "metrics, intervals, baselines and counts")
+        return Check(what, SAME, detail)
     named = "; ".join(f"{where}: {old} is now {new}" for where, old, new in found[:MOST_NAMED])
     is_close = all(isinstance(old, float) and isinstance(new, float) and math.isclose(old, new, abs_tol=TOLERANCE) for _, old, new in found)
-    return Check("scores", CLOSE if is_close else DIFFERS, f"{named}{'; …' if len(found) > MOST_NAMED else ''}")
+    return Check(what, CLOSE if is_close else DIFFERS, f"{named}{'; …' if len(found) > MOST_NAMED else ''}")
 
 
 def differences(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:

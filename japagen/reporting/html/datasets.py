@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from japagen.curation.dataset import ANNOTATED, read_examples
-from japagen.errors import JapagenError
+from japagen.curation.label_noise import read_noise
+from japagen.errors import JapagenError, StoreError
 from japagen.experiments.result import Result
 from japagen.prompts.replies import QUOTES_GOLD
-from japagen.reporting.html.grids import Grid, counted_labels, quality_grids
+from japagen.reporting.html.grids import Grid, counted_labels, label_noise_grids, quality_grids
 from japagen.reporting.html.texts import Prompts, RejectedText, Text, sample_rejects, sample_texts
 from japagen.reporting.report import Report, Run
 from japagen.reporting.setting_names import full_name
@@ -90,12 +91,23 @@ def _page(
         language=task.language,
         facts=_facts(result, meta),
         runs=tuple(numbers),
-        grids=tuple([counted_labels(task.label_names, counts, rejects)] if quality is None else quality_grids(quality)),
+        grids=(
+            *([counted_labels(task.label_names, counts, rejects)] if quality is None else quality_grids(quality)),
+            *_noise_grids(store, key),
+        ),
         has_quality=quality is not None,
         texts=tuple(texts),
         rejects=tuple(sample_rejects(folder / "rejects.jsonl", prompts) if prompts.are_known else []),
         notes=tuple(_notes(result, prompts, any(row.id.startswith(f"{ANNOTATED}/") for row in train), rejects)),
     )
+
+
+def _noise_grids(store: Store, key: str) -> list[Grid]:
+    try:
+        found = read_noise(store, key)
+    except StoreError:  # as for a broken quality report
+        return []
+    return [] if found is None else label_noise_grids(found)
 
 
 def _facts(result: Result, meta: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

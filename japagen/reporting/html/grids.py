@@ -1,8 +1,11 @@
-"""A data set's quality report as plain tables: cells are strings, the first column names the row."""
+"""A data set's quality report and its label noise as plain tables: cells are strings, the first column names the row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from japagen.curation.label_noise import UNCLEAR, LabelNoise, SheetNoise
+from japagen.evaluation.label_noise import Estimate
 
 NOTHING = "–"
 
@@ -126,3 +129,38 @@ def _agreement(found: Mapping[str, Any] | None) -> Grid | None:
         rows.append((name, str(figures["n"]), number(figures["mean_prediction"]) if is_number else share(figures["agreement"])))
     about = f"{student['encoder']}, {student['num_train']} gold rows; n={found['n']}{'; demo' if student['demo'] else ''}."
     return Grid("Labels held against a gold-trained student", ("label", "n", "prediction or agreement"), tuple(rows), about)
+
+
+def label_noise_grids(found: LabelNoise) -> list[Grid]:
+    """What people said of the data set's labels: a table a sheet, and for two how well they agree; no texts."""
+    grids = [_sheet_noise(sheet) for sheet in found.sheets]
+    if found.agreement is not None:
+        cells = (str(found.agreement.disagreement.num), *_with_interval(found.agreement.disagreement, share))
+        kappa = found.agreement.kappa
+        row = (
+            " and ".join(sheet.sheet for sheet in found.sheets),
+            *cells,
+            *(_with_interval(kappa, number) if kappa else (NOTHING, NOTHING)),
+        )
+        columns = ("sheets", "rows", "different labels", "95% interval", "Cohen's kappa", "95% interval")
+        grids.append(Grid("Two people", columns, (row,), "Of the rows that both label."))
+    return grids
+
+
+def _sheet_noise(sheet: SheetNoise) -> Grid:
+    rows = []
+    for label, counts in sheet.confusion.items():
+        estimate = sheet.by_label.get(label)
+        others = ", ".join(f"{name} {num}" for name, num in counts.items() if name not in (label, UNCLEAR))
+        cells = (NOTHING, NOTHING) if estimate is None else _with_interval(estimate, share)
+        rows.append((label, str(estimate.num if estimate else 0), *cells, str(counts.get(UNCLEAR, 0)), others or NOTHING))
+    if sheet.noise is not None:
+        rows.append(("all", str(sheet.noise.num), *_with_interval(sheet.noise, share), str(sheet.num_unclear), ""))
+    about = f"{sheet.sheet}: {sheet.num_labelled} labelled, {sheet.num_unclear} unclear, {sheet.num_unlabelled} empty."
+    if sheet.kappa is not None:
+        about += " Cohen's kappa with the data set {} ({}).".format(*_with_interval(sheet.kappa, number))
+    return Grid("Label noise by people", ("label", "rows", "noise", "95% interval", "unclear", "labelled as"), tuple(rows), about)
+
+
+def _with_interval(estimate: Estimate, form: Callable[[float], str]) -> tuple[str, str]:
+    return form(estimate.value), f"{form(estimate.low)} to {form(estimate.high)}"
