@@ -24,7 +24,7 @@ _FOREIGN = re.compile(r"[\u1100-\u11ff\uac00-\ud7af\u0e01-\u0e2f\u0620-\u064a\u0
 _FEW_LETTERS = re.compile(r"[\u0370-\u03ff\u0400-\u052f]")
 _MOST_FEW_LETTERS = 2
 """Different Greek and Cyrillic letters that formulas and faces (´・ω・`) may hold."""
-_LOWER_WORD = re.compile(r"(?<![A-Za-z])[a-z]{2,}(?![A-Za-z])")
+_LOWER_WORD = re.compile(r"(?<![A-Za-z])[a-z]{3,}(?![A-Za-z])")
 _OTHER_FORMS = frozenset("塡剝頰𠮟鷗噓俠繫蔣醬麵攢煇萊壔頴騨潑顚囊搔瘦禱蟬蠟軀醱鹼麴屛摑簞嚙晴")
 """Forms beyond JIS X 0208 that are taught or printed widely."""
 
@@ -33,7 +33,7 @@ def is_japanese(text: str) -> bool:
     """Mostly kana and kanji, and not Chinese.
 
     A run of Latin letters counts as one word, and two words as one Japanese character, so product names do no harm; where two or more are
-    plain words in lower case, each needs four Japanese characters beside it. Headlines in kanji alone pass; a text without kana is refused
+    plain words in lower case, each needs two Japanese characters beside it. Headlines in kanji alone pass; a text without kana is refused
     when it holds Chinese grammar or is long. Half-width kana are kana. Letters of other scripts and kanji that Japanese doesn't write
     refuse a text.
     """
@@ -45,7 +45,7 @@ def is_japanese(text: str) -> bool:
     num_words = len(_WORD.findall(text))
     if num_japanese == 0 or 2 * num_japanese < num_words:
         return False
-    if num_japanese < 4 * num_words and len(_LOWER_WORD.findall(text)) >= 2:
+    if num_japanese < 2 * num_words and len(set(_LOWER_WORD.findall(text))) >= 2:
         return False
     if not all(map(_is_japanese_kanji, kanji)):
         return False

@@ -40,8 +40,8 @@ def echoes_of(task: Task, label_line: str) -> Echoes:
     """What is looked for in the task's replies; made once. `label_line`: `reply_rules.Rules.label_line`."""
     names = tuple(name for label in task.labels for name in (label.word, label.name, *label.synonyms) if len(name) > 1)
     anywhere = tuple(name for label in task.labels for name in (label.word, label.name) if len(name) > 1)
-    prompts = tuple(text for label in task.labels for text in (label.instruction, label.described, label.meaning, *label.variants))
-    prompts = (*prompts, task.system, task.question, task.first_instruction)
+    prompts = tuple(text for label in task.labels for text in (label.instruction, label.described, *label.variants))
+    prompts = (*prompts, task.system, task.first_instruction)
     return _echoes(names, anywhere if task.label_words == ANYWHERE else (), label_line, prompts, task.language in ("ja", ""))
 
 

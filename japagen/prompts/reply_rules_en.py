@@ -137,7 +137,7 @@ ENGLISH = Rules(
     ),
     ends=("。", "」", ".", "！", "？", "!", "?", '"', "”", "…"),
     label_line=(
-        r"\A[\"“'‘(\[*]{{0,3}}(?:{names})[\"”'’)\]*]{{0,3}}\s*(?:[:：]|[-–—]\s|[.!?。]?[\"”'’)\]*]{{0,3}}\Z)"
+        r"\A[\"“'‘(\[*]{{0,3}}(?:{names})[\"”'’)\]*]{{0,3}}\s*(?:[:：]|[-–—]\s|[.。]?[\"”'’)\]*]{{0,3}}\Z)"
         r"|\A[\"“'‘](?:{names})[\"”'’]\s+(?:is|means|refers|indicates)\b|\A(?:{names})\s+(?:is|means|refers to|indicates)\s*:"
         r"|[(（\[【<](?:(?:label|class|category|intent|sentiment)\s*[:：]?)?\s*(?:{names})\s*[)）\]】>]"
         r"|(?:\A|\n|[(\[])\s*\**(?:label|class|category|intent|sentiment)\**\s*[:：]"
