@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from japagen.config.schema import Data
 from japagen.errors import DataError
 from japagen.gold import read_eval, read_train
-from japagen.prompts.replies import Reject, read_reply
+from japagen.prompts.replies import Reject, judge_reply
 from japagen.tasks import Task
 
 ROOT = Path(__file__).parents[1]
@@ -55,7 +55,7 @@ def measure(task: Task, texts: list[str], num_shown: int) -> dict[str, Any]:
     changed: Counter[str] = Counter()
     of_length, touched = 0, 0
     for text in texts:
-        reading = read_reply(task, text, "stop")
+        reading = judge_reply(task, text, "stop")
         outcome = reading.outcome
         if isinstance(outcome, Reject) and outcome.reason in OF_LENGTH:
             of_length += 1

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from japagen.config.schema import Curate
 from japagen.curation.near import NearDuplicates, NearTexts
-from japagen.prompts.replies import Reading, Reject, normalise, read_reply
+from japagen.prompts.replies import Reading, Reject, judge_reply, normalise
 from japagen.tasks import Example, Task
 
 
@@ -72,8 +72,8 @@ class Selector:
         self._near = {label: NearDuplicates(threshold) for label in task.label_names} if threshold is not None else {}
         self._exemplar_texts = {normalise(text) for example in exemplars for text in example.texts}
         self._exemplars = NearTexts(sorted(self._exemplar_texts), COPY_SIMILARITY)
-        self.changes: dict[str, Counter[str]] = {label: Counter() for label in task.label_names}
-        """label -> rule -> accepted rows of which it changed a text."""
+        self.changes: dict[str, Counter[str]] = {}
+        """rule -> label -> accepted rows of which the rule changed a text."""
         self._index, self._position = 0, 0
         self._opening: RawRow | None = None
         self._first = Reading("")
@@ -128,7 +128,7 @@ class Selector:
 
     def _read(self, row: RawRow) -> Reading:
         """The row by itself, beside the exemplars that its prompt may have shown."""
-        reading = read_reply(self.task, row.text, row.finish_reason)
+        reading = judge_reply(self.task, row.text, row.finish_reason)
         if isinstance(reading.outcome, str) and self._exemplars.holds(normalise(reading.outcome)):
             return Reading(Reject("copies an exemplar"))
         return reading
@@ -175,7 +175,8 @@ class Selector:
                 if self.task.is_pair:
                     self._uses_of_first[label][texts[0]] += 1
                 self._num_accepted[label] += 1
-                self.changes[label].update(changes)
+                for rule in changes:
+                    self.changes.setdefault(rule, Counter())[label] += 1
                 self.accepted.append(Accepted(label, index, judged))
                 return
             judged = repeated

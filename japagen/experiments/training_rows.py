@@ -45,7 +45,7 @@ class _Rows:
     changes: dict[str, Counter[str]] = field(default_factory=dict)
     """label -> what was done to rows that stayed."""
     reading: dict[str, Counter[str]] = field(default_factory=dict)
-    """label -> rule -> rows of which it changed a text as it read the reply."""
+    """rule -> label -> rows of which the rule changed a text as it read the reply."""
 
     def drop(self, counts: Mapping[str, Mapping[str, int]]) -> None:
         for label, reasons in counts.items():
@@ -79,7 +79,7 @@ def _write_dataset(experiment: Experiment, store: Store, out: Path) -> dict[str,
         "sources": [asdict(source) for source in sources],
         "rejects": dataset.rejects,
         "changes": changes,
-        "reading": {label: dict(counts.most_common()) for label, counts in rows.reading.items()},
+        "reading": {rule: dict(counts) for rule, counts in sorted(rows.reading.items(), key=lambda item: (-item[1].total(), item[0]))},
         "prior": prior,
         "num_train": len(dataset.train),
         "num_valid": len(dataset.valid),
@@ -94,21 +94,14 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def describe_reading(reading: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """One line on how often each rule changed a reply that became a text, by label; nothing where none did."""
-    by_rule: dict[str, Counter[str]] = {}
-    for label, counts in reading.items():
-        for rule, num in counts.items():
-            by_rule.setdefault(rule, Counter())[label] += num
-    if not by_rule:
-        return []
-    ordered = sorted(by_rule.items(), key=lambda item: (-item[1].total(), item[0]))
-    parts = [f"{rule} {counts.total()} ({most_of(counts)})" for rule, counts in ordered]
-    return [f"taken off replies that became texts: {'; '.join(parts)}"]
+    """One line on how often each rule changed a reply that became a text, by label; nothing where none did. `reading`: rule -> label."""
+    parts = [f"{rule} {sum(counts.values())} ({_most_of(Counter(counts))})" for rule, counts in reading.items()]
+    return [f"taken off replies that became texts: {'; '.join(parts)}"] if parts else []
 
 
-def most_of(counts: Counter[str]) -> str:
-    """'positive 12, negative 3'; of many labels the first few."""
-    shown = counts.most_common(MANY_LABELS // 2)
+def _most_of(counts: Counter[str]) -> str:
+    """'positive 12, negative 3'; of many labels the most frequent ones."""
+    shown = counts.most_common(MANY_LABELS)
     rest = f", {len(counts) - len(shown)} more labels" if len(counts) > len(shown) else ""
     return _listed(dict(shown)) + rest
 

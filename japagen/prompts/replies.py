@@ -100,6 +100,10 @@ _MOST_ROUNDS = 12
 """A reply within more wrappers than this holds no text."""
 
 
+class _TooManyWrappers(Exception):
+    pass
+
+
 def normalise(text: str) -> str:
     """NFKC, spaces folded: the form in which texts are compared."""
     return " ".join(unicodedata.normalize("NFKC", text).split())
@@ -107,10 +111,10 @@ def normalise(text: str) -> str:
 
 def clean_reply(task: Task, text: str, finish_reason: str) -> str | Reject:
     """The reply's text without wrappers, or the first reason against it."""
-    return read_reply(task, text, finish_reason).outcome
+    return judge_reply(task, text, finish_reason).outcome
 
 
-def read_reply(task: Task, text: str, finish_reason: str) -> Reading:
+def judge_reply(task: Task, text: str, finish_reason: str) -> Reading:
     """The reply's text, or the first reason against it, and the rules that changed it."""
     if finish_reason != FINISHED:
         return Reading(Reject(UNFINISHED.get(finish_reason, "truncated")))
@@ -129,20 +133,24 @@ def _read(task: Task, text: str, changes: list[str]) -> str | Reject:
     if len(text) > max(_ROOM, _ROOM_FACTOR * task.max_chars):
         return Reject("too long")
     rules, form = rules_of(task.language), _form(task)
-    text = _stripped(text, rules.outer, form, changes)
-    if candidates := _has_several_candidates(text, rules, form):
-        return candidates
-    for _ in range(_MOST_ROUNDS):
-        before = text
-        text = _stripped(text, (*rules.outer, *rules.inner), form, changes)
+    strips = (*rules.outer, *rules.inner)
+    try:
+        if SEVERAL_LINES in form:
+            text = _stripped(text, rules.outer, form, changes)
+            if candidates := _several_candidates(text, rules):
+                return candidates
+        text = _stripped(text, strips, form, changes)
         if refused := _refused(task, text, rules, form):
             return refused
         if ONE_LINE in form and len([line for line in text.splitlines() if _says_something(line)]) > 1:
             return Reject("several candidates", "another line")
-        text = " ".join(text.split())
-        if text == before:
-            return _judge_cleaned(task, text) or text
-    return Reject("markup", "too many wrappers")
+        if (folded := " ".join(text.split())) != text:
+            folded = _stripped(folded, strips, form, changes)
+            if refused := _refused(task, folded, rules, form):
+                return refused
+    except _TooManyWrappers:
+        return Reject("markup", "too many wrappers")
+    return _judge_cleaned(task, folded) or folded
 
 
 def rules_of(language: str) -> Rules:
@@ -166,11 +174,16 @@ def _says_something(text: str) -> bool:
 
 
 def _stripped(text: str, strips: Sequence[Strip], form: frozenset[str], changes: list[str]) -> str:
-    for rule in strips:
-        if rule.unless not in form and (changed := rule.apply(text)) != text:
-            text = changed
-            changes.append(rule.name)
-    return text
+    """The text after the rules, in order, until none changes it any more; their names are appended to `changes`."""
+    for _ in range(_MOST_ROUNDS):
+        before = text
+        for rule in strips:
+            if rule.unless not in form and (changed := rule.apply(text)) != text:
+                text = changed
+                changes.append(rule.name)
+        if text == before:
+            return text
+    raise _TooManyWrappers
 
 
 def _refused(task: Task, text: str, rules: Rules, form: frozenset[str]) -> Reject | None:
@@ -186,10 +199,10 @@ def _refused(task: Task, text: str, rules: Rules, form: frozenset[str]) -> Rejec
     return Reject("repeats the prompt", "sentence of the prompt") if echoes.repeats_prompt(text) else None
 
 
-def _has_several_candidates(text: str, rules: Rules, form: frozenset[str]) -> Reject | None:
+def _several_candidates(text: str, rules: Rules) -> Reject | None:
     """Lines that are counted, or listed as whole texts; one text of several lines may have a list within."""
     lines = [line for line in text.splitlines() if _says_something(line)]
-    if len(lines) < 2 or ONE_LINE in form:
+    if len(lines) < 2:
         return None
     if sum(bool(NUMBERED.match(line) or rules.numbered_heading.match(line)) for line in lines) >= 2 and (
         NUMBERED.match(lines[0]) or rules.numbered_heading.match(lines[0])

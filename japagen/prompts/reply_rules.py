@@ -112,7 +112,7 @@ def _composed(text: str) -> str:
 
 _KANA_AND_MARK = re.compile(r"[\u3041-\u30ff][\u3099\u309a]")
 _UNSEEN = "\u00ad\u200b\u200e\u200f\u2060\ufeff\u202a-\u202e\u2066-\u2069\x00-\x08\x0e-\x1b\x7f"
-_BOLD = r"(?<!\*)\*\*(?![\s*])([^*\n]{1,400}?)(?<!\s)\*\*(?!\*)|(?<![A-Za-z0-9_])__(?![\s_])([^_\n]{1,400}?)(?<!\s)__(?![A-Za-z0-9_])"
+_BOLD = r"(?<!\*)(\*{2,4})(?![\s*])([^*\n]{1,400}?)(?<!\s)\1(?!\*)|(?<![A-Za-z0-9_])__(?![\s_])([^_\n]{1,400}?)(?<!\s)__(?![A-Za-z0-9_])"
 _ITALIC = r"\A\*(?![\s*])([^*\n]+)(?<!\s)\*\Z|\A_(?![\s_])([^_\n]+)(?<!\s)_\Z"
 
 FIRST_STRIPS = (
@@ -127,7 +127,7 @@ WRAPPERS = (
     Strip("code fence", outside_fence, ("```\n犬が走る。\n```", "犬が走る。")),
     Strip("JSON", json_text, ('{"sentence": "犬が走る。"}', "犬が走る。")),
     Strip("tag", outside_tags, ("<output>犬が走る。</output>", "犬が走る。")),
-    Strip("emphasis", substitute(rf"{_BOLD}|{_ITALIC}", r"\1\2\3\4"), ("**犬**が走る。", "犬が走る。")),
+    Strip("emphasis", substitute(rf"{_BOLD}|{_ITALIC}", r"\2\3\4\5"), ("**犬**が走る。", "犬が走る。")),
     Strip(
         "Markdown line",
         substitute(r"^[ \t]*(?:#{1,6}[ \t\u3000]+|>[ \t]+|(?:-{3,}|\*{3,}|={3,}|_{3,})[ \t]*$)", flags=re.M),
@@ -152,7 +152,12 @@ def _loops(text: str) -> bool:
 _REPEATED = re.compile(r"(.{2,20}?)\1{4,}")
 _TAG = r"</?[a-z][\w-]{0,15}(?:\s[^<>]{0,80})?/?>"
 LAST_REFUSALS = (
-    Refuse("code, JSON or tags", "markup", holds(rf"```|\A[\[{{]\s*[\[{{]?\s*[\"'][^\"'\n]{{1,40}}[\"']\s*[:,\]]|{_TAG}"), '{"a": "犬。", "b": "猫。"}'),
+    Refuse(
+        "code, JSON or tags",
+        "markup",
+        holds(rf"```|\A[\[{{]\s*[\[{{]?\s*[\"'][^\"'\n]{{1,40}}[\"']\s*[:,\]]|{_TAG}"),
+        '{"a": "犬。", "b": "猫。"}',
+    ),
     Refuse("one unit again and again", "loops", _loops, "太郎が太郎が太郎が太郎が太郎が太郎が"),
     Refuse("a character that could not be decoded", "loops", holds("\ufffd|<unk>"), "犬が\ufffd走る。"),
 )

@@ -10,16 +10,13 @@ from japagen.prompts.reply_rules import (
     FIRST_STRIPS,
     INNER_STRIPS,
     LAST_REFUSALS,
-    MARKER,
     MESSAGES,
-    ONE_LINE,
     WRAPPERS,
     Refuse,
     Rules,
     Strip,
     holds,
     substitute,
-    without_first_line,
     without_last_line,
 )
 
@@ -86,10 +83,10 @@ def _without_preamble_line(text: str) -> str:
     return rest.strip() if rest.strip() and _PREAMBLE.match(f"{first.strip().strip('*').strip()}\n") else text
 
 
-REFUSAL_RULES = (
-    Refuse("refusal", "refusal", holds(_REFUSAL, re.I | re.M), "I'm sorry, but I can't assist with that."),
+REFUSAL_RULES = (Refuse("refusal", "refusal", holds(_REFUSAL, re.I | re.M), "I'm sorry, but I can't assist with that."),)
+_CANDIDATE = re.compile(
+    r"\s*\**(?:(?:text|example|sample|sentence|message|review|option|version|query|tweet)\s*#?\d{1,2}|option [a-d])\**\s*[:.)]", re.I
 )
-_CANDIDATE = re.compile(r"\s*\**(?:(?:text|example|sample|sentence|message|review|option|version|query|tweet)\s*#?\d{1,2}|option [a-d])\**\s*[:.)]", re.I)
 ENGLISH = Rules(
     language="en",
     version=1,
@@ -99,7 +96,10 @@ ENGLISH = Rules(
         Strip("line before the text", _without_preamble_line, ("Sure, here is one:\nMy card is lost.", "My card is lost.")),
         Strip(
             "note behind the text",
-            substitute(rf"\n[ \t]*[(\[]?\**{_NOTE}\**\s*:[\s\S]*\Z|\s*[(\[](?:{_NOTE}\s*:[^()\[\]\n]*|\d+ (?:characters|chars|words))[)\]]\Z", flags=re.I),
+            substitute(
+                rf"\n[ \t]*[(\[]?\**{_NOTE}\**\s*:[\s\S]*\Z|\s*[(\[](?:{_NOTE}\s*:[^()\[\]\n]*|\d+ (?:characters|chars|words))[)\]]\Z",
+                flags=re.I,
+            ),
             ("My card is lost.\n\n**Note:** This is about a card.", "My card is lost."),
         ),
         Strip("line behind the text", without_last_line(_REMARK, re.I), ("My card is lost.\nI hope this helps!", "My card is lost.")),
@@ -114,7 +114,9 @@ ENGLISH = Rules(
     ),
     refusals=(
         *REFUSAL_RULES,
-        Refuse("chat before the text", "preamble", lambda text: _PREAMBLE.match(text) is not None, "Sure! Here is an example: I lost my card."),
+        Refuse(
+            "chat before the text", "preamble", lambda text: _PREAMBLE.match(text) is not None, "Sure! Here is an example: I lost my card."
+        ),
         Refuse("chat behind the text", "preamble", holds(_REMARK, re.I), "My card is lost. This text is an example of a complaint."),
         Refuse(
             "blank to be filled in",
@@ -129,7 +131,10 @@ ENGLISH = Rules(
         Refuse(
             "question about the order",
             "refusal",
-            holds(r"\b(?:could|can|would) you (?:please )?(?:provide|clarify|specify|share|tell me) (?:me )?(?:with )?(?:the|more|what|which|some)\b[^\n]{0,60}\b(?:label|task|premise|text|topic|sentence|context|prompt)s?\b", re.I),
+            holds(
+                r"\b(?:could|can|would) you (?:please )?(?:provide|clarify|specify|share|tell me) (?:me )?(?:with )?(?:the|more|what|which|some)\b[^\n]{0,60}\b(?:label|task|premise|text|topic|sentence|context|prompt)s?\b",
+                re.I,
+            ),
             "Could you please provide the premise?",
             unless=MESSAGES,
         ),

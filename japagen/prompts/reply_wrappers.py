@@ -89,10 +89,23 @@ _UNPAIRED = {opening: closing for opening, closing in QUOTES.items() if opening 
 """An apostrophe is no quote, and 【 opens headlines that a text's end may cut."""
 
 
+def _is_one_quotation(text: str, opening: str, closing: str) -> bool:
+    """Whether the quote at the text's start is closed by the one at its end, and by none before."""
+    inner = text[1:-1]
+    if opening == closing:
+        return closing not in inner
+    depth = 0
+    for character in inner:
+        depth += (character == opening) - (character == closing)
+        if depth < 0:
+            return False
+    return depth == 0
+
+
 def outside_quotes(text: str) -> str:
     """The text without quotes around the whole, and without a quote at one end whose other half is missing."""
     opening, closing = text[:1], QUOTES.get(text[:1], "")
-    if closing and len(text) > 2 and text.endswith(closing) and closing not in text[1:-1]:
+    if closing and len(text) > 2 and text.endswith(closing) and _is_one_quotation(text, opening, closing):
         return text[1:-1].strip()
     if opening in _UNPAIRED and len(text) > 1 and _UNPAIRED[opening] not in text[1:]:
         return text[1:].strip()

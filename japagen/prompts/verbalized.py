@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from japagen.prompts.replies import FINISHED
+from japagen.prompts.replies import FINISHED, UNFINISHED
 from japagen.prompts.scaffold import JAPANESE, Scaffold
 from japagen.tasks import PROBABILITY
 
@@ -57,8 +57,9 @@ def read_list(reply: str, finish_reason: str, num: int) -> list[Listed]:
     Of a reply that was cut off (any finish_reason but `replies.FINISHED`) the whole texts count. A reply without a list becomes, raw, the
     first text.
     """
-    missing = Listed("", finish_reason if finish_reason != FINISHED else UNLISTED)
-    found = _read_objects(reply) or _read_lines(reply, is_cut=finish_reason != FINISHED)
+    is_cut = finish_reason != FINISHED
+    missing = Listed("", (finish_reason if finish_reason in UNFINISHED else "length") if is_cut else UNLISTED)
+    found = _read_objects(reply) or _read_lines(reply, is_cut)
     if not found:
         return [Listed(reply, missing.finish_reason), *[missing] * (num - 1)]
     return [*found[:num], *[missing] * (num - len(found))]

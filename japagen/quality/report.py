@@ -143,7 +143,7 @@ def measure(store: Store, dataset: str, task: Task, split: gold.Split | None, st
         labels=_labels(task, rows, references, rejects),
         rejects=rejects,
         changes=meta.get("changes", {}),
-        reading=_by_reason(meta.get("reading", {})),
+        reading=meta.get("reading", {}),
         prior=meta.get("prior"),
         length=lengths(task, rows, references),
         diversity=_diversity(task, rows, references),
@@ -180,7 +180,7 @@ def _missing(task: Task, rows: Sequence[Example], split: gold.Split | None, stud
 
 
 def _by_reason(rejects: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
-    """label -> reason (or rule) -> replies, turned round; the most frequent one first."""
+    """label -> reason -> replies, turned round; the most frequent reason first."""
     turned: dict[str, Counter[str]] = {}
     for label, counts in rejects.items():
         for reason, count in counts.items():

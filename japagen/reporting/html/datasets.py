@@ -9,7 +9,7 @@ from japagen.curation.dataset import ANNOTATED, read_examples
 from japagen.errors import JapagenError
 from japagen.experiments.result import Result
 from japagen.prompts.replies import QUOTES_GOLD
-from japagen.reporting.html.grids import Grid, counted_labels, quality_grids
+from japagen.reporting.html.grids import Grid, counted_labels, quality_grids, reading_grid
 from japagen.reporting.html.texts import Prompts, RejectedText, Text, sample_rejects, sample_texts
 from japagen.reporting.report import Report, Run
 from japagen.reporting.setting_names import full_name
@@ -90,12 +90,18 @@ def _page(
         language=task.language,
         facts=_facts(result, meta),
         runs=tuple(numbers),
-        grids=tuple([counted_labels(task.label_names, counts, rejects)] if quality is None else quality_grids(quality)),
+        grids=tuple(quality_grids(quality) if quality is not None else _counted_grids(task.label_names, counts, meta)),
         has_quality=quality is not None,
         texts=tuple(texts),
         rejects=tuple(sample_rejects(folder / "rejects.jsonl", prompts) if prompts.are_known else []),
         notes=tuple(_notes(result, prompts, any(row.id.startswith(f"{ANNOTATED}/") for row in train), rejects)),
     )
+
+
+def _counted_grids(labels: Sequence[str], num_rows: Mapping[str, int], meta: Mapping[str, Any]) -> list[Grid]:
+    """What meta.json alone says, for a data set without a quality report."""
+    grids = [counted_labels(labels, num_rows, meta.get("rejects", {})), reading_grid(meta.get("reading", {}))]
+    return [grid for grid in grids if grid.rows]
 
 
 def _facts(result: Result, meta: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
