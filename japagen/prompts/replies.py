@@ -178,7 +178,7 @@ def _stripped(text: str, strips: Sequence[Strip], form: frozenset[str], changes:
     for _ in range(_MOST_ROUNDS):
         before = text
         for rule in strips:
-            if rule.unless not in form and (changed := rule.apply(text)) != text:
+            if form.isdisjoint(rule.unless) and (changed := rule.apply(text)) != text:
                 text = changed
                 changes.append(rule.name)
         if text == before:
@@ -194,7 +194,7 @@ def _refused(task: Task, text: str, rules: Rules, form: frozenset[str]) -> Rejec
         return Reject("names its label", "label word")
     refusal: Refuse
     for refusal in rules.refusals:
-        if refusal.unless not in form and refusal.applies(text):
+        if form.isdisjoint(refusal.unless) and refusal.applies(text):
             return Reject(refusal.reason, refusal.name)
     return Reject("repeats the prompt", "sentence of the prompt") if echoes.repeats_prompt(text) else None
 

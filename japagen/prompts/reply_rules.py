@@ -35,8 +35,8 @@ class Strip:
     apply: Callable[[str], str]
     example: tuple[str, str]
     """A reply, and what becomes of it."""
-    unless: str = ""
-    """Passed over where the task's texts are these: one of ONE_LINE, SEVERAL_LINES, MESSAGES."""
+    unless: tuple[str, ...] = ()
+    """Passed over where the task's texts are one of these: ONE_LINE, SEVERAL_LINES, MESSAGES."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Refuse:
     """One of `replies.REASONS`."""
     applies: Callable[[str], bool]
     example: str
-    unless: str = ""
+    unless: tuple[str, ...] = ()
     """As a Strip's."""
 
 
@@ -111,6 +111,7 @@ def _composed(text: str) -> str:
 
 
 _KANA_AND_MARK = re.compile(r"[\u3041-\u30ff][\u3099\u309a]")
+_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#39|#x27);")
 _UNSEEN = "\u00ad\u200b\u200e\u200f\u2060\ufeff\u202a-\u202e\u2066-\u2069\x00-\x08\x0e-\x1b\x7f"
 _BOLD = r"(?<!\*)(\*{2,4})(?![\s*])([^*\n]{1,400}?)(?<!\s)\1(?!\*)|(?<![A-Za-z0-9_])__(?![\s_])([^_\n]{1,400}?)(?<!\s)__(?![A-Za-z0-9_])"
 _ITALIC = r"\A\*(?![\s*])([^*\n]+)(?<!\s)\*\Z|\A_(?![\s_])([^_\n]+)(?<!\s)_\Z"
@@ -135,7 +136,6 @@ WRAPPERS = (
     ),
 )
 """What formats a text."""
-_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#39|#x27);")
 INNER_STRIPS = (
     Strip("list marker", substitute(rf"\A(?:\s*{MARKED}\s*)++(?=\S)"), ("1. 犬が走る。", "犬が走る。")),
     Strip("quotes", outside_quotes, ("「犬が走る。」", "犬が走る。")),

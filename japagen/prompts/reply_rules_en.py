@@ -122,7 +122,8 @@ ENGLISH = Rules(
             "blank to be filled in",
             "placeholder",
             holds(
-                r"\[(?:your|my|the|insert|product|company|customer|name|date|amount|account|order|card|bank|city|number|merchant|store|brand|item"
+                r"\[(?:your|my|the|insert|product|company|customer|name|date|amount|account|order|card|bank|city|number|merchant|store"
+                r"|brand|item"
                 r"|first|last|phone|e-?mail|address)\b[^\]\n]{0,40}\]|\{{1,2}[a-z_ ]{2,30}\}{1,2}|\b[Xx]{4,}\b|_{4,}",
                 re.I,
             ),
@@ -132,11 +133,12 @@ ENGLISH = Rules(
             "question about the order",
             "refusal",
             holds(
-                r"\b(?:could|can|would) you (?:please )?(?:provide|clarify|specify|share|tell me) (?:me )?(?:with )?(?:the|more|what|which|some)\b[^\n]{0,60}\b(?:label|task|premise|text|topic|sentence|context|prompt)s?\b",
+                r"\b(?:could|can|would) you (?:please )?(?:provide|clarify|specify|share|tell me) (?:me )?(?:with )?(?:the|more|what"
+                r"|which|some)\b[^\n]{0,60}\b(?:label|task|premise|text|topic|sentence|context|prompt)s?\b",
                 re.I,
             ),
             "Could you please provide the premise?",
-            unless=MESSAGES,
+            unless=(MESSAGES,),
         ),
         *LAST_REFUSALS,
     ),

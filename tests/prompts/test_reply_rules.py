@@ -1,7 +1,7 @@
-"""The tables of rules for replies: every rule does what its example shows, and replies of each kind become what people would make of them."""
+"""The tables of rules for replies: each rule does what its example shows, and replies of each kind become what people make of them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from japagen.config.schema import Data
@@ -19,9 +19,15 @@ TABLES = {"ja": JAPANESE, "en": ENGLISH}
 STRIPS = [(language, rule) for language, rules in TABLES.items() for rule in (*rules.outer, *rules.inner)]
 REFUSALS = [(language, rule) for language, rules in TABLES.items() for rule in rules.refusals]
 MAIL = Task(
-    "mail", genre="messages", max_chars=200, system="問い合わせを書きます。",
-    labels=[Label("cancel", "契約をやめたい客の問い合わせを書いてください。", word="解約"), Label("move", "引っ越す客の問い合わせを書いてください。")],
-)  # fmt: skip
+    "mail",
+    genre="messages",
+    max_chars=200,
+    system="問い合わせを書きます。",
+    labels=[
+        Label("cancel", "契約をやめたい客の問い合わせを書いてください。", word="解約"),
+        Label("move", "引っ越す客の問い合わせを書いてください。"),
+    ],
+)
 DOG = "白い犬が雪の上を走っている。"
 NOTE = "彼女が昨日映画を見るた。"
 TENT = "テントは軽くて設営も簡単です。家族で使っています。"
@@ -118,24 +124,47 @@ def test_debris_is_taken_off_and_the_text_kept(task: str, reply: str, text: str)
 
 
 HONEST = {
-    "jnli": ["1.5メートルの板がある。", "12:30を指す時計がある。", "2、3人の子供が遊んでいる。", "「止まれ」と書かれた標識がある。", "-10℃と表示された温度計。"],
+    "jnli": [
+        "1.5メートルの板がある。",
+        "12:30を指す時計がある。",
+        "2、3人の子供が遊んでいる。",
+        "「止まれ」と書かれた標識がある。",
+        "-10℃と表示された温度計。",
+    ],
     "jcola": [
-        "●●さんはもう帰りました。", "○月○日に届きました。", "お茶はいかがでしょうか。", "もちろん、私も行きます。", "はい、そのとおりです。",
-        "こちらは妹です。", "以下の問いに答えなさい。", "彼は正しくは鈴木という。", "誰も来なかった（と思う）。",
+        "●●さんはもう帰りました。",
+        "○月○日に届きました。",
+        "お茶はいかがでしょうか。",
+        "もちろん、私も行きます。",
+        "はい、そのとおりです。",
+        "こちらは妹です。",
+        "以下の問いに答えなさい。",
+        "彼は正しくは鈴木という。",
+        "誰も来なかった（と思う）。",
     ],
     "marcja": [
-        "はい、大満足でした！また買います。", "すみませんが、二度と買いません。返品もできませんでした。", "購入前にサイズをご確認ください。合いませんでした。",
-        "参考になれば幸いです。おすすめです。", "申し訳ないのですが、人にはすすめられません。", "こちらの商品は軽くて気に入りました。",
-        "以下の点が残念でした。\n・重い\n・高い\n次は買いません。", "AI搭載とのことで購入。とても賢いです。", "わかりました。この値段なら仕方ないです。",
+        "はい、大満足でした！また買います。",
+        "すみませんが、二度と買いません。返品もできませんでした。",
+        "購入前にサイズをご確認ください。合いませんでした。",
+        "参考になれば幸いです。おすすめです。",
+        "申し訳ないのですが、人にはすすめられません。",
+        "こちらの商品は軽くて気に入りました。",
+        "以下の点が残念でした。\n・重い\n・高い\n次は買いません。",
+        "AI搭載とのことで購入。とても賢いです。",
+        "わかりました。この値段なら仕方ないです。",
     ],
     "covid19": ["(´・ω・`)腕が痛い(´・ω・`)", "3回目の予約が取れませんでした。", "#ワクチン 接種完了！", "注意：マスクをお忘れなく。"],
     "news": ["文部科学省：新しい指針を公表 学校での端末の使い方について、文部科学省が新しい指針を公表した。"],
     "banking77": ["I can't connect to the app since yesterday.", "I cannot provide a receipt, what now?", "Sorry, I can't find my card."],
-}  # fmt: skip
+}
 CUSTOMERS = [
-    "すみません、昨日の夜からネットに接続できません。", "以下の住所に引っ越します。手続きを教えてください。", "契約書の写真を添付していませんでした。",
-    "申し訳ありませんが、請求書の内容を確認できません。", "届いたか、ご確認ください。", "承知しました。では来週伺います。",
-]  # fmt: skip
+    "すみません、昨日の夜からネットに接続できません。",
+    "以下の住所に引っ越します。手続きを教えてください。",
+    "契約書の写真を添付していませんでした。",
+    "申し訳ありませんが、請求書の内容を確認できません。",
+    "届いたか、ご確認ください。",
+    "承知しました。では来週伺います。",
+]
 
 
 @pytest.mark.parametrize(("task", "text"), [(task, text) for task, texts in HONEST.items() for text in texts])
@@ -220,19 +249,10 @@ def test_an_outcome_names_the_rules_that_changed_it_and_the_one_that_refused_it(
     assert refused.rule == "short refusal"
 
 
-WRAPPED = [
-    "{}",
-    "「{}」",
-    "**{}**",
-    "1. {}",
-    "- {}",
-    "```\n{}\n```",
-    "<output>{}</output>",
-    "{}<|im_end|>",
-    "<think>x</think>\n{}",
-    "\u200b{}",
-]
+WRAPPED = ["{}", "「{}」", "**{}**", "1. {}", "- {}", "```\n{}\n```", "<output>{}</output>", "\u200b{}"]
 JAPANESE_WRAPPED = ["文：{}", "はい、承知しました。\n{}", "Sure! {}", "{}\n\n文字数：20"]
+AROUND_LINES = ["{}", "<output>{}</output>", "{}<|im_end|>", "<think>x</think>\n{}", "\u200b{}"]
+"""What also goes around several lines, or around all else."""
 SAMPLES = {
     name: [text for split in (read_train(task, Data()), read_eval(task, Data())) if split for row in split.examples for text in row.texts]
     for name, task in TASKS.items()
@@ -252,10 +272,9 @@ def _is_as_it_was(text: str, reading: Reading) -> bool:
 @given(st.sampled_from(NAMES), st.data())
 def test_a_text_comes_back_out_of_what_is_around_it(name: str, data: st.DataObject) -> None:
     task, text = TASKS[name], data.draw(st.sampled_from(SAMPLES[name]))
-    forms = WRAPPED if task.language == "en" else WRAPPED + JAPANESE_WRAPPED
-    inner, outer = data.draw(st.sampled_from(forms)), data.draw(st.sampled_from(WRAPPED))
-    if any(mark in text for mark in "「」\"'“”‘’*【】"):
-        inner, outer = "{}", "{}"  # quotes of its own
+    inner = data.draw(st.sampled_from(WRAPPED if task.language == "en" else WRAPPED + JAPANESE_WRAPPED))
+    outer = data.draw(st.sampled_from(AROUND_LINES if "\n" in inner else WRAPPED + AROUND_LINES))
+    assume(not any(mark in text for mark in "「」\"'“”‘’*【】"))  # quotes of its own
     alone = clean_reply(task, text, "stop")
     assert clean_reply(task, outer.format(inner.format(text)), "stop") == alone
 
