@@ -111,7 +111,8 @@ JAPANESE = Rules(
         Strip(
             "word before the text",
             substitute(
-                r"\A(?:sure|certainly|of course|okay|ok)(?: thing)?\s*[!！,.:]\s*(?!here)(?=[\w 　-]{0,20}?[\u3041-\u30ff\u4e00-\u9fff「『])",
+                r"\A(?:sure|certainly|of course|okay|ok)(?: thing)?\s*[!！,.:]\s*(?!here)"
+                r"(?=[\w 　-]{0,20}?[\u3041-\u30ff\u4e00-\u9fff「『])",
                 flags=re.I,
             ),
             ("Sure! 犬が走る。", "犬が走る。"),
