@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-from replies import kind_of
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from replies import ROOT, kind_of
 
 CASES = [
     {"task": "jnli", "reply": "仮説：犬が走る。", "right": ["犬が走る。"]},
