@@ -5,6 +5,7 @@ misspelt key or a wrong type is refused when the configuration is composed. They
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -15,6 +16,10 @@ METRICS = {"accuracy": "classification", "macro_f1": "classification", "mcc": "c
     "pearson": "regression",
 }
 """Primary metrics and the kind of target that each one scores."""
+
+ENDS, ANYWHERE = "ends", "anywhere"
+GENRES, LABEL_WORDS = ("", "messages"), (ENDS, ANYWHERE)
+"""Values of `Task.genre` and `Task.label_words`."""
 
 PERSONA, WORDING, PROBABILITY = "persona", "wording", "probability"
 """What rows record of prompt.personas, prompt.variants and synthesis.verbalized, beside attributes; so no attribute is named so."""
@@ -37,6 +42,8 @@ class Label:
     """prompt.variants: other wordings of the instruction."""
     word: str = ""
     """The label in the task's language: a reply that begins by naming it is rejected, and an LLM that classifies answers with it."""
+    synonyms: list[str] = field(default_factory=list)
+    """Other words for the label: read in an LLM's answers as `word` is, and a text that begins by naming one is rejected; in no prompt."""
     meaning: str = ""
     """prompt=kadg: what the label says of a text, for an LLM that is asked to classify; empty: `described` is quoted."""
     score: Optional[float] = None
@@ -123,6 +130,11 @@ class Task:
     """Shortest text accepted."""
     several_lines: bool = False
     """Whether one text may have paragraphs; false: a reply of several full lines counts as several candidates."""
+    genre: str = ""
+    """What the texts are: '' (anything), or messages (of people to others, who excuse themselves, ask and can't do things: only what an
+    assistant alone would say counts as a refusal or as chat around a text)."""
+    label_words: str = ENDS
+    """Where a text must not name a label: ends (before a colon, in brackets, or alone), or anywhere (its word or name at any point)."""
     gold_chars: Optional[int] = None
     """Gold texts (and files of the user's own) are cut to so many characters before anything reads them; none: as they are."""
     language: str = "ja"
@@ -213,6 +225,8 @@ def check_task(task: Task) -> None:
     if METRICS[task.metric] != task.target:
         fitting = [name for name, target in METRICS.items() if target == task.target]
         raise ConfigError(f"{where}metric={task.metric!r} does not score {task.target}; allowed: {', '.join(fitting)}")
+    check_choice(f"{where}genre", task.genre, GENRES)
+    check_choice(f"{where}label_words", task.label_words, LABEL_WORDS)
     check_at_least(f"{where}min_chars", task.min_chars, 1)
     if task.max_chars < task.min_chars:
         raise ConfigError(f"{where}max_chars={task.max_chars} is less than min_chars={task.min_chars}; raise the one or lower the other")
@@ -255,9 +269,31 @@ def _check_labels(task: Task, where: str) -> None:
             raise ConfigError(f"{where}labels.{label.name}.score is missing, and target=regression needs a number for each label")
         if not task.is_regression and label.score is not None:
             raise ConfigError(f"{where}labels.{label.name}.score={label.score} is set, but target=classification has no scores")
+    _check_synonyms(task, where)
     unknown = sorted(set(task.label_map.values()) - set(names))
     if unknown:
         raise ConfigError(f"{where}label_map leads to {unknown[0]!r}, which is no label; labels: {', '.join(names)}")
+
+
+def _check_synonyms(task: Task, where: str) -> None:
+    owners: dict[str, str] = {}
+    for label in task.labels:
+        if label.synonyms and task.is_regression:
+            raise ConfigError(f"{where}labels.{label.name}.synonyms is set, but target=regression is answered with numbers: leave it out")
+        for word in {_folded(word) for word in (label.name, label.word) if word}:
+            owners.setdefault(word, label.name)
+    for label in task.labels:
+        for synonym in label.synonyms:
+            at = f"{where}labels.{label.name}.synonyms"
+            if not synonym.strip():
+                raise ConfigError(f"{at} has an empty entry; a synonym is a word for the label")
+            owner = owners.setdefault(_folded(synonym), label.name)
+            if owner != label.name:
+                raise ConfigError(f"{at} has {synonym!r}, which names the label {owner!r} too; a synonym must name one label only")
+
+
+def _folded(word: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", word).split()).casefold()
 
 
 def _check_knowledge(task: Task, where: str) -> None:

@@ -30,6 +30,8 @@ TABLE: Mapping[str, tuple[str, ...]] = {
         "prompt.variants=true", "prompt.personas=FILES/personas.txt",
         "task.system=x", "task.labels=[{name:acceptable,word:w,instruction:i},{name:unacceptable,word:v,instruction:j}]",
         "task.max_chars=40", "task.min_chars=3", "task.language=''", "task.several_lines=true", "task.gold_chars=20",
+        "task.genre=messages", "task.label_words=anywhere",
+        "task.labels=[{name:acceptable,word:w,instruction:i,synonyms:[s]},{name:unacceptable,word:v,instruction:j}]",
         "task.metric=accuracy",
     ),
     "task=jcola prompt=kadg": (

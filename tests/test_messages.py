@@ -9,7 +9,7 @@ from japagen.config.explain import known_settings
 from tests.conftest import ROOT
 
 GROUPS = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()}
-OWN = {"n", "key"}
+OWN = {"n", "key", "replies"}
 """Settings that commands have for themselves, and a word that stands for any."""
 SOURCES = [*(ROOT / "japagen").rglob("*.py"), *(ROOT / "launch").rglob("*.py"), ROOT / "run.py"]
 

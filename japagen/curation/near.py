@@ -12,6 +12,8 @@ candidate.
 """
 
 from array import array
+from collections import Counter
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -69,6 +71,25 @@ class NearDuplicates:
         values = (hashes[:, None] * _FACTORS[:num] + _SUMMANDS[:num]).min(axis=0)
         keys: list[int] = (values.reshape(num_bands, num_values) @ _MIXING[:num_values] >> np.uint64(4)).tolist()
         return keys
+
+
+class NearTexts:
+    """Some texts; `holds` says whether another one is as similar to one of them as a threshold."""
+
+    def __init__(self, texts: Iterable[str], threshold: float) -> None:
+        """`threshold`: Jaccard similarity of character 3-grams, above 0, up to 1."""
+        self.threshold = threshold
+        self._grams = [frozenset(grams_of(text)) for text in texts]
+        self._holders: dict[str, list[int]] = {}
+        for number, grams in enumerate(self._grams):
+            for gram in grams:
+                self._holders.setdefault(gram, []).append(number)
+
+    def holds(self, text: str) -> bool:
+        """Whether one of the texts is as similar to this one as the threshold; decided exactly, by an index of grams."""
+        grams = frozenset(grams_of(text))
+        shared = Counter(number for gram in grams for number in self._holders.get(gram, ()))
+        return any(num / (len(grams) + len(self._grams[number]) - num) >= self.threshold for number, num in shared.items())
 
 
 class Index:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from japagen.config.schema import Curate
-from japagen.curation.near import NearDuplicates
-from japagen.prompts.replies import Reject, clean_reply, normalise
+from japagen.curation.near import NearDuplicates, NearTexts
+from japagen.prompts.replies import Reading, Reject, judge_reply, normalise
 from japagen.tasks import Example, Task
 
 
@@ -49,6 +49,8 @@ class Rejected:
     text: str
 
 
+COPY_SIMILARITY = 0.8
+"""Jaccard similarity of character 3-grams from which on a text copies an exemplar."""
 MAX_KEPT_REJECTS = 20
 """Rejected replies kept per label and reason, to look at; all are counted."""
 
@@ -69,9 +71,12 @@ class Selector:
         threshold = curate.near_duplicates
         self._near = {label: NearDuplicates(threshold) for label in task.label_names} if threshold is not None else {}
         self._exemplar_texts = {normalise(text) for example in exemplars for text in example.texts}
+        self._exemplars = NearTexts(sorted(self._exemplar_texts), COPY_SIMILARITY)
+        self.changes: dict[str, Counter[str]] = {}
+        """rule -> label -> accepted rows of which the rule changed a text."""
         self._index, self._position = 0, 0
         self._opening: RawRow | None = None
-        self._first: str | Reject = ""
+        self._first = Reading("")
         """What became of `_opening`, the turn 0 judged last: a pair's serves every label."""
 
     def num_accepted(self, label: str) -> int:
@@ -119,10 +124,14 @@ class Selector:
 
     def first_sentence(self, row: RawRow) -> str | Reject:
         """Turn 0 of a pair: the sentence that goes back as the assistant's turn, or why it can't."""
-        text = clean_reply(self.task, row.text, row.finish_reason)
-        if isinstance(text, str) and normalise(text) in self._exemplar_texts:
-            return Reject("copies an exemplar")
-        return text
+        return self._read(row).outcome
+
+    def _read(self, row: RawRow) -> Reading:
+        """The row by itself, beside the exemplars that its prompt may have shown."""
+        reading = judge_reply(self.task, row.text, row.finish_reason)
+        if isinstance(reading.outcome, str) and self._exemplars.holds(normalise(reading.outcome)):
+            return Reading(Reject("copies an exemplar"))
+        return reading
 
     def _judge(self, rows: RowLookup, label: str, index: int) -> bool:
         """False when a row that is needed isn't there yet."""
@@ -130,10 +139,10 @@ class Selector:
         if opening is None:
             return False
         if opening is not self._opening:
-            self._opening, self._first = opening, self.first_sentence(opening)
-        first = self._first
+            self._opening, self._first = opening, self._read(opening)
+        first = self._first.outcome
         if not self.task.is_pair:
-            self._settle(label, index, opening.text, first if isinstance(first, Reject) else (first,))
+            self._settle(label, index, opening.text, first if isinstance(first, Reject) else (first,), self._first.changes)
             return True
         if isinstance(first, Reject):
             self._first_counts[label][first.reason] += 1
@@ -142,22 +151,21 @@ class Selector:
         second = rows.get(label, index, 1)
         if second is None:
             return False
-        self._settle(label, index, second.text, self._pair(label, first, second))
+        reading = self._read(second)
+        changes = tuple(dict.fromkeys((*self._first.changes, *reading.changes)))
+        self._settle(label, index, second.text, self._pair(label, first, reading.outcome), changes)
         return True
 
-    def _pair(self, label: str, first: str, row: RawRow) -> tuple[str, ...] | Reject:
-        second = clean_reply(self.task, row.text, row.finish_reason)
+    def _pair(self, label: str, first: str, second: str | Reject) -> tuple[str, ...] | Reject:
         if isinstance(second, Reject):
             return second
         if normalise(first) == normalise(second):
             return Reject("repeats first sentence")
-        if normalise(second) in self._exemplar_texts:
-            return Reject("copies an exemplar")
         if self._uses_of_first[label][normalise(first)] >= self.curate.max_same_first:
             return Reject("first sentence repeated")
         return first, second
 
-    def _settle(self, label: str, index: int, raw: str, judged: tuple[str, ...] | Reject) -> None:
+    def _settle(self, label: str, index: int, raw: str, judged: tuple[str, ...] | Reject, changes: Sequence[str] = ()) -> None:
         if not isinstance(judged, Reject):
             texts = tuple(normalise(text) for text in judged)
             if texts == judged:
@@ -167,6 +175,8 @@ class Selector:
                 if self.task.is_pair:
                     self._uses_of_first[label][texts[0]] += 1
                 self._num_accepted[label] += 1
+                for rule in changes:
+                    self.changes.setdefault(rule, Counter())[label] += 1
                 self.accepted.append(Accepted(label, index, judged))
                 return
             judged = repeated

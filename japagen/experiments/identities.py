@@ -145,6 +145,10 @@ def dataset_identity(
             "min_chars": task.min_chars,
             "max_chars": task.max_chars,
             "several_lines": task.several_lines,
+            "genre": task.genre,
+            "label_words": task.label_words,
+            "synonyms": [label.synonyms for label in task.labels],
+            "prompts": _echoed(task),
             "max_same_first": config.curate.max_same_first if task.is_pair else None,
             "near_duplicates": config.curate.near_duplicates,
             **replies.language_identity(task),
@@ -188,8 +192,18 @@ def answered_identity(
 
 
 def _reading_identity(task: Task, answer: str) -> dict[str, Any]:
-    """The version of the rules by which written answers are read, English ones too where they serve; nothing where labels are scored."""
-    return {"readings_version": readings.VERSION, **readings.language_identity(task.language)} if answer in WRITTEN_ANSWERS else {}
+    """How written answers are read: the version of the rules, English ones too where they serve, and synonyms; nothing where labels are
+    scored."""
+    if answer not in WRITTEN_ANSWERS:
+        return {}
+    synonyms = [label.synonyms for label in task.labels]
+    return {"readings_version": readings.VERSION, "synonyms": synonyms, **readings.language_identity(task.language)}
+
+
+def _echoed(task: Task) -> list[str]:
+    """Texts of the task whose repetition rejects a reply, also those that the stream's prompt does not show."""
+    own = [text for label in task.labels for text in (label.instruction, label.described, *label.variants)]
+    return [*own, task.system, task.first_instruction]
 
 
 def result_identity(task: Task, model: str, evaluation_checksum: str | None, clusters: str | None, metrics_version: int) -> dict[str, Any]:

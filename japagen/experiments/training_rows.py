@@ -15,6 +15,7 @@ from japagen.curation.prior import counts_prior, estimate_prior, prior_weights, 
 from japagen.curation.select import Rejected
 from japagen.curation.stored_task import write_task
 from japagen.errors import DataError, MissingTextsError
+from japagen.evaluation.confusions import MANY_LABELS
 from japagen.experiments.answers import answered, read_answers
 from japagen.experiments.cards import dataset_sources, making
 from japagen.experiments.experiment import Experiment, Say
@@ -43,6 +44,8 @@ class _Rows:
     rejected: list[Rejected] = field(default_factory=list)
     changes: dict[str, Counter[str]] = field(default_factory=dict)
     """label -> what was done to rows that stayed."""
+    reading: dict[str, Counter[str]] = field(default_factory=dict)
+    """rule -> label -> rows of which the rule changed a text as it read the reply."""
 
     def drop(self, counts: Mapping[str, Mapping[str, int]]) -> None:
         for label, reasons in counts.items():
@@ -76,6 +79,7 @@ def _write_dataset(experiment: Experiment, store: Store, out: Path) -> dict[str,
         "sources": [asdict(source) for source in sources],
         "rejects": dataset.rejects,
         "changes": changes,
+        "reading": {rule: dict(counts) for rule, counts in sorted(rows.reading.items(), key=lambda item: (-item[1].total(), item[0]))},
         "prior": prior,
         "num_train": len(dataset.train),
         "num_valid": len(dataset.valid),
@@ -89,6 +93,19 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{reason} {count}" for reason, count in counts.items())
 
 
+def describe_reading(reading: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """One line on how often each rule changed a reply that became a text, by label; nothing where none did. `reading`: rule -> label."""
+    parts = [f"{rule} {sum(counts.values())} ({_most_of(Counter(counts))})" for rule, counts in reading.items()]
+    return [f"taken off replies that became texts: {'; '.join(parts)}"] if parts else []
+
+
+def _most_of(counts: Counter[str]) -> str:
+    """'positive 12, negative 3'; of many labels the most frequent ones."""
+    shown = counts.most_common(MANY_LABELS)
+    rest = f", {len(counts) - len(shown)} more labels" if len(counts) > len(shown) else ""
+    return _listed(dict(shown)) + rest
+
+
 def _take_written(experiment: Experiment, store: Store, rows: _Rows) -> list[Any]:
     """The stream's texts, judged and selected as `curate` says; all replies that they cost."""
     curate, task = experiment.config.curate, experiment.task
@@ -96,6 +113,7 @@ def _take_written(experiment: Experiment, store: Store, rows: _Rows) -> list[Any
     examples: Sequence[Example] = selected_examples(task, selector)
     rows.drop(selector.counts)
     rows.rejected += selector.rejected
+    rows.reading = selector.changes
     asked: list[Any] = list(replies)
     if "judgements" in experiment.keys:
         answers = _all_answers(experiment, "judgements", store, examples)
@@ -167,6 +185,8 @@ def training_rows(experiment: Experiment, store: Store, say: Say = print) -> Dat
     if "dataset" in experiment.keys:
         build_dataset(experiment, store, say)
         folder = store.check("dataset", experiment.keys["dataset"])
+        for line in describe_reading(store.meta("dataset", experiment.keys["dataset"]).get("reading", {})):
+            say(f"{task.name}: {line}")
         train, valid = (read_examples(task, folder / f"{name}.parquet") for name in ("train", "valid"))
         found = Dataset(train, valid, store.meta("dataset", experiment.keys["dataset"])["rejects"], ())
     if not experiment.learns_gold:

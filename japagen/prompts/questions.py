@@ -127,7 +127,9 @@ def read_answer(task: Task, reply: str) -> str | float | None:
     """The label that a written reply names, or the number that it gives; None: neither, or more than one."""
     if task.is_regression:
         return read_number(reply, min(task.label_scores()), max(task.label_scores()), task.language)
-    named = read_labels(reply, {answer_word(task, label): label.name for label in task.labels}, task.label_names, task.language)
+    synonyms = {synonym: label.name for label in task.labels for synonym in label.synonyms}
+    words = synonyms | {answer_word(task, label): label.name for label in task.labels}
+    named = read_labels(reply, words, task.label_names, task.language)
     return next(iter(named)) if len(named) == 1 and named <= set(task.label_names) else None
 
 

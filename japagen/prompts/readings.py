@@ -36,7 +36,7 @@ _REFERENCE = re.compile(r"(?:文章?|前提|仮説|sentence|text) ?[12](?![\d.]*
 _MAXIMUM = re.compile(r"(?<!\d)(\d+(?:\.\d+)?) ?(?:点満点|点(?=中)|段階(?:評価|尺度)?)(?:の?(?:うち|中)|では?|の)?、?")
 _FRACTION = re.compile(r"(?<!\d)(\d+(?:\.\d+)?) ?点? ?(?:/|out of|of) ?(\d+(?:\.\d+)?)(?![\d.]*\d)")
 _FRACTION_SPELT = re.compile(r"(?<!\d)(\d+) ?分の ?(\d+(?:\.\d+)?)")
-_NO_VALUE = re.compile(r"[-−–‐‑]\d|[-−–‐‑]\.\d|\d ?(?:%|パーセント|割|以上|以下|以内|未満|超|より)")
+_NO_VALUE = re.compile(r"マイナス ?\d|[-−–‐‑]\d|[-−–‐‑]\.\d|\d ?(?:%|パーセント|割|以上|以下|以内|未満|超|より)")
 """A negative number, a share or a bound."""
 _NUMBER = re.compile(r"(?<![A-Za-z\d.,])(?:\d+(?:\.\d+)?|\.\d+)(?!\d|[.,]\d|e\d)", re.I)
 _KANJI_DIGITS = "〇一二三四五六七八九"

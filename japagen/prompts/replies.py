@@ -1,17 +1,22 @@
-"""One raw reply of an LLM -> a clean text, or the reason why it is none.
+"""One raw reply of an LLM -> a clean text, or the reason why it is none, and the rules that changed it.
 
-Only what a reply says by itself is judged here; what depends on other rows (duplicates, copied exemplars,
-contamination) is `japagen.curation`'s. Pure: the same reply is always judged the same.
+Only what a reply says by itself is judged here; what depends on other rows (duplicates, copied exemplars, contamination) is
+`japagen.curation`'s. Pure: the same reply is always judged the same, and a clean text stays as it is. The rules are tables
+(`reply_rules`, `reply_rules_ja`, `reply_rules_en`); this module applies them in order.
 """
 
-import re
 import unicodedata
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from japagen.prompts import identification
-from japagen.prompts.reply_rules import JAPANESE, MARKER, Rules, rules_of
+from japagen.prompts.japanese import is_japanese
+from japagen.prompts.label_echoes import echoes_of
+from japagen.prompts.reply_rules import MARKER, MESSAGES, NUMBERED, ONE_LINE, SEVERAL_LINES, Refuse, Rules, Strip
+from japagen.prompts.reply_rules_en import ENGLISH
+from japagen.prompts.reply_rules_ja import JAPANESE
+from japagen.prompts.thinking import strip_thinking
 from japagen.tasks import Task
 
 
@@ -20,27 +25,44 @@ class Reject:
     """Why a reply became no text; `reason` is one of REASONS."""
 
     reason: str
+    rule: str = field(default="", compare=False)
+    """The name of the rule in the table; '' for a reason that has no table."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A reply as it was read."""
+
+    outcome: str | Reject
+    """The text, or why there is none."""
+    changes: tuple[str, ...] = ()
+    """Names of the rules that changed the reply, in the order in which they did so first."""
 
 
 REASONS = {
     "error": "the request failed for good",
-    "truncated": "the reply reached max_tokens",
+    "truncated": "the reply reached max_tokens, or ended otherwise than normally",
     "all thinking": "the reply was thinking to its end: raise llm.sampling.max_tokens, or switch the LLM's thinking off",
     "filtered": "the provider's content filter withheld or cut it",
     "tool call": "the LLM called a tool instead of writing",
     "not listed": "the reply held no list, or a shorter one than was asked for (synthesis.verbalized)",
     "empty": "nothing, or nothing but punctuation",
-    "refusal": "the LLM declines or speaks of itself",
+    "refusal": "the LLM declines, asks back or speaks of itself",
     "preamble": "chat before or around the text",
     "several candidates": "more than one text",
     "names its label": "gives the label away",
+    "repeats the prompt": "a sentence of the prompt again, such as its label's description",
+    "about the task": "speaks of the task or of a text of it, and is none",
+    "placeholder": "holds a blank to be filled in, such as [商品名]",
+    "markup": "code, JSON or tags from which no single text can be taken",
+    "loops": "the same words again and again, or characters that could not be decoded",
     "wrong language": "not the task's language",
     "too short": "under the task's min_chars",
     "too long": "over the task's max_chars",
     "first sentence": "the pair's first sentence was rejected",
     "repeats first sentence": "the second sentence is the first again",
     "first sentence repeated": "its first sentence was used often enough (curate.max_same_first)",
-    "copies an exemplar": "a text of the prompt again",
+    "copies an exemplar": "an exemplar of the prompt again, or nearly so",
     "duplicate": "accepted before",
     "near duplicate": "nearly the same was accepted before for this label (curate.near_duplicates)",
     "judged otherwise": "the judge finds its label too improbable (curate.judging=drop)",
@@ -65,26 +87,21 @@ UNFINISHED = {
     "declined": "refusal",
     "tool call": "tool call",
 }
-"""finish_reason -> the reason that it gives. Rows that were stored before the client told servers' words apart have none of the last four,
-so these change no older stream."""
-_QUOTES = {"「": "」", "『": "』", '"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "【": "】"}
-_KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u30fc]+")
-_KANJI = re.compile(r"[\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
-_WORD = re.compile(r"[^\W\d_\u3041-\u30ff\u3005\u3400-\u9fff\uf900-\ufaff]+")
-"""A run of letters that are neither kana nor kanji: one foreign word."""
-SIMPLIFIED_ONLY = frozenset(
-    "们这说时为对过还样给让电东书马问间见长门开关头买卖读话语请谁乐谢吗车鸟鱼钱银铁铜钟错难题颜风飞饭馆两发实应该觉现岁妈"
-)
-"""Characters that simplified Chinese writes and Japanese doesn't."""
-_CHINESE = re.compile(
-    r"[你您妳她們這吗嗎呢吧啊很沒没找哪怎麼么誰说說]|我(?![慢々が])|(?<![終完修満読魅])了(?![解承見])|是(?![正非認])|(?<![不旦])也|那(?![覇珂須])"
-    r"|[他我]的|的(?:時候|时候|人|是)|不(?:是|會|能够|要)|一[個位隻]|正在|並且|非常好|已經|可以|因為|所以"
-    r"|[學國會來對體發當點實氣圖廣樣歡讀寫賣聽樂藝醫號從裡].*[學國會來對體發當點實氣圖廣樣歡讀寫賣聽樂藝醫號從裡]"
-)
-"""Words of Chinese grammar, or two traditional forms: hardly ever in a Japanese text without kana."""
-_LONG_WITHOUT_KANA = 40
+"""finish_reason -> the reason that it gives; any other one than FINISHED is a reply that was cut."""
+FINISHED = "stop"
+"""finish_reason of a normal end."""
+THINKING = "thinking"
+"""The rule that takes thinking off."""
 _ENDLESS = 100_000
-"""Characters from which a reply is too long whatever it holds: to take a million list markers off takes seconds."""
+"""Characters from which a reply is too long whatever it holds."""
+_ROOM, _ROOM_FACTOR = 3_000, 10
+"""A reply may be so many characters, or so many times the task's max_chars, and still have a text within it."""
+_MOST_ROUNDS = 12
+"""A reply within more wrappers than this holds no text."""
+
+
+class _TooManyWrappers(Exception):
+    pass
 
 
 def normalise(text: str) -> str:
@@ -94,27 +111,51 @@ def normalise(text: str) -> str:
 
 def clean_reply(task: Task, text: str, finish_reason: str) -> str | Reject:
     """The reply's text without wrappers, or the first reason against it."""
-    if finish_reason in UNFINISHED:
-        return Reject(UNFINISHED[finish_reason])
-    stripped = text.strip()
-    if len(stripped) > _ENDLESS:
-        return Reject("too long")
-    if not any(character.isalnum() for character in stripped):
+    return judge_reply(task, text, finish_reason).outcome
+
+
+def judge_reply(task: Task, text: str, finish_reason: str) -> Reading:
+    """The reply's text, or the first reason against it, and the rules that changed it."""
+    if finish_reason != FINISHED:
+        return Reading(Reject(UNFINISHED.get(finish_reason, "truncated")))
+    if len(text.strip()) > _ENDLESS:
+        return Reading(Reject("too long"))
+    stripped, has_thought = strip_thinking(text)
+    changes = [THINKING] if has_thought else []
+    outcome = Reject("all thinking", THINKING) if has_thought and not stripped.strip() else _read(task, stripped.strip(), changes)
+    return Reading(outcome, tuple(dict.fromkeys(changes)))
+
+
+def _read(task: Task, text: str, changes: list[str]) -> str | Reject:
+    """The text or the reason; names of rules are appended to `changes`."""
+    if not _says_something(text):
         return Reject("empty")
-    rules = rules_of(task.language)
-    if (chat := _chat(stripped, rules)) is not None:
-        return chat
-    if _has_several_candidates(stripped, task.several_lines, rules):
-        return Reject("several candidates")
-    cleaned = strip_wrappers(stripped, rules)
-    chat = _chat(cleaned, rules) if rules is not JAPANESE else None  # what stood behind a marker or in quotes
-    return chat or _judge_cleaned(task, cleaned) or cleaned
+    if len(text) > max(_ROOM, _ROOM_FACTOR * task.max_chars):
+        return Reject("too long")
+    rules, form = rules_of(task.language), _form(task)
+    strips = (*rules.outer, *rules.inner)
+    try:
+        if SEVERAL_LINES in form:
+            text = _stripped(text, rules.outer, form, changes)
+            if candidates := _several_candidates(text, rules):
+                return candidates
+        text = _stripped(text, strips, form, changes)
+        if refused := _refused(task, text, rules, form):
+            return refused
+        if ONE_LINE in form and len([line for line in text.splitlines() if _says_something(line)]) > 1:
+            return Reject("several candidates", "another line")
+        if (folded := " ".join(text.split())) != text:
+            folded = _stripped(folded, strips, form, changes)
+            if refused := _refused(task, folded, rules, form):
+                return refused
+    except _TooManyWrappers:
+        return Reject("markup", "too many wrappers")
+    return _judge_cleaned(task, folded) or folded
 
 
-def _chat(text: str, rules: Rules) -> Reject | None:
-    if rules.refusal.search(text):
-        return Reject("refusal")
-    return Reject("preamble") if rules.preamble.search(text) or rules.commentary.search(text) else None
+def rules_of(language: str) -> Rules:
+    """The rules for replies in `language` (ISO 639-1)."""
+    return JAPANESE if language in ("ja", "") else ENGLISH
 
 
 def language_identity(task: Task) -> dict[str, Any]:
@@ -123,34 +164,58 @@ def language_identity(task: Task) -> dict[str, Any]:
     return {} if rules is JAPANESE else {"rules": [rules.language, rules.version], "identifier": identification.identity()}
 
 
-def strip_wrappers(text: str, rules: Rules = JAPANESE) -> str:
-    """Without a list marker, a heading such as '文:' and quotes around the whole."""
-    previous = None
-    while text != previous:
-        previous = text
-        opening = rules.opening.match(text)
-        text = text[opening.end() if opening else 0 :].strip()
-        closing = _QUOTES.get(text[:1])
-        if closing and len(text) > 2 and text.endswith(closing) and closing not in text[1:-1]:
-            text = text[1:-1].strip()
-    return " ".join(text.split())
+def _form(task: Task) -> frozenset[str]:
+    """What the task says of its texts, as rules' `unless` names it."""
+    return frozenset({SEVERAL_LINES if task.several_lines else ONE_LINE, *({MESSAGES} if task.genre == MESSAGES else ())})
 
 
-def _has_several_candidates(text: str, several_lines: bool, rules: Rules) -> bool:
-    lines = [line for line in text.splitlines() if line.strip()]
-    if rules is not JAPANESE:
-        lines = [line for line in lines if any(map(str.isalnum, line))]
+def _says_something(text: str) -> bool:
+    return any(map(str.isalnum, text))
+
+
+def _stripped(text: str, strips: Sequence[Strip], form: frozenset[str], changes: list[str]) -> str:
+    """The text after the rules, in order, until none changes it any more; their names are appended to `changes`."""
+    for _ in range(_MOST_ROUNDS):
+        before = text
+        for rule in strips:
+            if form.isdisjoint(rule.unless) and (changed := rule.apply(text)) != text:
+                text = changed
+                changes.append(rule.name)
+        if text == before:
+            return text
+    raise _TooManyWrappers
+
+
+def _refused(task: Task, text: str, rules: Rules, form: frozenset[str]) -> Reject | None:
+    echoes = echoes_of(task, rules.label_line)
+    if not _says_something(text):
+        return Reject("empty")
+    if echoes.names_label(text):
+        return Reject("names its label", "label word")
+    refusal: Refuse
+    for refusal in rules.refusals:
+        if form.isdisjoint(refusal.unless) and refusal.applies(text):
+            return Reject(refusal.reason, refusal.name)
+    return Reject("repeats the prompt", "sentence of the prompt") if echoes.repeats_prompt(text) else None
+
+
+def _several_candidates(text: str, rules: Rules) -> Reject | None:
+    """Lines that are counted, or listed as whole texts; one text of several lines may have a list within."""
+    lines = [line for line in text.splitlines() if _says_something(line)]
     if len(lines) < 2:
-        return False
-    marked = sum(bool(MARKER.match(line)) for line in lines)
-    return marked >= 2 or (not several_lines and all(line.rstrip().endswith(rules.ends) for line in lines))
+        return None
+    if sum(bool(NUMBERED.match(line) or rules.numbered_heading.match(line)) for line in lines) >= 2 and (
+        NUMBERED.match(lines[0]) or rules.numbered_heading.match(lines[0])
+    ):
+        return Reject("several candidates", "numbered texts")
+    if all(MARKER.match(line) and line.rstrip().endswith(rules.ends) for line in lines):
+        return Reject("several candidates", "listed texts")
+    if any(line.strip(" \u3000:：。、*-").casefold() in ("または", "あるいは", "もしくは", "or") for line in lines):
+        return Reject("several candidates", "alternatives")
+    return None
 
 
 def _judge_cleaned(task: Task, text: str) -> Reject | None:
-    if not any(character.isalnum() for character in text):
-        return Reject("empty")
-    if _names_label(task, text):
-        return Reject("names its label")
     if not _is_in_language(text, task.language):
         return Reject("wrong language")
     if len(text) < task.min_chars:
@@ -164,40 +229,3 @@ def _is_in_language(text: str, language: str) -> bool:
     if language == "ja":
         return is_japanese(text)
     return not language or not identification.is_other_language(text, language)
-
-
-def _names_label(task: Task, text: str) -> bool:
-    words = tuple(label.word for label in task.labels)
-    return bool(_label_pattern(words, tuple(task.label_names), rules_of(task.language).label_line).search(text))
-
-
-@lru_cache
-def _label_pattern(words: tuple[str, ...], names: tuple[str, ...], label_line: str) -> re.Pattern[str]:
-    """A label's word or name at the start or end, set off by a colon, brackets or nothing else."""
-    named = [re.escape(name) for name in (*words, *names) if len(name) > 1]
-    if not named:
-        return re.compile(r"(?!)")
-    any_name = "|".join(sorted(named, key=len, reverse=True))
-    return re.compile(label_line.format(names=any_name), re.I)
-
-
-def is_japanese(text: str) -> bool:
-    """Mostly kana and kanji, and not Chinese.
-
-    A run of Latin letters counts as one word, and two words as one Japanese character, so product names do no harm. Headlines in kanji
-    alone pass; a text without kana is refused when it holds Chinese grammar or is long. Half-width kana are kana.
-    """
-    text = unicodedata.normalize("NFKC", text)
-    kanji, num_kana = "".join(_KANJI.findall(text)), sum(map(len, _KANA.findall(text)))
-    num_japanese = len(kanji) + num_kana
-    if num_japanese == 0 or 2 * num_japanese < len(_WORD.findall(text)):
-        return False
-    if not all(map(_is_japanese_kanji, kanji)):
-        return False
-    return num_kana > 0 or (len(kanji) <= _LONG_WITHOUT_KANA and not _CHINESE.search(text))
-
-
-@lru_cache(maxsize=20_000)
-def _is_japanese_kanji(character: str) -> bool:
-    """Whether JIS X 0213 or CP932 holds the character, as they do all that Japanese texts are likely to write, and Japanese writes it."""
-    return character not in SIMPLIFIED_ONLY and any(character.encode(encoding, errors="ignore") for encoding in ("euc_jis_2004", "cp932"))

@@ -1,135 +1,164 @@
-"""The patterns by which replies are read, one table a language: list markers, headings, preambles, commentary, refusals, label lines.
+"""The rules by which replies are read: what is taken off a reply, and what makes it no text. Each has a name and an example.
 
+This module has the form of a rule and the rules that serve every language; `reply_rules_ja` and `reply_rules_en` have a language's own.
 Japanese serves ja and '' (whose keys hold `replies.VERSION`), English every other language, since LLMs that chat around a text they were
 asked for in English do so in English.
 """
 
 import re
+import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
+from html import unescape
 
-_BULLET = r"[*•]|・(?!・)|[-–](?![-–\d])|●(?![●○◯×])|[○◯](?=\s|$)"
-_NUMBERING = r"[(（]?\d{1,2}(?:[)）]|[.．](?!\d)|[、:：](?![\d〇一二三四五六七八九十]))"
-MARKER = re.compile(rf"\s*(?:{_BULLET}|{_NUMBERING})\s*")
+from japagen.prompts.reply_wrappers import json_text, outside_fence, outside_quotes, outside_tags, without_special_tokens
+
+ONE_LINE, SEVERAL_LINES, MESSAGES = "one line", "several lines", "messages"
+"""What a task's texts are: one line each, or several (`task.several_lines`); messages of people (`task.genre`)."""
+MARKED = (
+    r"(?:[*•](?!\*)|・(?!・)|[-–](?![-–\d])|●(?![●○◯×])|[○◯](?=\s|$)"
+    r"|[(（]?\d{1,2}(?:[)）]|[.．](?!\d)|[、:：](?![\d〇一二三四五六七八九十]))|[①-⑳](?!\d)|[A-Da-d][)）.．](?=\s))"
+)
 """A list marker. A sign or stop right before a digit belongs to a number (「-5℃」, 「1.5リットル」, 「10:30に」, 「3、4人」), and a circle
 before a letter stands for a name (「○○さん」)."""
+MARKER = re.compile(rf"\s*{MARKED}\s*")
+NUMBERED = re.compile(r"\s*(?:[(（]?\d{1,2}(?:[)）]|[.．](?!\d)|[、:：](?![\d〇一二三四五六七八九十]))|[①-⑳])")
+"""A list marker that counts."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A rule that takes something off a reply and leaves the rest."""
+
+    name: str
+    """As counted and shown."""
+    apply: Callable[[str], str]
+    example: tuple[str, str]
+    """A reply, and what becomes of it."""
+    unless: tuple[str, ...] = ()
+    """Passed over where the task's texts are one of these: ONE_LINE, SEVERAL_LINES, MESSAGES."""
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """A rule that makes a reply no text."""
+
+    name: str
+    reason: str
+    """One of `replies.REASONS`."""
+    applies: Callable[[str], bool]
+    example: str
+    unless: tuple[str, ...] = ()
+    """As a Strip's."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """One language's patterns."""
+    """One language's rules, each kind in the order in which they are applied."""
 
     language: str
     version: int
-    """Raised when a pattern changes; Japanese: `replies.VERSION` is."""
-    opening: re.Pattern[str]
-    """List markers and headings, as many as there are: taken off one by one, a megabyte of them would take minutes."""
-    preamble: re.Pattern[str]
-    commentary: re.Pattern[str]
-    refusal: re.Pattern[str]
+    """Raised when a rule changes; Japanese: `replies.VERSION` is."""
+    outer: tuple[Strip, ...]
+    """What is around all lines of a reply, also where it holds several texts."""
+    inner: tuple[Strip, ...]
+    """What is right around a text: headings, list markers, quotes."""
+    refusals: tuple[Refuse, ...]
     ends: tuple[str, ...]
     """What a line ends with that is a whole candidate."""
     label_line: str
     """A line that announces a label; `{names}` are the task's."""
+    numbered_heading: re.Pattern[str]
+    """The heading of one candidate of several: 'Example 2:'."""
 
 
-def _opening(headings: str, decoration: str = "") -> re.Pattern[str]:
-    return re.compile(rf"(?:{MARKER.pattern}|\s*(?:{headings}){decoration}\s*[:：]{decoration}\s*)++", re.I)
+def substitute(pattern: str, replacement: str = "", flags: int = 0) -> Callable[[str], str]:
+    """A rule's `apply`: every match is replaced, and the text's ends are stripped."""
+    compiled = re.compile(pattern, flags)
+    return lambda text: compiled.sub(replacement, text).strip()
 
 
-JAPANESE = Rules(
-    language="ja",
-    version=1,
-    opening=_opening(
-        "例文?|文章?|回答|出力|本文|説明文?|前提(?:の?文)?|仮説(?:の?文)?|文[12１２]|sentence ?[12]?|output|premise|hypothesis|text"
-    ),
-    preamble=re.compile(
-        r"^(?:はい[、。,!！]|承知|かしこまり|了解し|もちろん(?:です|、)|以下(?:に|の|は|が)|こちら(?:が|は|に).{0,12}(?:例|文)"
-        r"|それでは、?(?:以下|文)|sure\b|certainly\b|of course\b|here(?:'s| is| are)\b)",
-        re.I,
-    ),
-    commentary=re.compile(
-        r"いかがでしょうか[。？?]?$|ご(?:確認|参考)(?:ください|になさって)|お役に立て|この文は.{0,20}(?:関係|類似度|ラベル|容認)|[(（](?:注|※)"
-    ),
-    refusal=re.compile(
-        r"^(?:申し訳(?:ありません|ございません|ない)|すみません|恐れ入ります|ごめんなさい)"
-        r".{0,40}(?:でき(?:ません|かね|ない)|お答え|お手伝い|対応|提供|作成)"
-        r"|(?:AI|人工知能|言語モデル)(?:アシスタント)?(?:として|なので|である(?:ため|私))|\bas an ai\b|\blanguage model\b"
-        r"|^i(?:'m| am) sorry\b|^i (?:can(?:no|')t|am unable)\b",
-        re.I,
-    ),
-    ends=("。", "」", ".", "！", "？", "!", "?"),
-    label_line=r"^(?:{names})\s*(?:[:：\-]|$)|[(（\[【<](?:ラベル[:：]?)?\s*(?:{names})\s*[)）\]】>]|ラベル\s*[:：]",
+def holds(pattern: str, flags: int = 0) -> Callable[[str], bool]:
+    """A rule's `applies`: whether the pattern occurs."""
+    compiled = re.compile(pattern, flags)
+    return lambda text: compiled.search(text) is not None
+
+
+def without_first_line(pattern: str, flags: int = 0) -> Callable[[str], str]:
+    """A rule's `apply`: the first line goes where the pattern matches all of it and more follows."""
+    compiled = re.compile(pattern, flags)
+
+    def apply(text: str) -> str:
+        first, _, rest = text.partition("\n")
+        return rest.strip() if rest.strip() and compiled.fullmatch(first.strip().strip("*").strip()) else text
+
+    return apply
+
+
+def without_last_line(pattern: str, flags: int = 0) -> Callable[[str], str]:
+    """A rule's `apply`: the last line goes where the pattern occurs in it and more precedes."""
+    compiled = re.compile(pattern, flags)
+
+    def apply(text: str) -> str:
+        rest, _, last = text.rpartition("\n")
+        return rest.strip() if rest.strip() and compiled.search(last.strip().strip("*").strip()) else text
+
+    return apply
+
+
+def _composed(text: str) -> str:
+    return _KANA_AND_MARK.sub(lambda found: unicodedata.normalize("NFC", found[0]), text)
+
+
+_KANA_AND_MARK = re.compile(r"[\u3041-\u30ff][\u3099\u309a]")
+_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#39|#x27);")
+_UNSEEN = "\u00ad\u200b\u200e\u200f\u2060\ufeff\u202a-\u202e\u2066-\u2069\x00-\x08\x0e-\x1b\x7f"
+_BOLD = r"(?<!\*)(\*{2,4})(?![\s*])([^*\n]{1,400}?)(?<!\s)\1(?!\*)|(?<![A-Za-z0-9_])__(?![\s_])([^_\n]{1,400}?)(?<!\s)__(?![A-Za-z0-9_])"
+_ITALIC = r"\A\*(?![\s*])([^*\n]+)(?<!\s)\*\Z|\A_(?![\s_])([^_\n]+)(?<!\s)_\Z"
+
+FIRST_STRIPS = (
+    Strip("invisible character", substitute(rf"[{_UNSEEN}]|(?<=[\u3041-\u9fff])\u200d"), ("犬が\u200b走る。", "犬が走る。")),
+    Strip("combining mark", _composed, ("か\u3099る", "がる")),
+    Strip("special token", without_special_tokens, ("犬が走る。<|im_end|>", "犬が走る。")),
+    Strip("literal line break", substitute(r"\\[nrt](?![a-z])", "\n"), ("軽いです。\\n安いです。", "軽いです。\n安いです。")),
 )
-
-_MADE = (
-    r"(?:examples?|samples?|texts?|sentences?|reviews?|messages?|quer(?:y|ies)|questions?|requests?|e-?mails?|tweets?|posts?|headlines?"
-    r"|titles?|complaints?|comments?|premises?|hypothes[ei]s|responses?|outputs?|versions?|options?|answers?|repl(?:y|ies)|statements?)"
-)
-"""What an assistant is asked to write."""
-_HERE = r"(?:here(?:['’]s| is| are))"
-_OFFER = rf"(?:{_HERE}|i(?:['’]ll| will| can|['’]d be happy| would be happy|['’]m happy)|let me|let['’]s|below (?:is|are)|the following)"
-_SOME = r"(?:an?|one|some|the|your|two|three|four|five|\d+)\s+(?:[\w'’-]+\s+){0,4}?"
-_CANNOT = (
-    r"i(?:['’]m| am)?(?: really| truly)? ?(?:sorry,? but i )?(?:can(?:no|['’])t|can not|could not|couldn['’]t|won['’]t|will not|unable to"
-    r"|not able to|must decline to|have to decline to|(?:do not|don['’]t) feel comfortable|not comfortable)"
-)
-_THIS = r"(?:this|that|your|such)"
-_HARM = r"(?:harmful|offensive|hateful|inappropriate|discriminatory|explicit|abusive|illegal|misleading|unethical|derogatory)"
-ENGLISH = Rules(
-    language="en",
-    version=1,
-    opening=_opening(
-        r"(?:customer|user|sample|example|generated|second|first) (?:text|sentence|message|query|question|request|review|e-?mail)"
-        r"|example ?\d{0,2}|text ?[12]?|sentence ?[12]?|output|answer|response|reply|message|premise|hypothesis|review|tweet|headline|query"
-        r"|customer|user",
-        r"\*{0,2}",
-    ),
-    preamble=re.compile(
-        r"^(?:(?:sure|certainly|absolutely|of course|understood)(?: thing)?\s*(?:[!:]|[,.]?\s*\n)"
-        r"|(?:sure|certainly|absolutely|of course|understood|okay|ok|got it|great|no problem)(?: thing)?"
-        rf"(?:\s*[!:,.]?[ \t]*\n|[,.;:!–—-]*\s+{_OFFER}\b)"
-        rf"|{_HERE}\s+{_SOME}{_MADE}\b(?!\s+(?:i|we|that i|that we|my|from my)\b)[^\n:]{{0,100}}:\s*(?:\n|[\"“‘'*])"
-        rf"|{_HERE}\s+{_SOME}(?:examples?|samples?)\b[^\n]{{0,100}}:"
-        rf"|(?:below|the following) (?:is|are) {_SOME}{_MADE}\b"
-        rf"|(?:the|my|your) {_MADE} (?:is|are|reads|would be|could be|to be sent is|will be written as)\s*[:\"“]"
-        r"|your task is to\b|you are asked to write\b)",
-        re.I,
-    ),
-    commentary=re.compile(
-        r"\blet me know if (?:you(?:['’]d| would) like (?:me to|another|more|any)"
-        r"|you (?:need|want) (?:anything else|any (?:other|more|further)|more (?:examples|texts|sentences)|another))"
-        r"|\bi hope (?:this|that|these) (?:helps|meets|works|fits)"
-        r"|\bfeel free to (?:ask|modify|adjust|adapt|edit|use (?:this|it)|let me know)"
-        r"|\bwould you like (?:me to|another|more examples)"
-        r"|\b(?:this|the above|the) (?:text|sentence|message|example|review|query|statement|hypothesis|response)"
-        r" (?:is (?:labell?ed|classified|an example of|a (?:good|clear) example|\d+ characters)"
-        r"|expresses an?|reflects the|demonstrates|meets the|fits the|belongs to"
-        r"|falls (?:under|into)|would be (?:labell?ed|classified))"
-        r"|[(\[](?:please )?note\s*:|\n[ \t]*\**(?:please )?(?:note|explanation|reasoning|character count|characters|length)\**\s*:"
-        r"|[(\[]\d+ (?:characters|chars|words)[)\]]",
-        re.I,
-    ),
-    refusal=re.compile(
-        r"\bas an? (?:ai|artificial intelligence|(?:large )?language model)\b"
-        r"|\bi(?:['’]m| am) (?:just |only )?(?:an? )?(?:ai\b|(?:large )?language model|virtual assistant|chatbot)"
-        rf"|^(?:[^\n.!?]{{0,40}}[.!?,]? )?{_CANNOT}(?: to)?\s+(?:be able to )?(?:assist\b(?! (?:me|us)\b)"
-        rf"|help (?:you )?with {_THIS}\b"
-        rf"|(?:fulfil+|comply with|carry out|respond to|engage (?:in|with)) (?:{_THIS}|the)\b"
-        rf"|(?:answer|complete|process|do) {_THIS} (?:[\w-]+ )?(?:request|task|prompt|instruction|question)s?\b"
-        r"|(?:provide|generat\w+|creat\w+|produc\w+|writ\w+|give|offer) (?:you )?(?:[\w,'’-]+ ){0,5}?(?:contents?|examples?|texts?"
-        rf"|sentences?|assistance|material|outputs?|that (?:is|are|contains?|promotes?|could be|may be|might be)\b|{_HARM}))"
-        r"|\b(?:not something|nothing) (?:that )?i (?:can|am able to|['’]m able to) (?:help|assist|do for you|provide)"
-        r"|\bi (?:must|have to) (?:respectfully |politely )?(?:decline|refuse)\b",
-        re.I | re.M,
-    ),
-    ends=("。", "」", ".", "！", "？", "!", "?", '"', "”", "…"),
-    label_line=(
-        r"^[\"“'‘(\[*]{{0,3}}(?:{names})[\"”'’)\]*]{{0,3}}\s*(?:[:：]|[-–—]\s|$)|[(（\[【<](?:(?:label|class|category|intent|sentiment)\s*[:：]?)?\s*"
-        r"(?:{names})\s*[)）\]】>]|(?:^|\n|[(\[])\s*\**(?:label|class|category|intent|sentiment)\**\s*[:：]"
+"""What never belongs to a text."""
+WRAPPERS = (
+    Strip("HTML", lambda text: unescape(text) if _ENTITY.search(text) else text, ("犬&amp;猫", "犬&猫")),
+    Strip("code fence", outside_fence, ("```\n犬が走る。\n```", "犬が走る。")),
+    Strip("JSON", json_text, ('{"sentence": "犬が走る。"}', "犬が走る。")),
+    Strip("tag", outside_tags, ("<output>犬が走る。</output>", "犬が走る。")),
+    Strip("emphasis", substitute(rf"{_BOLD}|{_ITALIC}", r"\2\3\4\5"), ("**犬**が走る。", "犬が走る。")),
+    Strip(
+        "Markdown line",
+        substitute(r"^[ \t]*(?:#{1,6}[ \t\u3000]+|>[ \t]+|(?:-{3,}|\*{3,}|={3,}|_{3,})[ \t]*$)", flags=re.M),
+        ("# 見出し\n---\n本文です。", "見出し\n\n本文です。"),
     ),
 )
+"""What formats a text."""
+INNER_STRIPS = (
+    Strip("list marker", substitute(rf"\A(?:\s*{MARKED}\s*)++(?=\S)"), ("1. 犬が走る。", "犬が走る。")),
+    Strip("quotes", outside_quotes, ("「犬が走る。」", "犬が走る。")),
+)
+"""What stands right around a text."""
 
 
-def rules_of(language: str) -> Rules:
-    """The rules for replies in `language`."""
-    return JAPANESE if language in ("ja", "") else ENGLISH
+def _loops(text: str) -> bool:
+    """Whether half of the text or more is one unit five times or more in a row."""
+    found = _REPEATED.search(text)
+    return found is not None and len(set(found[1])) > 1 and len(found[0]) >= max(15, len(text) / 2)
+
+
+_REPEATED = re.compile(r"(.{2,20}?)\1{4,}")
+_TAG = r"</?[a-z][\w-]{0,15}(?:\s[^<>]{0,80})?/?>"
+LAST_REFUSALS = (
+    Refuse(
+        "code, JSON or tags",
+        "markup",
+        holds(rf"```|\A[\[{{]\s*[\[{{]?\s*[\"'][^\"'\n]{{1,40}}[\"']\s*[:,\]]|{_TAG}"),
+        '{"a": "犬。", "b": "猫。"}',
+    ),
+    Refuse("one unit again and again", "loops", _loops, "太郎が太郎が太郎が太郎が太郎が太郎が"),
+    Refuse("a character that could not be decoded", "loops", holds("\ufffd|<unk>"), "犬が\ufffd走る。"),
+)
+"""Applied to what is left of a reply."""

@@ -22,7 +22,7 @@ _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]{0,100}(?:<\|constrain\|>[^<]{0
 _CHANNEL_END = re.compile(r"<\|(?:end|return|call|start|channel|message|constrain)\|>")
 _STRIPPED_FINAL = "assistantfinal"
 """What is left of `<|start|>assistant<|channel|>final<|message|>` without its special tokens."""
-_STRIPPED_ANALYSIS = re.compile(r"\s*analysis(?=[A-Z])")
+_STRIPPED_ANALYSIS = re.compile(r"\s*analysis(?=[A-Z\u3041-\u30ff\u3400-\u9fff])")
 """The name of the first channel with its text right behind it, as no sentence begins."""
 
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from japagen.prompts.replies import UNFINISHED
+from japagen.prompts.replies import FINISHED, UNFINISHED
 from japagen.prompts.scaffold import JAPANESE, Scaffold
 from japagen.tasks import PROBABILITY
 
@@ -54,11 +54,12 @@ def list_pattern(num: int) -> str:
 def read_list(reply: str, finish_reason: str, num: int) -> list[Listed]:
     """`num` texts: those that the reply lists in JSON or in numbered lines, then empty ones for what is missing.
 
-    Of a reply that was cut off (`replies.UNFINISHED`) the whole texts count. A reply without a list becomes, raw, the
+    Of a reply that was cut off (any finish_reason but `replies.FINISHED`) the whole texts count. A reply without a list becomes, raw, the
     first text.
     """
-    missing = Listed("", finish_reason if finish_reason in UNFINISHED else UNLISTED)
-    found = _read_objects(reply) or _read_lines(reply, is_cut=finish_reason in UNFINISHED)
+    is_cut = finish_reason != FINISHED
+    missing = Listed("", (finish_reason if finish_reason in UNFINISHED else "length") if is_cut else UNLISTED)
+    found = _read_objects(reply) or _read_lines(reply, is_cut)
     if not found:
         return [Listed(reply, missing.finish_reason), *[missing] * (num - 1)]
     return [*found[:num], *[missing] * (num - len(found))]

@@ -52,6 +52,8 @@ class Quality:
     """reason -> label -> replies."""
     changes: dict[str, dict[str, int]]
     """label -> what a judge made of its rows."""
+    reading: dict[str, dict[str, int]]
+    """rule -> label -> rows of which the rule changed a text as it read the reply."""
     prior: dict[str, float] | None
     """Label frequencies that the rows' weights were set to."""
     length: dict[str, dict[str, Any]]
@@ -141,6 +143,7 @@ def measure(store: Store, dataset: str, task: Task, split: gold.Split | None, st
         labels=_labels(task, rows, references, rejects),
         rejects=rejects,
         changes=meta.get("changes", {}),
+        reading=meta.get("reading", {}),
         prior=meta.get("prior"),
         length=lengths(task, rows, references),
         diversity=_diversity(task, rows, references),

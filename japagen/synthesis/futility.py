@@ -19,6 +19,10 @@ CURES = {
     "empty": "look at the LLM's chat template and reasoning with `japagen doctor llm=NAME`",
     "preamble": "end the instructions with a sentence that asks for the text only",
     "refusal": "reword the prompts, or take another LLM",
+    "placeholder": "say in the instructions that names are to be made up",
+    "markup": "ask for the text only, without JSON or tags",
+    "about the task": "ask for the text only, without a remark on it",
+    "repeats the prompt": "reword the instructions, or take another LLM",
     "names its label": "ask for the text only, or change the labels' `word`",
 }
 """Reason -> what to do. Failed requests and duplicates aren't here: no setting of the task or the LLM's sampling cures them."""

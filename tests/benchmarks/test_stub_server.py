@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from japagen.curation.near import NearDuplicates
-from japagen.prompts.replies import is_japanese
+from japagen.prompts.japanese import is_japanese
 
 Post = Callable[..., Awaitable[tuple[int, dict[str, Any]]]]
 

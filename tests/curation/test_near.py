@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from japagen.config.schema import Config
 from japagen.curation.dataset import make_dataset, selected_examples, write_dataset
-from japagen.curation.near import Index, NearDuplicates
+from japagen.curation.near import Index, NearDuplicates, NearTexts
 from japagen.curation.select import Selector
 from japagen.prompts.replies import Reject, clean_reply, normalise
 from tests.conftest import Compose
@@ -227,3 +227,11 @@ def test_selection_equals_a_simple_one_however_rows_arrive(composed: Compose, tm
         for path in folder.iterdir():
             assert path.read_bytes() == (tmp_path / f"once-{num_per_label}" / path.name).read_bytes()
     assert {"duplicate", "near duplicate"} <= {reason for counts in expected.counts.values() for reason in counts}
+
+
+@given(
+    st.lists(st.text(alphabet="犬猫が走る寝", min_size=1, max_size=12), max_size=6),
+    st.text(alphabet="犬猫が走る寝", min_size=1, max_size=12),
+)
+def test_a_text_near_one_of_some_is_found_exactly(texts: list[str], text: str) -> None:
+    assert NearTexts(texts, 0.8).holds(text) == any(similarity(text, one) >= 0.8 for one in texts)

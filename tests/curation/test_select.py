@@ -90,3 +90,33 @@ def test_exemplars_are_not_copied(composed: Compose, first: str, second: str, re
     selector = Selector(config.task, config.curate, 1, [exemplar])
     selector.advance(pairs([first], {label: [second] for label in config.task.label_names}))
     assert selector.rejects("entailment") == {reason: 1}
+
+
+def test_near_copies_of_exemplars_are_copies(composed: Compose) -> None:
+    config = composed("task=jcola")
+    shown = "彼は昨日の夕方に駅前の小さな本屋で新しい辞書を一冊買った。"
+    near, other = shown.replace("一冊", "二冊"), "彼女は今朝、公園で知らない犬に声をかけた。"
+    rows = Rows({("acceptable", 0, 0): Reply(near), ("unacceptable", 0, 0): Reply(other), ("acceptable", 1, 0): Reply(f"「{shown}」")})
+    rows |= {("acceptable", 2, 0): Reply(shown[:14])}
+    selector = Selector(config.task, config.curate, 1, [Example((shown,), "acceptable")])
+    selector.advance(rows)
+    assert selector.rejects("acceptable") == {"copies an exemplar": 2}
+    assert selector.is_complete
+
+
+def test_changes_to_accepted_replies_are_counted_by_rule_and_label(composed: Compose) -> None:
+    config = composed()
+    seconds = {
+        "entailment": ["仮説：動物が走る。", "**動物が雪の上にいる。**"],
+        "contradiction": ["仮説：犬が寝る。", "仮説：「犬は動かない。」"],
+        "neutral": ["犬は白い。", "仮説：犬が走る。"],
+    }
+    selector = Selector(config.task, config.curate, 5)
+    selector.advance(pairs(["1. 犬が走る。", "犬が走る。"], seconds))
+    assert selector.rejects("neutral") == {"repeats first sentence": 1}
+    assert selector.changes == {
+        "list marker": {"entailment": 1, "contradiction": 1, "neutral": 1},
+        "heading": {"entailment": 1, "contradiction": 2},
+        "emphasis": {"entailment": 1},
+        "quotes": {"contradiction": 1},
+    }

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from japagen.prompts.identification import is_other_language
 from japagen.prompts.questions import attribute_questions, question_messages, read_answer, read_attributes
-from japagen.prompts.replies import Reject, clean_reply, strip_wrappers
-from japagen.prompts.reply_rules import ENGLISH
+from japagen.prompts.replies import Reject, clean_reply
 from japagen.prompts.scaffold import scaffold_of
 from japagen.prompts.verbalized import list_phrase
 from japagen.prompts.writing import PAIR_JOINER, Prompting, messages
@@ -67,18 +66,38 @@ DECLINED = [
 ]
 CHATTED = [
     "Sure! Here is an example: I lost my card.",
-    "Sure, here's a text:\nI lost my card.",
     "Certainly! Where is my card?",
     "Of course! Here's a message about a lost card.",
-    'Here is a customer query:\n"Where is my card?"',
     "Here's one example of a customer message: Where is my card?",
-    "Where is my card? (Note: this is about card arrival)",
-    "Where is my card?\n\nLet me know if you'd like another one!",
-    "Where is my card?\nI hope this helps!",
     'The text is: "Where is my card?"',
     "Your task is to write a message about a lost card.",
     "Where is my card? This message is an example of card arrival.",
 ]
+
+AROUND = [
+    "Sure, here's a text:\nWhere is my card?",
+    'Here is a customer query:\n"Where is my card?"',
+    "Where is my card? (Note: this is about card arrival)",
+    "Where is my card?\n\nLet me know if you'd like another one!",
+    "Where is my card?\nI hope this helps!",
+    "Where is my card?\n\n**Note:** This is about a card.",
+    "Where is my card? (17 characters)",
+    '"Where is my card?',
+    'Where is my card?"',
+    '{"text": "Where is my card?", "label": "card arrival"}',
+    "```\nWhere is my card?\n```",
+    "<output>Where is my card?</output>",
+    "Where is my card?<|im_end|>",
+    "<think>They want a message.</think>\nWhere is my card?",
+    "finalWhere is my card?",
+    "**Where is my card?**",
+    "Message: Where is my card?",
+]
+
+
+@pytest.mark.parametrize("reply", AROUND)
+def test_what_is_around_a_text_is_taken_off(reply: str) -> None:
+    assert clean_reply(BANK, reply, "stop") == "Where is my card?"
 
 
 @pytest.mark.parametrize("text", ORDINARY)
@@ -94,7 +113,16 @@ def test_what_an_assistant_says_is_not(replies: list[str], reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", ["card arrival: where is it?", "Label: no\nI never said so.", "Where is it? (card_arrival)", "No - I never said so.", '"no"']
+    "reply",
+    [
+        "card arrival: where is it?",
+        "Label: no\nI never said so.",
+        "Where is it? (card_arrival)",
+        "No - I never said so.",
+        '"no"',
+        '"card arrival.',
+        '"card arrival" is: where a card is',
+    ],
 )
 def test_a_reply_that_names_its_label_is_rejected(reply: str) -> None:
     assert clean_reply(BANK, reply, "stop") == Reject("names its label")
@@ -145,9 +173,7 @@ def test_few_texts_of_banking77_are_touched() -> None:
 def test_a_cleaned_reply_stays_as_it_is(reply: str, before: str, after: str) -> None:
     cleaned = clean_reply(BANK, before + reply + after, "stop")
     if isinstance(cleaned, str):
-        assert strip_wrappers(cleaned, ENGLISH) == cleaned
-        again = clean_reply(BANK, cleaned, "stop")
-        assert again == cleaned or isinstance(again, Reject)
+        assert clean_reply(BANK, cleaned, "stop") == cleaned
 
 
 @pytest.mark.timeout(20)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from japagen.prompts.replies import REASONS, Reject, clean_reply, is_japanese, normalise, strip_wrappers
+from japagen.prompts.japanese import is_japanese
+from japagen.prompts.replies import REASONS, Reject, clean_reply, normalise
 from tests.conftest import Compose
 
 
@@ -86,7 +87,7 @@ def test_any_text_is_either_clean_or_rejected_for_a_known_reason(text: str) -> N
         assert cleaned.reason in REASONS
     else:
         assert task.min_chars <= len(cleaned) <= task.max_chars
-        assert strip_wrappers(cleaned) == cleaned
+        assert clean_reply(task, cleaned, "stop") == cleaned
         assert is_japanese(cleaned)
 
 

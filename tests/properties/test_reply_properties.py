@@ -26,8 +26,9 @@ from japagen.llm.client import (
 )
 from japagen.llm.endpoint import Endpoint
 from japagen.llm.received import Fault, read_reply
+from japagen.prompts.japanese import is_japanese
 from japagen.prompts.questions import answer_word, read_answer, read_attributes
-from japagen.prompts.replies import REASONS, UNFINISHED, Reject, clean_reply, is_japanese, normalise, strip_wrappers
+from japagen.prompts.replies import FINISHED, REASONS, UNFINISHED, Reading, Reject, clean_reply, judge_reply, normalise
 from japagen.prompts.thinking import strip_thinking
 from japagen.prompts.verbalized import read_list
 from japagen.quality.diversity import diversity, tokenise
@@ -50,18 +51,17 @@ def test_a_reply_is_a_text_of_the_task_or_a_known_reason(task: Task, reply: str,
         assert cleaned.reason in REASONS
         return
     assert task.min_chars <= len(cleaned) <= task.max_chars
-    assert cleaned == " ".join(cleaned.split()) == strip_wrappers(cleaned)
+    assert finish_reason == FINISHED
+    assert cleaned == " ".join(cleaned.split())
     assert any(character.isalnum() for character in cleaned)
     assert task.language != "ja" or is_japanese(cleaned)
-    again = clean_reply(task, cleaned, finish_reason)
-    assert again == cleaned or isinstance(again, Reject)
+    assert judge_reply(task, cleaned, finish_reason) == Reading(cleaned)
 
 
 @given(raw_texts)
 def test_texts_are_compared_in_a_form_that_is_its_own(text: str) -> None:
     assert normalise(normalise(text)) == normalise(text)
     assert normalise(f"\u3000{text}\n") == normalise(text)
-    assert strip_wrappers(strip_wrappers(text)) == strip_wrappers(text)
 
 
 _MARKS = [

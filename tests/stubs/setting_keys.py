@@ -26,7 +26,8 @@ CHANGES: dict[str, set[str]] = {
     "num_per_label": DATASET, "task.max_chars": DATASET, "task.min_chars": DATASET, "task.fields": DATASET,
     "task.label_field": DATASET, "task.labels.word": DATASET, "task.labels.score": DATASET, "curate.max_same_first": DATASET,
     "curate.contamination": DATASET,
-    "curate.near_duplicates": DATASET, "task.several_lines": DATASET,
+    "curate.near_duplicates": DATASET, "task.several_lines": DATASET, "task.genre": DATASET, "task.label_words": DATASET,
+    "task.labels.synonyms": DATASET, "task.labels.described": DATASET, "task.labels.variants": DATASET,  # a reply that repeats them
     # the student
     "seed": MODEL, "task.target": MODEL, "task.metric": MODEL, "model.id": MODEL, "model.max_length": MODEL, "model.bf16": MODEL,
     "model.word_splitter": MODEL,
@@ -46,7 +47,7 @@ CHANGES: dict[str, set[str]] = {
     **dict.fromkeys(["data.source", "data.split", "data.train_source", "data.train_file", "data.eval_file", "task.label_map"], NONE),
     "data.strip_source": NONE,
     # prompt=kadg only
-    **dict.fromkeys(["task.labels.described", "task.attributes"], NONE),
+    "task.attributes": NONE,
     # which gold rows, and how they are cut: enters by their checksum
     "task.gold_chars": NONE, "task.published.scored": NONE, "task.published.also_scored": NONE, "task.published.unavailable": NONE,
     **dict.fromkeys([f"task.published.{name}" for name in ("name", "license", "homepage", "splits", "train_sources")], NONE),
@@ -54,7 +55,7 @@ CHANGES: dict[str, set[str]] = {
     "train.ensemble_momentum": MODEL, "train.ensemble_threshold": NONE, "train.robust_q": MODEL,  # a threshold of what is off says nothing
     # what is drawn for a request
     "synthesis.temperatures": ALL, "synthesis.verbalized": ALL, "prompt.variants": ALL,
-    "prompt.personas": NONE, "task.labels.variants": NONE,
+    "prompt.personas": NONE,
     # other methods, and judging: enter by the keys of the LLM's answers, where there are any
     **dict.fromkeys([f"method.{name}" for name in ("answer", "template", "calibrate", "max_tokens", "gold_weight", "num_texts")], NONE),
     **dict.fromkeys(["judge", "curate.judging", "curate.judge_answer", "curate.judge_threshold", "curate.keep_likeliest"], NONE),

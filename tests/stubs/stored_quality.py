@@ -47,7 +47,8 @@ def store_dataset(
         write_dataset(config.task, dataset, out, dataset_card(config.task, dataset, {}))
         if knows_task:
             write_task(config.task, config.data, out)
-        return {"rejects": dataset.rejects, "num_train": len(rows), "num_valid": len(valid), "replies": 99, "tokens": {"completion": 990}}
+        counts = {"rejects": dataset.rejects, "reading": {"heading": {config.task.label_names[0]: 4}}}
+        return {**counts, "num_train": len(rows), "num_valid": len(valid), "replies": 99, "tokens": {"completion": 990}}
 
     with store.lock("dataset", key) as lock:
         store.publish("dataset", key, build, identity, lock)

@@ -61,6 +61,8 @@ def _print_labels(quality: Quality, console: Console) -> None:
     unlabelled = {reason: num for reason, counts in quality.rejects.items() if (num := sum(counts.values()) - _of_labels(quality, counts))}
     if unlabelled:
         console.print(f"  rejected without a label: {_listed(unlabelled, '{}')}", markup=False)
+    for rule, counts in quality.reading.items():
+        console.print(f"  taken off, {rule}: {by_label(counts, '{}')}", markup=False)
     if quality.prior is not None:
         console.print(f"  rows are weighted to the label frequencies {by_label(quality.prior, '{:.3f}')}", markup=False)
     for label, counts in quality.changes.items():

@@ -2,7 +2,8 @@
 
 The replies are asked for as a run asks for them and appended to the same stream: nothing paid for is thrown away, a run
 later begins with them, and a second preview of the same prompts asks for nothing. Only the LLM takes part: no encoder,
-and gold data only where shots=k shows them.
+and gold data only where shots=k shows them. With replies=FILE no LLM takes part either: the file's lines are read as replies, and each
+is shown as a text or with the reason against it.
 """
 
 import json
@@ -18,6 +19,7 @@ from rich.table import Table
 
 from japagen.commands.preview.answers import preview_answers
 from japagen.commands.preview.projection import measure, print_projection
+from japagen.commands.preview.replies_file import preview_replies
 from japagen.commands.preview.serving import ask
 from japagen.commands.terminal import make_console, make_parser
 from japagen.config.composition import compose_config
@@ -45,12 +47,25 @@ _ROLES = {"system": "bold magenta", "user": "bold cyan", "assistant": "bold gree
 def main(arguments: list[str]) -> int:
     """Shows prompts, replies and projection; 0 also where every reply was rejected, since showing that is the purpose."""
     parser = make_parser(
-        "preview", __doc__, "task=jnli llm=qwen3-swallow-8b n=5", "--config-dir my task=mail llm=qwen3-swallow-8b prompt=kadg"
+        "preview",
+        __doc__,
+        "task=jnli llm=qwen3-swallow-8b n=5",
+        "--config-dir my task=mail llm=qwen3-swallow-8b prompt=kadg",
+        "task=jnli replies=replies.txt --json",
     )
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="n=5 (replies per label), and all settings that run.py takes")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="n=5 (replies per label), replies=FILE, and all settings that run.py takes"
+    )
     parser.add_argument("--config-dir", type=Path, metavar="DIR", help="folder with groups of your own: DIR/task/NAME.yaml")
+    parser.add_argument("--json", action="store_true", help="with replies=FILE: a JSON object for each reply, a line each")
     parsed = parser.parse_intermixed_args(arguments)
-    num, overrides = take_number(parsed.overrides)
+    file, overrides = take_replies(parsed.overrides)
+    if parsed.json and file is None:
+        raise ConfigError("--json goes with replies=FILE, whose replies it shows; a preview by an LLM is a table")
+    if file is not None:
+        preview_replies(compose_config(overrides, parsed.config_dir).task, Path(file), parsed.json, make_console())
+        return 0
+    num, overrides = take_number(overrides)
     preview(compose_config(overrides, parsed.config_dir), num, make_console())
     return 0
 
@@ -61,6 +76,16 @@ def take_number(overrides: list[str], default: int = 5) -> tuple[int, list[str]]
     if given and not re.fullmatch(r"n=[1-9]\d*", given[-1]):
         raise ConfigError(f"{given[-1]} is not allowed; n is the number of replies per label: a whole number from 1")
     return int(given[-1][2:]) if given else default, [override for override in overrides if override not in given]
+
+
+def take_replies(overrides: list[str]) -> tuple[str | None, list[str]]:
+    """The value of the last `replies=…` (japagen preview's own setting), and the overrides without it and without `n=…`, if it is there."""
+    given = [override.partition("=")[2] for override in overrides if override.startswith("replies=")]
+    if not given:
+        return None, overrides
+    if not given[-1]:
+        raise ConfigError("replies= is empty; name a file with one reply a line")
+    return given[-1], [override for override in overrides if not override.startswith(("replies=", "n="))]
 
 
 def preview(config: Config, num: int, console: Console) -> None:

@@ -10,7 +10,7 @@ from japagen.curation.label_noise import read_noise
 from japagen.errors import JapagenError, StoreError
 from japagen.experiments.result import Result
 from japagen.prompts.replies import QUOTES_GOLD
-from japagen.reporting.html.grids import Grid, counted_labels, label_noise_grids, quality_grids
+from japagen.reporting.html.grids import Grid, counted_labels, label_noise_grids, quality_grids, reading_grid
 from japagen.reporting.html.texts import Prompts, RejectedText, Text, sample_rejects, sample_texts
 from japagen.reporting.report import Report, Run
 from japagen.reporting.setting_names import full_name
@@ -21,7 +21,7 @@ TEXTS_BYTES = 1_600_000
 """What all data sets' texts may take of the page."""
 LARGEST_SAMPLE = 60_000
 """Maximum for one data set."""
-_PARTS = ("labels", "rejects", "length", "diversity", "neighbours", "overlap", "one_text_only", "agreement")
+_PARTS = ("labels", "rejects", "reading", "length", "diversity", "neighbours", "overlap", "one_text_only", "agreement")
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _page(
         facts=_facts(result, meta),
         runs=tuple(numbers),
         grids=(
-            *([counted_labels(task.label_names, counts, rejects)] if quality is None else quality_grids(quality)),
+            *(quality_grids(quality) if quality is not None else _counted_grids(task.label_names, counts, meta)),
             *_noise_grids(store, key),
         ),
         has_quality=quality is not None,
@@ -108,6 +108,10 @@ def _noise_grids(store: Store, key: str) -> list[Grid]:
     except StoreError:  # as for a broken quality report
         return []
     return [] if found is None else label_noise_grids(found)
+def _counted_grids(labels: Sequence[str], num_rows: Mapping[str, int], meta: Mapping[str, Any]) -> list[Grid]:
+    """What meta.json alone says, for a data set without a quality report."""
+    grids = [counted_labels(labels, num_rows, meta.get("rejects", {})), reading_grid(meta.get("reading", {}))]
+    return [grid for grid in grids if grid.rows]
 
 
 def _facts(result: Result, meta: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -34,6 +34,7 @@ def quality_grids(quality: Mapping[str, Any]) -> list[Grid]:
     """quality.json's parts that were measured, without any of its texts."""
     found = [_labels(quality), _lengths(quality), _diversity(quality), _neighbours(quality["neighbours"]), _overlap(quality["overlap"])]
     found += [_one_text_only(quality["one_text_only"]), _agreement(quality["agreement"])]
+    found.insert(1, reading_grid(quality["reading"]))
     return [grid for grid in found if grid is not None and grid.rows]
 
 
@@ -44,6 +45,15 @@ def _labels(quality: Mapping[str, Any]) -> Grid:
         shares = (share(figures["share"]), share(figures["weighted_share"]), share(figures["gold_share"]), share(figures["accepted_share"]))
         rows.append((name, str(figures["rows"]), *shares, reasons or "none"))
     return Grid("Labels", ("label", "rows", "share", "by weight", "gold", "accepted", "rejected"), tuple(rows))
+
+
+def reading_grid(reading: Mapping[str, Mapping[str, int]]) -> Grid:
+    """rule -> label -> rows of which it changed a text."""
+    rows = [
+        (rule, str(sum(counts.values())), ", ".join(f"{label} {num}" for label, num in sorted(counts.items(), key=lambda item: -item[1])))
+        for rule, counts in reading.items()
+    ]
+    return Grid("Taken off replies that became texts", ("rule", "rows", "by label"), tuple(rows))
 
 
 def counted_labels(labels: Sequence[str], num_rows: Mapping[str, int], rejects: Mapping[str, Mapping[str, int]]) -> Grid:

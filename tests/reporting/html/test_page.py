@@ -164,7 +164,7 @@ def test_a_measured_data_set_shows_its_quality(composed: Compose, tmp_path: Path
     write_json(folder / "quality.json", quality_of(result))
     page = render(report, store)
     assert f"japagen show {result.keys['dataset']}" not in page
-    for text in ("51.3%", "Kolmogorov-Smirnov", "0.093", "Closest other gold row", "Self-BLEU-4", "0.394"):
+    for text in ("51.3%", "Kolmogorov-Smirnov", "0.093", "Closest other gold row", "Self-BLEU-4", "0.394", "acceptable 3, unacceptable 1"):
         assert text in page
     assert "gold text of another row" not in page
     (folder / "quality.json").write_text("{broken", encoding="utf-8")
@@ -179,6 +179,7 @@ def quality_of(result: Result) -> dict[str, object]:
     label = {"rows": 9, "share": 0.513, "weighted_share": 0.513, "gold_rows": 4, "gold_share": None, "rejected": 1, "accepted_share": 0.9}
     return {
         "dataset": result.keys["dataset"], "labels": {"acceptable": label}, "rejects": {"duplicate": {"acceptable": 1}},
+        "reading": {"list marker": {"acceptable": 3, "unacceptable": 1}},
         "length": {"sentence": {"synthetic": summary, "gold": summary, "ks_distance": 0.093, "mean_by_label": {}}},
         "diversity": {"sentence": {"own": words, "equal_size": None}},
         "neighbours": {"cosine": summary, "share_from": {"0.5": 0.1}, "gold_to_gold": None},
