@@ -160,15 +160,19 @@ def label_prior(experiment: Experiment, rows: Sequence[Example]) -> dict[str, fl
     return estimate_prior(task, rows, experiment.unlabelled)
 
 
+def dataset_rows(experiment: Experiment, store: Store, say: Say = print) -> Dataset:
+    """The experiment's data set, made when it isn't there; nothing where the method makes none."""
+    if "dataset" not in experiment.keys:
+        return Dataset((), (), {}, ())
+    build_dataset(experiment, store, say)
+    folder = store.check("dataset", experiment.keys["dataset"])
+    train, valid = (read_examples(experiment.task, folder / f"{name}.parquet") for name in ("train", "valid"))
+    return Dataset(train, valid, store.meta("dataset", experiment.keys["dataset"])["rejects"], ())
+
+
 def training_rows(experiment: Experiment, store: Store, say: Say = print) -> Dataset:
     """What the student learns from and selects on; nothing where there is no student."""
-    config, task = experiment.config, experiment.task
-    found = Dataset((), (), {}, ())
-    if "dataset" in experiment.keys:
-        build_dataset(experiment, store, say)
-        folder = store.check("dataset", experiment.keys["dataset"])
-        train, valid = (read_examples(task, folder / f"{name}.parquet") for name in ("train", "valid"))
-        found = Dataset(train, valid, store.meta("dataset", experiment.keys["dataset"])["rejects"], ())
+    config, found = experiment.config, dataset_rows(experiment, store, say)
     if not experiment.learns_gold:
         return found
     assert experiment.train_gold is not None
