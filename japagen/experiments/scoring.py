@@ -29,7 +29,6 @@ from japagen.store.files import write_json
 from japagen.store.keys import KEY_LENGTH, canonical_json
 from japagen.store.locks import Lock
 from japagen.store.store import Store, commit, versions
-from japagen.tasks import Example
 
 OnMetrics = Callable[[dict[str, float], int], None]
 

@@ -1,4 +1,4 @@
-"""Which settings share a figure, and a curve of gold rows: those scored on the same gold rows, so that smoke data never appear beside published data."""
+"""Which settings share a figure and a curve of gold rows: those scored on the same gold rows, never smoke data beside published data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -27,7 +27,8 @@ def results_table(title: str, outcomes: Sequence[Outcome]) -> Table:
     """Rows in the given order; scores with their 95% intervals.
 
     rows: what the student was trained on (validation rows apart); contaminated: texts and gold train rows dropped because
-    they match evaluation texts; best baseline: the highest of `baselines`; n: gold rows scored. Splits scored beside `split` have a column each, of the same metric.
+    they match evaluation texts; best baseline: the highest of the result's, by name; n: gold rows scored. Splits scored beside
+    `split` have a column each, of the same metric.
     """
     table = Table(title=title, title_justify="left", title_style="")
     for name in COLUMNS:

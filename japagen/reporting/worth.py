@@ -9,6 +9,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from japagen.experiments.result import Result
@@ -64,7 +65,8 @@ class Worth:
         """A sentence for the notes below tables."""
         sizes = ", ".join(f"{rows:,.0f} rows {score:.3f}" for rows, score in self.curve)
         demo = " (demo: means nothing)" if self.demo else ""
-        return f"worth in gold rows: {self.task} ({self.split}), {self.setting} ({self.score:.3f}): {self.text}, by {self.model}: {sizes}{demo}"
+        setting = f"{self.task} ({self.split}), {self.setting} ({self.score:.3f})"
+        return f"worth in gold rows: {setting}: {self.text}, by {self.model}: {sizes}{demo}"
 
 
 def worths(groups: Sequence[Aggregate]) -> list[Worth]:
@@ -128,7 +130,7 @@ def crossing(curve: Sequence[tuple[float, float]], score: float) -> Crossing:
     """The fewest rows at which a curve that never falls, linear in log rows between its points, reaches `score`."""
     if score < curve[0][1]:
         return Crossing(curve[0][0], "<")
-    for (rows, value), (next_rows, next_value) in zip(curve, curve[1:], strict=False):
+    for (rows, value), (next_rows, next_value) in pairwise(curve):
         if score <= value:
             return Crossing(rows)
         if score <= next_value:

@@ -89,9 +89,8 @@ def _print_result(result: Result, console: Console) -> None:
     lowest = weakest(result.label_agreement)
     if lowest is not None:
         name, found = lowest
-        console.print(
-            f"  labels held against their descriptions: weakest is {name}, {found.agreeing} of {found.n} texts agree", markup=False
-        )
+        agree = f"weakest is {name}, {found.agreeing} of {found.n} texts agree"
+        console.print(f"  labels held against their descriptions: {agree}", markup=False)
     if result.demo:
         console.print("  [yellow]Demo models or smoke data take part: these numbers mean nothing.[/]")
 

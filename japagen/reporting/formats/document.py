@@ -1,4 +1,4 @@
-"""The whole report as one JSON document: sweeps, tables, comparisons, worth in gold rows, and every run with the fields of its result.json."""
+"""The whole report as one JSON document: sweeps, tables, comparisons, worth in gold rows, and every run with its result.json's fields."""
 
 import json
 import math

@@ -135,7 +135,6 @@ def _described(found: Mapping[str, Any] | None) -> Grid | None:
         (name, str(counts["n"]), share(counts["agreeing"] / counts["n"] if counts["n"] else None))
         for name, counts in found["by_label"].items()
     ]
-    about = f"Share of texts whose nearest label description is their label's, by {found['encoder']} untrained"
-    return Grid(
-        "Labels held against their descriptions", ("label", "n", "agreement"), tuple(rows), about + (", demo." if found["demo"] else ".")
-    )
+    demo = ", demo" if found["demo"] else ""
+    about = f"Share of texts whose nearest label description is their label's, by {found['encoder']} without training{demo}."
+    return Grid("Labels held against their descriptions", ("label", "n", "agreement"), tuple(rows), about)

@@ -12,8 +12,8 @@ from typing import Any
 from markupsafe import Markup
 
 from japagen.config.methods import METHODS
-from japagen.reporting.costs import MONEY, SECONDS, Cost, group_cost
 from japagen.reporting.benchmarks import Benchmark, benchmarks_of
+from japagen.reporting.costs import MONEY, SECONDS, Cost, group_cost
 from japagen.reporting.html.svg import INK, MUTED, PAPER, SERIES, draw_svg, shorten
 from japagen.reporting.report import Report
 from japagen.reporting.seeds import Aggregate

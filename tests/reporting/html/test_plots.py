@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from japagen.reporting.costs import costs_of
 from japagen.reporting.benchmarks import benchmarks_of
+from japagen.reporting.costs import costs_of
 from japagen.reporting.html.confusion import NO_ANSWER, confusions
 from japagen.reporting.html.plots import cost_plots, growth_plots, score_plots
 from japagen.reporting.report import Report, Run
