@@ -64,9 +64,10 @@ def calibration_error(
     ((0, 1/M], (1/M, 2/M], …); the error is the mean over rows of the distance between a bin's share of right answers and its mean
     top probability (Naeini et al. 2015; Guo et al. 2017, section 2). Raises ValueError where a row is no distribution over the labels.
 
-    In few rows a bin's share strays from its probability by chance, so the error of a perfect classifier isn't 0 (0.089 at 120 rows,
-    see `probabilities.squared_error` for a measure without this bias), and a resample's error is larger still. Hence the basic bootstrap (Davison and Hinkley 1997, section 5.2): 2 x value minus the resamples'
-    percentiles, cut at 0 and 1 and wide enough for the value, which takes that excess off instead of adding it twice.
+    In few rows a bin's share strays from its probability by chance, so the error of a perfect classifier isn't 0 (0.089 at 120
+    rows; `probabilities.squared_error` is a measure without this bias), and a resample's error is larger still. Hence the basic
+    bootstrap (Davison and Hinkley 1997, section 5.2): 2 x value minus the resamples' percentiles, cut at 0 and 1 and wide enough
+    for the value, which takes that excess off instead of adding it twice.
     """
     if task.is_regression or not gold:
         return None

@@ -16,9 +16,9 @@ from japagen.tasks import Example
 
 NAMES = (
     "jaccard_1", "jaccard_2", "jaccard_3", "first_in_second_1", "second_in_first_1", "first_in_second_2", "second_in_first_2",
-    "matching", "length_first", "length_second", "length_difference", "negated_first", "negated_second", "negation_differs",
+    "matching", "same_ending", "length_first", "length_second", "negated_first", "negated_second", "negation_differs",
 )  # fmt: skip
-"""The features in their order; a number at the end is that of the character n-grams."""
+"""The features in their order; a number at the end is that of the character n-grams, an ending is two characters."""
 
 _JAPANESE = re.compile(r"な[いくかけ]|ません|[ずぬ](?:に|、|。|$)|[無不未非]|違")
 _ENGLISH = re.compile(r"\b(?:not|no|never|none|nobody|nothing|neither|nor|without|cannot)\b|n['’]t\b", re.IGNORECASE)
@@ -29,7 +29,7 @@ _NEGATION = {"ja": _JAPANESE, "": _JAPANESE}
 def pair_features(rows: Sequence[Example], language: str) -> Array:
     """The features of each pair, (N, 14) float64, in the order of NAMES; language: the task's."""
     negation = _NEGATION.get(language, _ENGLISH)
-    return np.array([_features(*row.texts, negation) for row in rows], dtype=np.float64).reshape(len(rows), len(NAMES))
+    return np.array([_features(row.texts[0], row.texts[1], negation) for row in rows], dtype=np.float64).reshape(len(rows), len(NAMES))
 
 
 def _features(first: str, second: str, negation: re.Pattern[str]) -> list[float]:
@@ -39,8 +39,8 @@ def _features(first: str, second: str, negation: re.Pattern[str]) -> list[float]
         *(_share(left & right, left | right) for left, right in grams),
         *(_share(left & right, side) for left, right in grams[:2] for side in (left, right)),
         SequenceMatcher(None, first, second, autojunk=False).ratio(),
+        float(first[-2:] == second[-2:]),
         *(float(np.log1p(len(text))) for text in (first, second)),
-        float(np.log1p(len(second)) - np.log1p(len(first))),
         *negated,
         float(negated[0] != negated[1]),
     ]

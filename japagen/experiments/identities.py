@@ -193,7 +193,7 @@ def _reading_identity(task: Task, answer: str) -> dict[str, Any]:
 
 def result_identity(task: Task, model: str, evaluation_checksum: str | None, metrics_version: int) -> dict[str, Any]:
     """The model, the gold rows that score it, the metrics' version, and the words that the baselines beside it read."""
-    words = {"language": task.language} if task.is_pair else {}
+    words: dict[str, Any] = {"language": task.language} if task.is_pair else {}
     words |= {"descriptions": label_descriptions(task)} if can_describe(task) else {}
     return {"model": model, "gold": evaluation_checksum, "metric": task.metric, "metrics_version": metrics_version, **words}
 
