@@ -47,7 +47,8 @@ def test_the_nearest_description_is_the_label() -> None:
 
 def test_agreement_names_the_label_whose_texts_are_of_another() -> None:
     rows = [Example((text,), label) for text, label in (
-        ("請求の金額を知りたい。", "billing"), ("請求が二重です。", "billing"), ("引っ越しをします。", "move"), ("請求を止めたい。", "move"),
+        ("請求の金額を知りたい。", "billing"), ("請求が二重です。", "billing"), ("引っ越しをします。", "move"),
+        ("請求を止めたい。", "move"),
     )]  # fmt: skip
     found = label_agreement(INQUIRIES, rows, Encoder())
     assert found == {"billing": LabelAgreement(2, 2), "move": LabelAgreement(1, 2)}
@@ -70,7 +71,8 @@ def test_descriptions_are_of_one_kind_for_all_labels() -> None:
     assert label_descriptions(one_meaning) == ["請求", "引っ越し"], "a meaning beside a word would draw texts to itself"
     both = replace(INQUIRIES, labels=[replace(label, meaning=f"{label.word}の話") for label in LABELS])
     assert label_descriptions(both) == ["請求の話", "引っ越しの話"]
-    assert label_descriptions(replace(INQUIRIES, labels=[replace(LABELS[0], word=""), LABELS[1]])) == [
+    wordless = replace(INQUIRIES, labels=[replace(LABELS[0], word=""), LABELS[1]])
+    assert label_descriptions(wordless) == [
         "請求の文を書く",
         "引っ越しの文を書く",
     ]

@@ -89,7 +89,7 @@ def test_every_format_has_it(runs: Runs) -> None:
     add_gold(runs)
     runs.add([0.0], "task=jnli", **interval(0.6))
     report = Report((), tuple(runs.runs))
-    assert "95 [30, 300], by bert" in markdown.render(report)
+    assert "worth in gold rows: jnli (valid), japagen (0.600): 95 " in markdown.render(report)
     rows = [row for row in csv.DictReader(io.StringIO(table_csv.render(report))) if row["worth_gold_rows"]]
     assert [(row["method"], round(float(row["worth_gold_rows"])), row["worth_side"], row["worth_high"]) for row in rows] == [
         ("japagen", 95, "", "300.0")
