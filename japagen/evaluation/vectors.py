@@ -16,8 +16,8 @@ from japagen.tasks import Example, Task
 Encode = Callable[[Sequence[str]], Array]
 """Texts, all different -> a vector each, (N, H) float32."""
 
-MAX_ROWS = 5000
-"""Rows whose texts are encoded, a fixed draw of them: under a minute for a small encoder on two cores."""
+MAX_ROWS = 2000
+"""Training rows whose texts are encoded, a fixed draw of them: 40 s of one core for a small encoder and single texts of a line."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ STORED = """{
  "metrics": {"mcc": {"value": 0.5, "low": 0.25, "high": 0.75}}, "baselines": {"majority": {"mcc": null}}, "num_eval": 865,
  "num_contaminated": null, "keys": {"answers": "a", "result": "r"}, "seconds": {"generation": 2.5, "scoring": 0.5},
  "tokens": {"prompt": 9, "completion": 2}, "versions": {"japagen": "0.1.0"}, "commit": "8a2fd1b0+", "training": {}, "notes": [],
- "also_scored": ALSO_SCORED, "options": {"method.answer": "free"}, "num_failed": 3, "settings": "s"
+ "also_scored": ALSO_SCORED, "options": {"method.answer": "free"}, "num_failed": 3, "settings": "s",
+ "agreement": {}
 }"""
 """The content of a result.json that was written before there was SplitScores; a file has one value a line."""
 ALSO_SCORED = """{"ood": {
