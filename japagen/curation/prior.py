@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from japagen.errors import DataError, TrainingError
-from japagen.evaluation.baselines import at_most, fit_classifier, ngram_features
+from japagen.evaluation.baselines import ngram_features
+from japagen.evaluation.linear import at_most, fit_classifier
 from japagen.tasks import Example, Task
 
 NUM_FOLDS = 5

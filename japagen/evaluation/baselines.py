@@ -1,12 +1,17 @@
-"""What no neural network is needed for: scores to hold beside every student and every prompt.
+"""Scores to hold beside every student and every prompt: what little it takes to reach them.
 
 majority   the best constant answer: the gold rows' own most frequent label (an oracle, so the bar is never too low);
            regression: the training rows' mean
 overlap    pairs only: Jaccard similarity of the two texts' characters. Regression: the similarity itself, which needs no
            training (Spearman 0.70 on JSTS valid); classification: a small decision tree on that one number
 tfidf      character n-grams of 1 to 3, weighted by TF-IDF, and a linear model on the same training rows
+pair_features        pairs only: overlap, length and negation in 14 numbers, and a linear model on the same training rows
+frozen               the student's own encoder without training: the cosine of a scored pair's two vectors, else a linear model
+                     on mean-pooled vectors, learned from the same training rows
+nearest_description  classification of single texts: the label whose description is nearest by the same encoder; no row is learned
 
-All are deterministic, and take a few seconds for 2,000 rows.
+The last two need an encoder, so where an LLM answers itself they are absent. All are deterministic, and without an encoder take a
+few seconds for 2,000 rows.
 """
 
 from collections import Counter
@@ -15,8 +20,22 @@ from typing import Any
 
 import numpy as np
 
+from japagen.evaluation.linear import at_most, fit_classifier, fit_predict
 from japagen.evaluation.metrics import Predictions, evaluate, gold_value
+from japagen.evaluation.pair_features import pair_features
+from japagen.evaluation.vectors import MAX_ROWS as MAX_ENCODED_ROWS
+from japagen.evaluation.vectors import Encode, can_describe, frozen, nearest_description
 from japagen.tasks import Example, Task
+
+BASELINES = {
+    "majority": "the best constant answer",
+    "overlap": "the characters that a pair shares",
+    "tfidf": "a linear model on character n-grams",
+    "pair_features": "a linear model on a pair's overlap, lengths and negation",
+    "frozen": "the student's encoder without training (a scored pair's cosine, else a linear model on its vectors)",
+    "nearest_description": "the label whose description is nearest by that encoder, without any row",
+}
+"""Every baseline in the order of tables, in words."""
 
 MAX_ROWS = 25_000
 """The TF-IDF model learns from at most so many rows, a seeded draw of them: about a minute."""
@@ -25,12 +44,13 @@ _MAX_FEATURES = 50_000
 
 
 def baselines(
-    task: Task, rows: Sequence[Example], gold: Sequence[Example], seed: int = 0, num_resamples: int = 1000
+    task: Task, rows: Sequence[Example], gold: Sequence[Example], encode: Encode | None = None, seed: int = 0, num_resamples: int = 1000
 ) -> dict[str, dict[str, dict[str, float] | None]]:
-    """{baseline: {metric: {value, low, high} or None}} of each baseline that the task and `rows` allow.
+    """{baseline: {metric: {value, low, high} or None}} of each baseline that the task, `rows` and `encode` allow, as in BASELINES.
 
-    rows: the student's training rows; without any only what needs none is scored: the majority of labels, a regression's overlap.
-    gold: the rows that are scored; their labels enter nothing but the scores and the majority.
+    rows: the student's training rows; without any only what needs none is scored: the majority of labels, a regression's overlap and
+    cosine, the nearest description. gold: the rows that are scored; their labels enter nothing but the scores and the majority.
+    encode: the untrained encoder of the student, if there is one; what it raises is raised.
     """
     if not gold:
         return {}
@@ -41,6 +61,12 @@ def baselines(
         predictions["overlap"] = overlap(task, rows, gold)
     if rows:
         predictions["tfidf"] = tfidf(task, rows, gold)
+    if task.is_pair and rows:
+        predictions["pair_features"] = linear_on_pairs(task, rows, gold)
+    if encode is not None and (rows or (task.is_pair and task.is_regression)):
+        predictions["frozen"] = frozen(task, at_most(rows, MAX_ENCODED_ROWS), gold, encode)
+    if encode is not None and can_describe(task):
+        predictions["nearest_description"] = nearest_description(task, [row.texts[0] for row in gold], encode)
     return {name: evaluate(task, gold, guess, seed, num_resamples) for name, guess in predictions.items()}
 
 
@@ -57,11 +83,20 @@ def overlap(task: Task, rows: Sequence[Example], gold: Sequence[Example]) -> Pre
     similarities = [jaccard(*example.texts) for example in gold]
     if task.is_regression:
         return similarities
-    from sklearn.tree import DecisionTreeClassifier
+    return few_leaves(task, rows, [jaccard(*row.texts) for row in rows], similarities)
 
-    tree = DecisionTreeClassifier(max_leaf_nodes=2 * len(task.labels), min_samples_leaf=max(1, len(rows) // 50), random_state=0)
-    tree.fit([[jaccard(*row.texts)] for row in rows], [row.label for row in rows])
-    return [str(label) for label in tree.predict([[similarity] for similarity in similarities])]
+
+def few_leaves(task: Task, rows: Sequence[Example], values: Sequence[float], gold_values: Sequence[float]) -> Predictions:
+    """What a decision tree on one number a row predicts, two leaves a label at most; `values`: of the rows that it is fitted to."""
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    options: dict[str, Any] = {"max_leaf_nodes": 2 * len(task.labels), "min_samples_leaf": max(1, len(rows) // 50), "random_state": 0}
+    column, gold_column = [[value] for value in values], [[value] for value in gold_values]
+    if task.is_regression:
+        regressor = DecisionTreeRegressor(**options).fit(column, [gold_value(task, row) for row in rows])
+        return [float(value) for value in regressor.predict(gold_column)]
+    classifier = DecisionTreeClassifier(**options).fit(column, [row.label for row in rows])
+    return [str(label) for label in classifier.predict(gold_column)]
 
 
 def jaccard(first: str, second: str) -> float:
@@ -89,19 +124,10 @@ def tfidf(task: Task, rows: Sequence[Example], gold: Sequence[Example]) -> Predi
     return [float(value) for value in ridge.predict(gold_features).clip(min(levels), max(levels))]
 
 
-def fit_classifier(features: Any, labels: Sequence[str]) -> Any:
-    """A logistic regression on `features` (rows, F); labels: two different ones or more."""
-    from sklearn.linear_model import LogisticRegression
-
-    return LogisticRegression(C=10.0, max_iter=300, tol=1e-3).fit(features, labels)
-
-
-def at_most(rows: Sequence[Example], num: int) -> Sequence[Example]:
-    """`rows`, or `num` of them: always the same draw, in their order."""
-    if len(rows) <= num:
-        return rows
-    kept = np.sort(np.random.default_rng(0).choice(len(rows), size=num, replace=False))
-    return [rows[index] for index in kept]
+def linear_on_pairs(task: Task, rows: Sequence[Example], gold: Sequence[Example]) -> Predictions:
+    """A linear model on `pair_features`, fitted to `rows`."""
+    rows = at_most(rows, MAX_ROWS)
+    return fit_predict(task, rows, pair_features(rows, task.language), pair_features(gold, task.language))
 
 
 def ngram_features(rows: Sequence[Example], gold: Sequence[Example]) -> tuple[Any, Any]:

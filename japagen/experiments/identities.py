@@ -8,6 +8,7 @@ from japagen import gold
 from japagen.config.llm import LLM
 from japagen.config.schema import WRITTEN_ANSWERS, Config, Train
 from japagen.evaluation.metrics import METRICS_VERSION
+from japagen.evaluation.vectors import can_describe, label_descriptions
 from japagen.experiments.experiment import template_of
 from japagen.prompts import readings, replies
 from japagen.prompts.questions import VERSION as QUESTIONS_VERSION
@@ -207,8 +208,10 @@ def _echoed(task: Task) -> list[str]:
 
 
 def result_identity(task: Task, model: str, evaluation_checksum: str | None, clusters: str | None, metrics_version: int) -> dict[str, Any]:
-    """The model, the gold rows that score it, and the metrics' version."""
-    return {"model": model} | _scored_identity(task, evaluation_checksum, clusters, metrics_version)
+    """The model, the gold rows that score it, the metrics' version, and the words that the baselines beside it read."""
+    words: dict[str, Any] = {"language": task.language} if task.is_pair else {}
+    words |= {"descriptions": label_descriptions(task)} if can_describe(task) else {}
+    return {"model": model, **words} | _scored_identity(task, evaluation_checksum, clusters, metrics_version)
 
 
 def _scored_identity(task: Task, evaluation_checksum: str | None, clusters: str | None, metrics_version: int) -> dict[str, Any]:
@@ -216,9 +219,10 @@ def _scored_identity(task: Task, evaluation_checksum: str | None, clusters: str 
     return {"gold": evaluation_checksum, "clusters": clusters, "metric": task.metric, "metrics_version": metrics_version}
 
 
-def quality_identity(dataset: str, evaluation_checksum: str | None, student: str | None) -> dict[str, Any]:
-    """The data set, the gold rows it is compared with, and the key of the gold-trained student whose labels are held against its."""
-    return {"dataset": dataset, "gold": evaluation_checksum, "student": student}
+def quality_identity(dataset: str, evaluation_checksum: str | None, student: str | None, described: str | None) -> dict[str, Any]:
+    """The data set, the gold rows it is compared with, and what its labels are held against: the key of a gold-trained student, and
+    that of a result whose encoder compared texts with the labels' descriptions."""
+    return {"dataset": dataset, "gold": evaluation_checksum, "student": student, "described": described}
 
 
 def _identities(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from japagen.errors import StoreError
+from japagen.evaluation.vectors import LabelAgreement
 from japagen.store.files import from_json, read_json
 
 Scores = dict[str, dict[str, float] | None]
@@ -96,6 +97,14 @@ class Result:
     """Groups of gold rows that intervals draw together; as many as rows where each is by itself."""
     draw: dict[str, int] = field(default_factory=dict)
     """Which draw of the data this is: of `seeds` those that decide texts, exemplars or gold subset; empty where nothing is drawn."""
+    agreement: dict[str, dict[str, int]] = field(default_factory=dict)
+    """label -> `agreeing`, `n`: of the data set's texts those whose nearest description, by the untrained encoder, is their label's;
+    empty for pairs and regression, without a data set and without a student."""
+
+    @property
+    def label_agreement(self) -> dict[str, LabelAgreement]:
+        """`agreement` as its type."""
+        return {name: LabelAgreement(**counts) for name, counts in self.agreement.items()}
 
     @property
     def name(self) -> str:

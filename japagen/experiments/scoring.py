@@ -17,17 +17,18 @@ from japagen import gold
 from japagen.curation.dataset import Dataset
 from japagen.evaluation.baselines import baselines
 from japagen.evaluation.metrics import Predictions, calibration_error, count_clusters, decide, evaluate
+from japagen.evaluation.probabilities import probability_scores
+from japagen.evaluation.vectors import Encode, label_agreement
 from japagen.experiments.answers import Answered, answered, read_answers
 from japagen.experiments.cards import model_card, model_sources
 from japagen.experiments.experiment import Experiment, Say, encoder_location
 from japagen.experiments.result import Result, SplitScores, read_result
 from japagen.experiments.stages import llm_seconds
-from japagen.experiments.training_rows import training_rows
+from japagen.experiments.training_rows import dataset_rows, reading_lines, training_rows
 from japagen.store.files import write_json
 from japagen.store.keys import KEY_LENGTH, canonical_json
 from japagen.store.locks import Lock
 from japagen.store.store import Store, commit, versions
-from japagen.tasks import Example
 
 OnMetrics = Callable[[dict[str, float], int], None]
 
@@ -103,6 +104,8 @@ def _ensure_model(experiment: Experiment, store: Store, lock: Lock, on_metrics: 
     key = experiment.keys["model"]
     if store.find("model", key) is None:
         rows = training_rows(experiment, store, say)
+        for line in reading_lines(experiment, store):
+            say(f"{experiment.task.name}: {line}")
         say(f"{experiment.task.name}: training {experiment.config.model.name} on {len(rows.train)} rows, validating on {len(rows.valid)}")
         store.publish("model", key, lambda out: _train(experiment, store, rows, out, on_metrics), experiment.identities["model"], lock)
     else:
@@ -129,15 +132,17 @@ def _train(experiment: Experiment, store: Store, rows: Dataset, out: Path, on_me
 def _write_result(experiment: Experiment, store: Store, out: Path) -> dict[str, Any]:
     started = time.monotonic()
     splits = [] if experiment.evaluation is None else list(_score_splits(experiment, experiment.evaluation, store, out))
-    result = _describe(experiment, store, splits, time.monotonic() - started)
+    scoring = time.monotonic() - started
+    encode = _frozen_encoder(experiment)
+    splits, agreement = _with_baselines(experiment, store, splits, encode), _agreement(experiment, store, encode)
+    seconds = time.monotonic() - started
+    result = _describe(experiment, store, splits, agreement, {"scoring": scoring, "baselines": seconds - scoring})
     write_json(out / "result.json", asdict(result))
-    return {"seconds": time.monotonic() - started}
+    return {"seconds": seconds}
 
 
 def _score_splits(experiment: Experiment, primary: gold.Split, store: Store, out: Path) -> Iterator[SplitScores]:
-    """The scores of every split, the primary one first; writes each split's predictions into `out`."""
-    dataset = training_rows(experiment, store)
-    rows = [*dataset.train, *dataset.valid]
+    """The scores of every split without its baselines, the primary one first; writes each split's predictions into `out`."""
     answers, start = None if experiment.has_student else answered(experiment, store), 0
     for name, split in [(experiment.config.data.split, primary), *experiment.also_scored.items()]:
         if answers is None:
@@ -145,22 +150,52 @@ def _score_splits(experiment: Experiment, primary: gold.Split, store: Store, out
         else:
             outputs, predictions = _scored_answers(experiment, answers, start, len(split.examples))
         start += len(split.examples)
-        scores = _score(experiment, name, split, rows, outputs, predictions)
+        scores = _score(experiment, name, split, outputs, predictions)
         _write_predictions(experiment, split, outputs, predictions, out / scores.predictions_file)
         yield scores
 
 
-def _score(
-    experiment: Experiment, name: str, split: gold.Split, rows: Sequence[Example], outputs: list[list[float]], predictions: Predictions
-) -> SplitScores:
-    """The scores of one gold split, and those of the baselines that learn from `rows`."""
+def _score(experiment: Experiment, name: str, split: gold.Split, outputs: list[list[float]], predictions: Predictions) -> SplitScores:
+    """The scores of one gold split."""
     metrics = evaluate(experiment.task, split.examples, predictions)
     if not experiment.task.is_regression and all(outputs) and _is_probable(experiment):
-        metrics["ece"] = calibration_error(experiment.task, split.examples, np.array(outputs))
-    beside = baselines(experiment.task, rows, split.examples)
+        probabilities = np.array(outputs)
+        metrics["ece"] = calibration_error(experiment.task, split.examples, probabilities)
+        metrics |= probability_scores(experiment.task, split.examples, probabilities)
     num_failed = None if experiment.has_student else sum(not output for output in outputs)
     is_primary, num_clusters = split is experiment.evaluation, count_clusters(split.examples)
-    return SplitScores(name, split.source, len(split.examples), metrics, beside, num_failed, is_primary, num_clusters)
+    return SplitScores(name, split.source, len(split.examples), metrics, {}, num_failed, is_primary, num_clusters)
+
+
+def _with_baselines(experiment: Experiment, store: Store, splits: Sequence[SplitScores], encode: Encode | None) -> list[SplitScores]:
+    """The scores with those of the baselines on the same rows, which learn from the student's training rows."""
+    if not splits:
+        return []
+    dataset = training_rows(experiment, store)
+    rows, scored = [*dataset.train, *dataset.valid], (experiment.evaluation, *experiment.also_scored.values())
+    return [
+        replace(scores, baselines=baselines(experiment.task, rows, split.examples, encode))
+        for scores, split in zip(splits, scored, strict=True)
+        if split is not None
+    ]
+
+
+def _agreement(experiment: Experiment, store: Store, encode: Encode | None) -> dict[str, dict[str, int]]:
+    """Result.agreement; empty without a data set or a student."""
+    if encode is None or "dataset" not in experiment.keys:
+        return {}
+    dataset = dataset_rows(experiment, store)
+    found = label_agreement(experiment.task, [*dataset.train, *dataset.valid], encode)
+    return {name: asdict(of_label) for name, of_label in found.items()}
+
+
+def _frozen_encoder(experiment: Experiment) -> Encode | None:
+    """The student's encoder without training; None without a student."""
+    if not experiment.has_student:
+        return None
+    from japagen.training.frozen import frozen_encoder
+
+    return frozen_encoder(experiment.task, experiment.config.model, *encoder_location(experiment), experiment.config.device)
 
 
 def _is_probable(experiment: Experiment) -> bool:
@@ -200,14 +235,16 @@ def _write_predictions(experiment: Experiment, split: gold.Split, outputs: list[
     pq.write_table(pa.table(own | found), path)
 
 
-def _seconds(experiment: Experiment, store: Store, model: Mapping[str, Any], scoring: float) -> dict[str, float]:
+def _seconds(experiment: Experiment, store: Store, model: Mapping[str, Any], scoring: Mapping[str, float]) -> dict[str, float]:
     seconds = {"generation": llm_seconds(experiment, store)} if experiment.needs_llm else {}
     if "dataset" in experiment.keys:
         seconds["curation"] = store.meta("dataset", experiment.keys["dataset"])["seconds"]
-    return seconds | ({"training": model["seconds"]} if model else {}) | {"scoring": scoring}
+    return seconds | ({"training": model["seconds"]} if model else {}) | dict(scoring)
 
 
-def _describe(experiment: Experiment, store: Store, splits: Sequence[SplitScores], seconds: float) -> Result:
+def _describe(
+    experiment: Experiment, store: Store, splits: Sequence[SplitScores], agreement: dict[str, dict[str, int]], seconds: Mapping[str, float]
+) -> Result:
     primary, *further = splits or [SplitScores("", None)]
     config, evaluation = experiment.config, experiment.evaluation
     model = store.meta("model", experiment.keys["model"]) if experiment.has_student else {}
@@ -250,6 +287,7 @@ def _describe(experiment: Experiment, store: Store, splits: Sequence[SplitScores
         options=experiment.options,
         settings=settings_key(experiment),
         draw=experiment.draw,
+        agreement=agreement,
         **primary.entry,
     )
 

@@ -99,6 +99,11 @@ def describe_reading(reading: Mapping[str, Mapping[str, int]]) -> list[str]:
     return [f"taken off replies that became texts: {'; '.join(parts)}"] if parts else []
 
 
+def reading_lines(experiment: Experiment, store: Store) -> list[str]:
+    """`describe_reading` of the experiment's data set; nothing where there is none."""
+    return describe_reading(store.meta("dataset", experiment.keys["dataset"]).get("reading", {})) if "dataset" in experiment.keys else []
+
+
 def _most_of(counts: Counter[str]) -> str:
     """'positive 12, negative 3'; of many labels the most frequent ones."""
     shown = counts.most_common(MANY_LABELS)
@@ -178,17 +183,19 @@ def label_prior(experiment: Experiment, rows: Sequence[Example]) -> dict[str, fl
     return estimate_prior(task, rows, experiment.unlabelled)
 
 
+def dataset_rows(experiment: Experiment, store: Store, say: Say = print) -> Dataset:
+    """The experiment's data set, made when it isn't there; nothing where the method makes none."""
+    if "dataset" not in experiment.keys:
+        return Dataset((), (), {}, ())
+    build_dataset(experiment, store, say)
+    folder, meta = store.check("dataset", experiment.keys["dataset"]), store.meta("dataset", experiment.keys["dataset"])
+    train, valid = (read_examples(experiment.task, folder / f"{name}.parquet") for name in ("train", "valid"))
+    return Dataset(train, valid, meta["rejects"], ())
+
+
 def training_rows(experiment: Experiment, store: Store, say: Say = print) -> Dataset:
     """What the student learns from and selects on; nothing where there is no student."""
-    config, task = experiment.config, experiment.task
-    found = Dataset((), (), {}, ())
-    if "dataset" in experiment.keys:
-        build_dataset(experiment, store, say)
-        folder = store.check("dataset", experiment.keys["dataset"])
-        for line in describe_reading(store.meta("dataset", experiment.keys["dataset"]).get("reading", {})):
-            say(f"{task.name}: {line}")
-        train, valid = (read_examples(task, folder / f"{name}.parquet") for name in ("train", "valid"))
-        found = Dataset(train, valid, store.meta("dataset", experiment.keys["dataset"])["rejects"], ())
+    config, found = experiment.config, dataset_rows(experiment, store, say)
     if not experiment.learns_gold:
         return found
     assert experiment.train_gold is not None

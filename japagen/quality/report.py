@@ -16,14 +16,15 @@ from japagen import gold
 from japagen.config.schema import Data
 from japagen.curation.dataset import ANNOTATED, read_examples
 from japagen.errors import ConfigError, TrainingError
+from japagen.evaluation.vectors import can_describe
 from japagen.experiments.identities import quality_identity
 from japagen.experiments.result import Result
 from japagen.prompts.replies import QUOTES_GOLD
-from japagen.quality.artefacts import one_text_only, overlap_by_label
+from japagen.quality.artefacts import overlap_by_label, partial_reading
 from japagen.quality.diversity import diversity
 from japagen.quality.likeness import balance, lengths, neighbours
 from japagen.quality.samples import draw
-from japagen.quality.students import agreement, find_gold_student
+from japagen.quality.students import agreement, described_by, find_described, find_gold_student
 from japagen.store import keys
 from japagen.store.files import from_json, read_json, write_json
 from japagen.store.store import Store
@@ -63,10 +64,12 @@ class Quality:
     neighbours: dict[str, Any] | None
     overlap: dict[str, Any] | None
     """Pairs: synthetic and gold, each by label."""
-    one_text_only: dict[str, Any] | None
-    """Pairs: synthetic and gold, each `artefacts.one_text_only`."""
+    partial_reading: dict[str, Any]
+    """synthetic and gold, each `artefacts.partial_reading`."""
     agreement: dict[str, Any] | None
     """With a student trained on gold rows."""
+    described: dict[str, Any] | None
+    """With the labels' descriptions (`students.find_described`)."""
     examples: dict[str, list[dict[str, Any]]]
     """label -> id and texts of written rows."""
     rejected_examples: dict[str, list[dict[str, Any]]]
@@ -86,8 +89,9 @@ def make_quality(
     """
     check_fits(store, dataset, task)
     split = gold.read_eval(task, data)
-    student = find_gold_student(store, task, data.source)
-    identity = quality_identity(dataset, split.checksum if split else None, student.keys["model"] if student else None)
+    student, described = find_gold_student(store, task, data.source), find_described(store, dataset)
+    checksum, model = split.checksum if split else None, student.keys["model"] if student else None
+    identity = quality_identity(dataset, checksum, model, described.keys["result"] if described else None)
     key = keys.stage_key("quality", identity)
     if (folder := store.find("quality", key)) is None:
         with store.lock("quality", key, say) as lock:
@@ -95,7 +99,7 @@ def make_quality(
                 say(f"{task.name}: measuring the data set {dataset}")
 
                 def build(out: Path) -> dict[str, Any]:
-                    quality = measure(store, dataset, task, split, student, device)
+                    quality = measure(store, dataset, task, split, student, described, device)
                     write_json(out / "quality.json", asdict(quality))
                     return {"seconds": quality.seconds}
 
@@ -121,14 +125,16 @@ def check_fits(store: Store, dataset: str, task: Task) -> None:
         )
 
 
-def measure(store: Store, dataset: str, task: Task, split: gold.Split | None, student: Result | None, device: str) -> Quality:
+def measure(
+    store: Store, dataset: str, task: Task, split: gold.Split | None, student: Result | None, described: Result | None, device: str
+) -> Quality:
     """All parts of the report; what can't be measured is None, with its reason in `missing`."""
     started = time.monotonic()
     folder, meta = store.path("dataset", dataset), store.meta("dataset", dataset)
     train, valid = (read_examples(task, folder / f"{name}.parquet") for name in ("train", "valid"))
     rows, references = [*train, *valid], split.examples if split else None
     rejects = _by_reason(meta.get("rejects", {}))
-    missing = _missing(task, rows, split, student)
+    missing = _missing(task, rows, split, student, described)
     agreed = None
     if student is not None and rows:
         try:
@@ -148,9 +154,13 @@ def measure(store: Store, dataset: str, task: Task, split: gold.Split | None, st
         length=lengths(task, rows, references),
         diversity=_diversity(task, rows, references),
         neighbours=neighbours(rows, references) if rows and references else None,
-        overlap=_of_both(task, rows, references, overlap_by_label),
-        one_text_only=_of_both(task, rows, references, one_text_only),
+        overlap=_overlap(task, rows, references),
+        partial_reading={
+            "synthetic": partial_reading(task, rows),
+            "gold": partial_reading(task, references) if references else None,
+        },
         agreement=agreed,
+        described=described_by(described) if described else None,
         examples={name: _examples([row for row in rows if row.label == name and not _is_given(row)]) for name in task.label_names},
         rejected_examples=_rejected(folder / "rejects.jsonl"),
         missing=missing,
@@ -163,7 +173,9 @@ def _is_given(row: Example) -> bool:
     return row.id.startswith(f"{ANNOTATED}/")
 
 
-def _missing(task: Task, rows: Sequence[Example], split: gold.Split | None, student: Result | None) -> dict[str, str]:
+def _missing(
+    task: Task, rows: Sequence[Example], split: gold.Split | None, student: Result | None, described: Result | None
+) -> dict[str, str]:
     missing = {}
     if split is None:
         missing["gold"] = missing["neighbours"] = f"task {task.name!r} has no gold rows to compare with: set data=files data.eval_file=FILE"
@@ -171,7 +183,11 @@ def _missing(task: Task, rows: Sequence[Example], split: gold.Split | None, stud
         made_by = f"python run.py task={task.name} method=gold data=…"
         missing["agreement"] = f"the store holds no student of task {task.name!r} trained on its gold rows; {made_by} makes one"
     if not task.is_pair:
-        missing["overlap"] = missing["one_text_only"] = "the task's texts are single"
+        missing["overlap"] = "the task's texts are single"
+    if not can_describe(task):
+        missing["described"] = "labels of pairs, levels of a regression, and labels described alike can't be told by a description"
+    elif described is None:
+        missing["described"] = f"no student has been trained on this data set and scored; python run.py task={task.name} … compares the two"
     if any(_is_given(row) for row in rows):
         missing["examples"] = "texts that an LLM labelled and didn't write are not shown"
     if not rows:
@@ -208,13 +224,11 @@ def _diversity(task: Task, rows: Sequence[Example], references: Sequence[Example
     return found
 
 
-def _of_both(
-    task: Task, rows: Sequence[Example], references: Sequence[Example] | None, of: Callable[[Task, Sequence[Example]], Any]
-) -> dict[str, Any] | None:
-    """Pairs: `of` the rows and of gold."""
+def _overlap(task: Task, rows: Sequence[Example], references: Sequence[Example] | None) -> dict[str, Any] | None:
+    """Pairs: overlap of the rows' and of gold pairs."""
     if not task.is_pair:
         return None
-    return {"synthetic": of(task, rows), "gold": of(task, references) if references else None}
+    return {"synthetic": overlap_by_label(task, rows), "gold": overlap_by_label(task, references) if references else None}
 
 
 def _examples(rows: Sequence[Example]) -> list[dict[str, Any]]:

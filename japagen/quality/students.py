@@ -1,4 +1,5 @@
-"""Whether a student that learned from gold rows finds the labels that a data set's rows have (ZeroGen's correctness, Ye et al. 2022)."""
+"""Whether a data set's rows have the labels that others find in them: a student that learned from gold rows (ZeroGen's correctness,
+Ye et al. 2022), and an encoder that compares texts with the labels' descriptions, which needs no gold row."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -27,6 +28,22 @@ def find_gold_student(store: Store, task: Task, source: str) -> Result | None:
         if result.method == "gold" and (result.task, result.data) == (task.name, source) and _fits(store, result.keys["model"], task):
             found.append(result)
     return max(found, key=lambda result: (result.num_train, result.training.get("best_score") or 0.0, result.keys["model"]), default=None)
+
+
+def find_described(store: Store, dataset: str) -> Result | None:
+    """The result with an agreement by descriptions whose student learned from this data set; of several that of no demo encoder, and of
+    the first key. None where the store has none."""
+    found = []
+    for meta in (store.root / STAGES["result"].folder).glob("*/meta.json"):
+        result = read_result(meta.parent)
+        if result.keys.get("dataset") == dataset and result.agreement:
+            found.append(result)
+    return min(found, key=lambda result: (result.demo, result.keys["result"]), default=None)
+
+
+def described_by(result: Result) -> dict[str, Any]:
+    """Whose encoder compared the texts with the labels' descriptions, and by label how many texts agree."""
+    return {"result": result.keys["result"], "encoder": result.model, "demo": result.demo, "by_label": result.agreement}
 
 
 def _fits(store: Store, model: str, task: Task) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from japagen.config.schema import Config
+from japagen.evaluation.baselines import BASELINES
 from japagen.experiments.experiment import changed_options
 from japagen.experiments.result import Failure, Result
 from japagen.reporting.comparisons import Comparison, find_reference, result_keys
@@ -49,6 +50,8 @@ class Cell:
     is_reference: bool = False
     num_pending: int = 0
     """Runs still to come, beside those counted in num_runs and num_failed."""
+    keys: tuple[str, ...] = ()
+    """Of the runs' results; none for baselines."""
 
     @property
     def is_significant(self) -> bool:
@@ -83,7 +86,6 @@ class Pivot:
     rows: tuple[PivotRow, ...]
 
 
-BASELINES = ("majority", "overlap", "tfidf")
 NONE = "–"
 ColumnKey = tuple[str, str, str, str | None]
 """A column's task, split, metric and gold rows."""
@@ -283,6 +285,7 @@ def _cell(column: Column, setting: _Setting | None, compared: Sequence[Compariso
         p_holm=next((comparison.p_holm for comparison in here if comparison.first_keys == setting.keys), None),
         is_reference=any(comparison.second_keys == setting.keys for comparison in here),
         num_pending=setting.num_pending,
+        keys=setting.keys,
     )
 
 

@@ -10,6 +10,7 @@ from japagen.experiments.result import Failure, Outcome, Result
 from japagen.reporting.comparisons import Comparison
 from japagen.reporting.seeds import Aggregate, aggregate
 from japagen.reporting.setting_names import DEMO_NOTE, TITLES, format_score
+from japagen.reporting.worth import worths
 
 __all__ = ["Failure", "print_results", "results_table"]
 
@@ -19,14 +20,15 @@ PLAIN_WIDTH = 210
 
 
 COLUMNS = ("task", "split", "method", "prompt", "protocol", "llm", "model", "n/label", "rows", "contaminated", "seed")
-SCORES = ("metric", "score", "majority", "overlap", "tfidf", "n")
+SCORES = ("metric", "score", "majority", "best baseline", "n")
 
 
 def results_table(title: str, outcomes: Sequence[Outcome]) -> Table:
     """Rows in the given order; scores with their 95% intervals.
 
     rows: what the student was trained on (validation rows apart); contaminated: texts and gold train rows dropped because
-    they match evaluation texts; n: gold rows scored. Splits scored beside `split` have a column each, of the same metric.
+    they match evaluation texts; best baseline: the highest of the result's, by name; n: gold rows scored. Splits scored beside
+    `split` have a column each, of the same metric.
     """
     table = Table(title=title, title_justify="left", title_style="")
     for name in COLUMNS:
@@ -62,7 +64,8 @@ def print_results(outcomes: Sequence[Outcome], console: Console | None = None, c
             console.print(comparisons_table(source, compared))
     if failures:
         console.print(results_table("Failed", failures))
-    for line in [*(f"failed: {failure.name}: {failure.cause}" for failure in failures), *_notes(results)]:
+    worth = [found.line for found in worths(aggregate(outcomes))]
+    for line in [*(f"failed: {failure.name}: {failure.cause}" for failure in failures), *_notes(results), *worth]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -126,7 +129,8 @@ def _notes(results: Sequence[Result]) -> list[str]:
 
 def _result_row(result: Result) -> list[str]:
     sizes = [str(size) for size in (result.num_per_label, result.gold_per_label) if size is not None]
-    beside = [result.baselines.get(name, {}).get(result.metric) for name in ("majority", "overlap", "tfidf")]
+    beside = {name: score["value"] for name, scores in result.baselines.items() if (score := scores.get(result.metric)) is not None}
+    best = max(beside, key=lambda name: beside[name], default=None)
     return [
         result.task + ("*" if result.demo else ""),
         result.split or "–",
@@ -141,7 +145,8 @@ def _result_row(result: Result) -> list[str]:
         str(result.seeds.get("seed", "–")),
         result.metric,
         format_score(result.primary) if result.split else "no gold",
-        *("–" if score is None else f"{score['value']:.3f}" for score in beside),
+        f"{beside['majority']:.3f}" if "majority" in beside else "–",
+        "–" if best is None else f"{beside[best]:.3f} {best}",
         str(result.num_eval or "–"),
     ]
 

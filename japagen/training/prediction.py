@@ -13,7 +13,7 @@ from japagen.errors import TrainingError
 from japagen.training.batches import by_length
 from japagen.training.encoding import encode, encode_once, padding_of
 from japagen.training.outputs import probabilities
-from japagen.training.pretrained import choose_device, quiet
+from japagen.training.pretrained import choose_device, memory_is_enough, quiet
 
 
 class Student:
@@ -43,11 +43,8 @@ class Student:
             encoded = encode(*asked) if source is None else encode_once(source, *asked)
             self.num_truncated += encoded.truncated
             padding, batches = padding_of(self._tokenizer), by_length(encoded.lengths, batch_size)
-            try:
+            with memory_is_enough():
                 found = [self._logits(padding([encoded.rows[index] for index in indices])) for indices in batches]
-            except torch.OutOfMemoryError as error:
-                reason = str(error).split(". ")[0]
-                raise TrainingError(f"the GPU's memory is too small: {reason}; free some of it, or take the CPU (device=cpu)") from error
         logits = np.zeros((len(texts), self._model.config.num_labels), dtype=np.float32)
         for indices, part in zip(batches, found, strict=True):
             logits[indices] = part.cpu().numpy()

@@ -118,6 +118,16 @@ def _failure(encoder: Encoder, part: str, error: Exception) -> str:
 
 
 @contextmanager
+def memory_is_enough() -> Iterator[None]:
+    """Raises TrainingError, with the cure, in place of torch's error where a GPU's memory is too small."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        reason = str(error).split(". ")[0]
+        raise TrainingError(f"the GPU's memory is too small: {reason}; free some of it, or take the CPU (device=cpu)") from error
+
+
+@contextmanager
 def quiet() -> Iterator[None]:
     """Silences what transformers and Lightning say of themselves (tips, tables, loading bars), not errors."""
     lightning = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric", "pytorch_lightning.utilities.rank_zero")]

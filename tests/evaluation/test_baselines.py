@@ -1,12 +1,13 @@
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from japagen.evaluation import baselines as module
-from japagen.evaluation.baselines import baselines, jaccard, majority, overlap, tfidf
+from japagen.evaluation.baselines import baselines, jaccard, linear_on_pairs, majority, overlap, tfidf
 from japagen.evaluation.metrics import score
 from japagen.tasks import Example, Label, Task
 from tests.conftest import MIRROR, needs_mirror
@@ -59,11 +60,11 @@ def test_single_texts_have_a_majority_and_a_linear_model() -> None:
     assert found == baselines(TOPICS, topics(400, 0), topics(200, 1), num_resamples=100)
 
 
-def test_pairs_of_a_regression_have_all_three() -> None:
+def test_pairs_of_a_regression_have_overlap_and_features_too() -> None:
     found = baselines(SIMILARITY, pairs(800, 0), pairs(200, 1), num_resamples=100)
-    assert set(found) == {"majority", "overlap", "tfidf"}
+    assert set(found) == {"majority", "overlap", "tfidf", "pair_features"}
     assert found["majority"] == {name: {"value": 0.0, "low": 0.0, "high": 0.0} for name in ("spearman", "pearson")}
-    for name, least in [("overlap", 0.8), ("tfidf", 0.6)]:
+    for name, least in [("overlap", 0.8), ("tfidf", 0.6), ("pair_features", 0.85)]:
         spearman = found[name]["spearman"]
         assert spearman is not None
         assert spearman["value"] > least
@@ -85,9 +86,33 @@ def test_without_training_rows_only_what_needs_none_is_scored() -> None:
     assert baselines(TOPICS, topics(20, 0), []) == {}
 
 
+def hashed(texts: Sequence[str]) -> np.ndarray:
+    """A vector a text: how often each character is in it."""
+    return np.array([[text.count(character) for character in [*CHARACTERS, *"野球寿司裁判"]] for text in texts], dtype=np.float32)
+
+
+def test_an_encoder_adds_baselines_of_its_own() -> None:
+    described = replace(
+        TOPICS, labels=[replace(label, word=word) for label, word in zip(TOPICS.labels, ("野球", "寿司", "裁判"), strict=True)]
+    )
+    found = baselines(described, topics(400, 0), topics(200, 1), hashed, num_resamples=10)
+    assert list(found) == ["majority", "tfidf", "frozen", "nearest_description"]
+    for name in ("frozen", "nearest_description"):
+        assert found[name]["accuracy"] is not None
+        assert found[name]["accuracy"]["value"] > 0.9
+    assert set(baselines(described, [], topics(200, 1), hashed, num_resamples=10)) == {"majority", "nearest_description"}
+    assert "nearest_description" not in baselines(TOPICS, topics(40, 0), topics(20, 1), hashed, num_resamples=10), "described alike"
+    assert list(baselines(SIMILARITY, [], pairs(50, 1), hashed, num_resamples=10)) == ["overlap", "frozen"]
+    assert list(baselines(RELATION, relations(90, 0), relations(50, 1), hashed, num_resamples=10)) == [
+        "majority", "overlap", "tfidf", "pair_features", "frozen",
+    ]  # fmt: skip
+    assert set(found) <= set(module.BASELINES)
+
+
 def test_one_label_among_the_rows_is_said_of_every_text() -> None:
     rows = [row for row in topics(50, 0) if row.label == "law"]
     assert tfidf(TOPICS, rows, topics(5, 1)) == ["law"] * 5
+    assert linear_on_pairs(RELATION, [replace(row, label="same") for row in relations(9, 0)], relations(5, 1)) == ["same"] * 5
 
 
 def test_majorities() -> None:
@@ -107,6 +132,9 @@ def test_labels_that_are_scored_enter_no_prediction() -> None:
     rows, gold = topics(200, 0), topics(50, 1)
     blind = [Example(row.texts, "sport") for row in gold]
     assert tfidf(TOPICS, rows, gold) == tfidf(TOPICS, rows, blind)
+    assert linear_on_pairs(RELATION, relations(90, 0), relations(50, 1)) == linear_on_pairs(
+        RELATION, relations(90, 0), [replace(row, label="same") for row in relations(50, 1)]
+    )
     assert overlap(RELATION, relations(90, 0), relations(50, 1)) == overlap(
         RELATION, relations(90, 0), [Example(row.texts, "same") for row in relations(50, 1)]
     )
@@ -131,10 +159,23 @@ def test_of_large_training_sets_a_fixed_draw_is_learned(monkeypatch: pytest.Monk
     assert accuracy > 0.8
 
 
+def jsts(name: str) -> list[Example]:
+    path = MIRROR / "JGLUE" / "jsts-v1.3" / f"{name}-v1.3.json"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [Example((row["sentence1"], row["sentence2"]), str(round(row["label"])), score=float(row["label"])) for row in rows]
+
+
 @needs_mirror
 def test_character_overlap_alone_reaches_a_spearman_of_070_on_jsts() -> None:
-    path = MIRROR / "JGLUE" / "jsts-v1.3" / "valid-v1.3.json"
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    gold = [Example((row["sentence1"], row["sentence2"]), str(round(row["label"])), score=float(row["label"])) for row in rows]
+    gold = jsts("valid")
     found = score(SIMILARITY, gold, overlap(SIMILARITY, [], gold))
     assert found["spearman"] == pytest.approx(0.70, abs=0.01)
+
+
+@needs_mirror
+def test_pair_features_reach_070_on_jsts_with_180_rows_where_ngrams_have_041() -> None:
+    rows, gold = jsts("train"), jsts("valid")
+    few = [rows[index] for index in np.random.default_rng(0).choice(len(rows), size=180, replace=False)]
+    features, ngrams = (score(SIMILARITY, gold, model(SIMILARITY, few, gold))["spearman"] for model in (linear_on_pairs, tfidf))
+    assert features == pytest.approx(0.70, abs=0.02)
+    assert ngrams == pytest.approx(0.41, abs=0.08)

@@ -40,7 +40,7 @@ STORED = """{
  "num_contaminated": null, "keys": {"answers": "a", "result": "r"}, "seconds": {"generation": 2.5, "scoring": 0.5},
  "tokens": {"prompt": 9, "completion": 2}, "versions": {"japagen": "0.1.0"}, "commit": "8a2fd1b0+", "training": {}, "notes": [],
  "also_scored": ALSO_SCORED, "options": {"method.answer": "free"}, "num_failed": 3, "settings": "s",
- "num_clusters": 865, "draw": {}
+ "num_clusters": 865, "draw": {}, "agreement": {}
 }"""
 """The content of a result.json; a file has one value a line."""
 ALSO_SCORED = """{"ood": {

@@ -52,11 +52,11 @@ def test_a_report_has_all_parts_with_their_sizes(composed: Compose, store: Store
     assert quality.neighbours["cosine"]["n"] == 60
     assert quality.overlap is not None
     assert quality.overlap["gold"]["neutral"]["n"] > 0
-    assert quality.one_text_only is not None
-    assert quality.one_text_only["synthetic"]["fields"]["sentence2"] > quality.one_text_only["synthetic"]["majority"]
+    assert quality.partial_reading["synthetic"]["parts"]["sentence2"] > quality.partial_reading["synthetic"]["majority"]
+    assert quality.described is None
     assert [len(examples) for examples in quality.examples.values()] == [3, 3, 3]
     assert quality.agreement is None
-    assert list(quality.missing) == ["agreement"]
+    assert list(quality.missing) == ["agreement", "described"]
     assert folder == store.find("quality", folder.name)
     assert store.meta("quality", folder.name)["identity"]["dataset"] == key
 
@@ -105,7 +105,35 @@ def test_every_kind_of_task_is_measured(composed: Compose, store: Store, name: s
     rows = rows if config.task.is_pair else [replace(row, texts=row.texts[1:]) for row in rows]
     quality, _ = make_quality(store, store_dataset(store, config, rows), config.task, config.data, say=quiet)
     assert sum(figures["rows"] for figures in quality.labels.values()) == len(rows)
-    assert ("one_text_only" in quality.missing) == (not config.task.is_pair)
+    assert ("overlap" in quality.missing) == (not config.task.is_pair)
+    parts = config.task.fields if config.task.is_pair else ["length", "last 5 characters"]
+    assert quality.partial_reading["gold"] is None or list(quality.partial_reading["gold"]["parts"]) == parts
+
+
+def test_labels_are_held_against_their_descriptions_by_a_result(composed: Compose, store: Store) -> None:
+    """What a student's scoring counted of this very data set is in the report; a real encoder's before a demo one's."""
+    config = composed("task=jcola")
+    rows = [replace(row, texts=row.texts[1:]) for row in pairs(8, config.task)]
+    key = store_dataset(store, config, rows)
+    quality, before = make_quality(store, key, config.task, config.data, say=quiet)
+    assert quality.described is None
+    assert "no student has been trained on this data set" in quality.missing["described"]
+    counts = {"acceptable": {"agreeing": 6, "n": 8}, "unacceptable": {"agreeing": 2, "n": 8}}
+    for name, demo, dataset, agreement in (
+        ("a", True, key, counts),
+        ("b", False, key, counts),
+        ("c", False, "other", counts),
+        ("d", False, key, {}),
+    ):
+        folder = store.path("result", name)
+        folder.mkdir(parents=True)
+        result = replace(RESULT, task="jcola", demo=demo, keys={"dataset": dataset, "result": name, "model": "m"}, agreement=agreement)
+        write_json(folder / "result.json", asdict(result))
+        write_json(folder / "meta.json", {})
+    quality, after = make_quality(store, key, config.task, config.data, say=quiet)
+    assert after != before, "a new result makes a new report"
+    assert quality.described == {"result": "b", "encoder": "bert", "demo": False, "by_label": counts}
+    assert "described" not in quality.missing
 
 
 def test_an_empty_data_set_is_no_fault(composed: Compose, store: Store) -> None:

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, ModernBertConfig, ModernBertModel, PreTrainedTokenizerFast
 
 from japagen.config.schema import Encoder, Train
 from japagen.tasks import Example, Label, Task
+from japagen.training.frozen import frozen_encoder
 from japagen.training.prediction import predict
 from japagen.training.speed import measure_speed
 from japagen.training.student import train_student
@@ -98,6 +100,9 @@ def test_an_encoder_is_loaded_trained_and_asked(build: Folder, tokens: int, tmp_
         for word, label in (("犬", "dog"), ("猫", "cat"))
     ]
     encoder = Encoder(name="tiny", id="tests/tiny", max_length=32)
+    vectors = frozen_encoder(task, encoder, str(source), None, "cpu")([row.texts[0] for row in rows])
+    assert vectors.shape == (32, 32)
+    assert len(np.unique(vectors.round(4), axis=0)) == 2, "a text's vector doesn't depend on what it is encoded with"
     train = Train(batch_size=8, learning_rate=5e-3, fixed_steps=60)
     train_student(task, encoder, str(source), None, train, rows, [], 0, student, tmp_path / "work", device="cpu")
     texts = [("公園の犬が走る。",), ("公園の猫が走る。",)]

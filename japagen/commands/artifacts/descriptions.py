@@ -10,6 +10,7 @@ from rich.table import Table
 
 from japagen.commands.artifacts.artifacts import Artifact, artifacts
 from japagen.evaluation.confusions import MANY_LABELS
+from japagen.evaluation.vectors import weakest
 from japagen.experiments.result import Result, read_result
 from japagen.experiments.stages import generation_seconds
 from japagen.reporting.setting_names import format_score
@@ -85,19 +86,25 @@ def _print_result(result: Result, console: Console) -> None:
     print_facts(facts, console)
     if result.metrics:
         console.print(_scores(result))
+    lowest = weakest(result.label_agreement)
+    if lowest is not None:
+        name, found = lowest
+        agree = f"weakest is {name}, {found.agreeing} of {found.n} texts agree"
+        console.print(f"  labels held against their descriptions: {agree}", markup=False)
     if result.demo:
         console.print("  [yellow]Demo models or smoke data take part: these numbers mean nothing.[/]")
 
 
 def _scores(result: Result) -> Table:
-    """A line a metric, the primary one first; with 95% bootstrap intervals over the gold rows."""
+    """A line a metric, the primary one first, and a line a baseline with that one; with 95% bootstrap intervals over the gold rows."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", title="scores with 95% intervals", title_justify="left")
-    for heading in ("  split", "metric", "score", *result.baselines):
+    for heading in ("  split", "metric", "of", "score"):
         table.add_column(heading)
     for split in result.splits:
         for metric, score in split.sorted_metrics(result.metric):
-            beside = [format_score(split.baselines.get(name, {}).get(metric)) for name in result.baselines]
-            table.add_row(f"  {split.name}", metric, format_score(score), *beside)
+            table.add_row(f"  {split.name}", metric, "result", format_score(score))
+        for name, scores in split.baselines.items():
+            table.add_row(f"  {split.name}", result.metric, name, format_score(scores.get(result.metric)))
     return table
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from japagen.commands.artifacts.descriptions import print_facts
 from japagen.evaluation.confusions import MANY_LABELS
+from japagen.evaluation.vectors import LabelAgreement, weakest
 from japagen.prompts.replies import QUOTES_GOLD, REASONS
 from japagen.quality.likeness import THRESHOLDS
 from japagen.quality.report import Quality
@@ -18,6 +19,8 @@ from japagen.quality.samples import SEED
 NOTHING = "–"
 NUM_ENDS = 3
 """Labels at each end of a long list that is shortened."""
+NUM_LOWEST = 5
+"""Labels that are shown of many by their agreement."""
 WIDE_LABEL = 24
 """Characters of a label's name above which its texts stand below it."""
 
@@ -35,8 +38,10 @@ def print_quality(quality: Quality, console: Console) -> None:
     _print_diversity(quality, console)
     _print_neighbours(quality, console)
     if quality.overlap is not None:
-        _print_pairs(quality, console)
+        _print_overlap(quality, console)
+    _print_partial_reading(quality, console)
     _print_agreement(quality, console)
+    _print_described(quality, console)
     _print_examples(quality, console)
 
 
@@ -140,7 +145,7 @@ def _print_neighbours(quality: Quality, console: Console) -> None:
     console.print(f"  closest: {closest}", markup=False)
 
 
-def _print_pairs(quality: Quality, console: Console) -> None:
+def _print_overlap(quality: Quality, console: Console) -> None:
     assert quality.overlap is not None
     headings = ["n", "mean", "5%", "95%"]
     print_title(console, "overlap of a pair's characters", "Jaccard similarity")
@@ -150,18 +155,20 @@ def _print_pairs(quality: Quality, console: Console) -> None:
         if quality.overlap["gold"]:
             table.add_row("", "gold", *_overlap_cells(quality.overlap["gold"][name]))
     console.print(table)
-    assert quality.one_text_only is not None
-    probed = {name: figures for name, figures in quality.one_text_only.items() if figures is not None}
+
+
+def _print_partial_reading(quality: Quality, console: Console) -> None:
+    probed = {name: figures for name, figures in quality.partial_reading.items() if figures is not None}
     if not probed:
-        console.print("  one sentence alone: too few different first sentences to hold any out")
+        print_title(console, "label from one part alone", "not done: too few different texts to hold any out, or one label only")
         return
     first = next(iter(probed.values()))
-    fields = list(first["fields"])
-    about = f"{first['metric']} of a linear model on rows held out, {first['folds']} folds, seed {first['seed']}"
-    print_title(console, "label from one sentence alone", f"{about}; above the majority: the sentence gives it away")
-    table = plain_table(["", "n", *fields, "majority"], right=["n", *fields, "majority"])
+    parts = list(first["parts"])
+    about = f"{first['metric']} of models that read this part alone, on rows held out, {first['folds']} folds, seed {first['seed']}"
+    print_title(console, "label from one part alone", f"{about}; above the majority: the part gives the label away")
+    table = plain_table(["", "n", *parts, "majority"], right=["n", *parts, "majority"])
     for name, figures in probed.items():
-        table.add_row(name, str(figures["n"]), *(_number(figures["fields"][field]) for field in fields), _number(figures["majority"]))
+        table.add_row(name, str(figures["n"]), *(_number(figures["parts"][part]) for part in parts), _number(figures["majority"]))
     console.print(table)
 
 
@@ -192,6 +199,36 @@ def _print_agreement(quality: Quality, console: Console) -> None:
         else:
             table.add_row(f"  {name}", str(figures["n"]), _share(figures["agreement"]), escape(_predicted(figures["predicted"], is_long)))
     console.print(table)
+
+
+def _print_described(quality: Quality, console: Console) -> None:
+    found = quality.described
+    if found is None:
+        if "described" in quality.missing:
+            print_title(console, "labels held against their descriptions", f"not done: {quality.missing['described']}")
+        return
+    agreement = {name: LabelAgreement(**counts) for name, counts in found["by_label"].items()}
+    demo = " (demo: means nothing)" if found["demo"] else ""
+    about = f"share of texts whose nearest label description is their label's, by {found['encoder']} without training{demo}"
+    print_title(console, "labels held against their descriptions", about)
+    print_label_agreement(agreement, console)
+
+
+def print_label_agreement(agreement: Mapping[str, LabelAgreement], console: Console) -> None:
+    """A row a label, of many labels the lowest ones, and a line that names the weakest label with what may help."""
+    ordered = sorted(agreement, key=lambda name: -1 if (share := agreement[name].share) is None else share)
+    is_long = len(ordered) > MANY_LABELS
+    table = plain_table(["  label", "n", "agreement"], right=["n", "agreement"])
+    for name in ordered[:NUM_LOWEST] if is_long else agreement:
+        table.add_row(f"  {escape(name)}", str(agreement[name].n), _share(agreement[name].share))
+    console.print(table)
+    if is_long:
+        console.print(f"  the {NUM_LOWEST} lowest of {len(ordered)} labels", markup=False)
+    lowest = weakest(agreement)
+    if lowest is not None:
+        name, found = lowest
+        cure = "read some of its texts; curate.judging=drop has an LLM judge every text and drops what it labels otherwise"
+        console.print(f"  weakest: {name}, {found.agreeing} of {found.n} texts agree; {cure}", markup=False, soft_wrap=True)
 
 
 def _predicted(counts: Mapping[str, int], is_long: bool) -> str:

@@ -1,9 +1,9 @@
 """`japagen preview`: the prompts as they are sent, a few replies to them, and what a full run would take.
 
 The replies are asked for as a run asks for them and appended to the same stream: nothing paid for is thrown away, a run
-later begins with them, and a second preview of the same prompts asks for nothing. Only the LLM takes part: no encoder,
-and gold data only where shots=k shows them. With replies=FILE no LLM takes part either: the file's lines are read as replies, and each
-is shown as a text or with the reason against it.
+later begins with them, and a second preview of the same prompts asks for nothing. An encoder takes part only where one is on this
+machine, to hold texts against their labels' descriptions; gold data only where shots=k shows them. With replies=FILE neither LLM nor
+encoder takes part: the file's lines are read as replies, and each is shown as a text or with the reason against it.
 """
 
 import json
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from japagen.commands.preview.agreement import print_agreement
 from japagen.commands.preview.answers import preview_answers
 from japagen.commands.preview.projection import measure, print_projection
 from japagen.commands.preview.replies_file import preview_replies
@@ -24,6 +25,7 @@ from japagen.commands.preview.serving import ask
 from japagen.commands.terminal import make_console, make_parser
 from japagen.config.composition import compose_config
 from japagen.config.schema import Config, Curate, Method
+from japagen.curation.dataset import selected_examples
 from japagen.curation.select import Selector
 from japagen.errors import ConfigError
 from japagen.evaluation.confusions import MANY_LABELS
@@ -110,6 +112,7 @@ def preview(config: Config, num: int, console: Console) -> None:
     selector.advance(rows)
     for name in config.task.label_names:
         print_replies(name, selector, rows, num, console)
+    print_agreement(config, selected_examples(config.task, selector), console)
     print_projection(config, measure(experiment, store, rows, selector), console)
     console.print(f"Kept for the run: {rows.folder}", soft_wrap=True, markup=False)
     if config.llm.demo:

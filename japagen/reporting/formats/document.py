@@ -1,4 +1,4 @@
-"""The whole report as one JSON document: sweeps, tables, comparisons, and every run with the fields of its result.json."""
+"""The whole report as one JSON document: sweeps, tables, comparisons, worth in gold rows, and every run with its result.json's fields."""
 
 import json
 import math
@@ -10,6 +10,7 @@ from japagen.reporting.formats.notes import notes
 from japagen.reporting.pivots import pivots
 from japagen.reporting.report import Report, Run
 from japagen.reporting.setting_names import named_settings
+from japagen.reporting.worth import worths
 
 
 def render(report: Report) -> str:
@@ -24,6 +25,7 @@ def render(report: Report) -> str:
         "notes": notes(report, tables),
         "tables": [asdict(pivot) for pivot in tables],
         "comparisons": [asdict(comparison) for comparison in report.comparisons],
+        "worth": [asdict(worth) for worth in worths(report.groups)],
         "runs": [
             _run(run) | {"varied": {name: values[name] for name in varied if name in values}}
             for run, values in zip(report.runs, named, strict=True)

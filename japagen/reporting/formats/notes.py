@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from japagen.evaluation.baselines import BASELINES
 from japagen.experiments.result import Failure
 from japagen.reporting.comparisons import SIGNIFICANT
 from japagen.reporting.formats.layout import REFERENCE
@@ -11,14 +12,10 @@ from japagen.reporting.pivots import Pivot
 from japagen.reporting.report import Report
 from japagen.reporting.seeds import Aggregate
 from japagen.reporting.setting_names import DEMO_NOTE
+from japagen.reporting.worth import worths
 
 DEMO = DEMO_NOTE.partition(" For real ones")[0]
 NOT_THE_PAPERS = "japagen: our prompts and open LLMs, so these scores are not comparable with the paper's"
-BASELINES = {
-    "majority": "the best constant answer",
-    "overlap": "the characters that a pair shares",
-    "tfidf": "a linear model on character n-grams",
-}
 
 
 def notes(report: Report, pivots: Sequence[Pivot]) -> list[str]:
@@ -32,6 +29,7 @@ def notes(report: Report, pivots: Sequence[Pivot]) -> list[str]:
         *_seen(report),
         *_unanswered(report),
         *_baselines(pivots),
+        *(worth.line for worth in worths(report.groups)),
         *([NOT_THE_PAPERS] if any(result.method == "japagen" for result in report.results) else []),
         *_lacking(report),
     ]
@@ -119,7 +117,7 @@ def _baselines(pivots: Sequence[Pivot]) -> list[str]:
         return []
     listed = ", ".join(f"{name} is {BASELINES[name]}" for name in present)
     rows = f"the training rows of the setting marked {REFERENCE}, or of the first one that has any"
-    return [f"baselines without a neural network, on {rows}: {listed}"]
+    return [f"baselines, on {rows}: {listed}"]
 
 
 def _lacking(report: Report) -> list[str]:

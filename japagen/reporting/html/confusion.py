@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from japagen.evaluation.confusions import MANY_LABELS, ConfusedPair, most_confused, never_predicted
-from japagen.reporting.html.benchmarks import Benchmark, benchmarks_of
+from japagen.reporting.benchmarks import Benchmark, benchmarks_of
 from japagen.reporting.report import Report
 from japagen.reporting.setting_names import setting_names
 from japagen.store.store import Store
@@ -73,7 +73,7 @@ class Confusion:
 
 def confusions(report: Report, store: Store) -> list[Confusion]:
     """One a benchmark, in the runs' order."""
-    return [_confusion(report, benchmark, store) for benchmark in benchmarks_of(report)]
+    return [_confusion(report, benchmark, store) for benchmark in benchmarks_of(report.groups)]
 
 
 def _confusion(report: Report, benchmark: Benchmark, store: Store) -> Confusion:

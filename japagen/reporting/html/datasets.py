@@ -21,7 +21,7 @@ TEXTS_BYTES = 1_600_000
 """What all data sets' texts may take of the page."""
 LARGEST_SAMPLE = 60_000
 """Maximum for one data set."""
-_PARTS = ("labels", "rejects", "reading", "length", "diversity", "neighbours", "overlap", "one_text_only", "agreement")
+_PARTS = ("labels", "rejects", "reading", "length", "diversity", "neighbours", "overlap", "partial_reading", "agreement", "described")
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def share(value: float | None) -> str:
 def quality_grids(quality: Mapping[str, Any]) -> list[Grid]:
     """quality.json's parts that were measured, without any of its texts."""
     found = [_labels(quality), _lengths(quality), _diversity(quality), _neighbours(quality["neighbours"]), _overlap(quality["overlap"])]
-    found += [_one_text_only(quality["one_text_only"]), _agreement(quality["agreement"])]
+    found += [_partial_reading(quality["partial_reading"]), _agreement(quality["agreement"]), _described(quality["described"])]
     found.insert(1, reading_grid(quality["reading"]))
     return [grid for grid in found if grid is not None and grid.rows]
 
@@ -119,15 +119,15 @@ def _overlap(found: Mapping[str, Any] | None) -> Grid | None:
     return Grid("Overlap of a pair's characters", ("label", "n", "mean", "5%", "50%", "95%", "highest"), tuple(rows), "Jaccard similarity.")
 
 
-def _one_text_only(found: Mapping[str, Any] | None) -> Grid | None:
-    probed = {name: figures for name, figures in (found or {}).items() if figures is not None}
+def _partial_reading(found: Mapping[str, Any]) -> Grid | None:
+    probed = {name: figures for name, figures in found.items() if figures is not None}
     if not probed:
         return None
-    fields = list(next(iter(probed.values()))["fields"])
-    scores = {name: [*(figures["fields"][field] for field in fields), figures["majority"]] for name, figures in probed.items()}
+    parts = list(next(iter(probed.values()))["parts"])
+    scores = {name: [*(figures["parts"][part] for part in parts), figures["majority"]] for name, figures in probed.items()}
     rows = [(name, str(probed[name]["n"]), *map(number, values)) for name, values in scores.items()]
-    about = "Of a linear model on rows held out; above the majority, that sentence gives the label away."
-    return Grid("Label from one sentence alone", ("rows", "n", *fields, "majority"), tuple(rows), about)
+    about = "Of models that read this part alone, on rows held out; above the majority, the part gives the label away."
+    return Grid("Label from one part alone", ("rows", "n", *parts, "majority"), tuple(rows), about)
 
 
 def _agreement(found: Mapping[str, Any] | None) -> Grid | None:
@@ -174,3 +174,15 @@ def _sheet_noise(sheet: SheetNoise) -> Grid:
 
 def _with_interval(estimate: Estimate, form: Callable[[float], str]) -> tuple[str, str]:
     return form(estimate.value), f"{form(estimate.low)} to {form(estimate.high)}"
+
+
+def _described(found: Mapping[str, Any] | None) -> Grid | None:
+    if found is None:
+        return None
+    rows = [
+        (name, str(counts["n"]), share(counts["agreeing"] / counts["n"] if counts["n"] else None))
+        for name, counts in found["by_label"].items()
+    ]
+    demo = ", demo" if found["demo"] else ""
+    about = f"Share of texts whose nearest label description is their label's, by {found['encoder']} without training{demo}."
+    return Grid("Labels held against their descriptions", ("label", "n", "agreement"), tuple(rows), about)

@@ -22,7 +22,7 @@ from japagen.reporting.html.confusion import confusions
 from japagen.reporting.html.datasets import dataset_pages
 from japagen.reporting.html.plots import cost_plots, growth_plots, score_plots
 from japagen.reporting.html.provenance import facts_of, run_command, sweep_command
-from japagen.reporting.html.tables import break_even_listing, comparisons_listing, cost_listing, pivot_listings, runs_listing
+from japagen.reporting.html.tables import break_even_listing, comparisons_listing, cost_listing, pivot_listings, runs_listing, worth_listing
 from japagen.reporting.report import Report, Run
 from japagen.reporting.setting_names import TITLES, format_score, size_of
 from japagen.store.files import write_whole
@@ -63,6 +63,7 @@ def _context(report: Report, store: Store) -> dict[str, Any]:
         "differences": comparisons_listing(report),
         "scores": score_plots(report),
         "growth": growth_plots(report),
+        "worth": worth_listing(report),
         "confusions": confusions(report, store),
         "many_labels": MANY_LABELS,
         "costs": [

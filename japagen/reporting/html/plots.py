@@ -12,8 +12,8 @@ from typing import Any
 from markupsafe import Markup
 
 from japagen.config.methods import METHODS
+from japagen.reporting.benchmarks import Benchmark, benchmarks_of
 from japagen.reporting.costs import MONEY, SECONDS, Cost, group_cost
-from japagen.reporting.html.benchmarks import Benchmark, benchmarks_of
 from japagen.reporting.html.svg import INK, MUTED, PAPER, SERIES, draw_svg, shorten
 from japagen.reporting.report import Report
 from japagen.reporting.seeds import Aggregate
@@ -22,6 +22,8 @@ from japagen.reporting.setting_names import setting_names
 WIDTH = 460.0
 """Width of every figure, in SVG units."""
 ROW_HEIGHT = 36.0
+MARKERS = {"tfidf": "D", "pair_features": "s", "frozen": "^", "nearest_description": "v"}
+"""Baselines that differ between settings, with their training rows or their encoder, and matplotlib's marker of each."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def color_of(method: str) -> int:
 
 def score_plots(report: Report) -> list[tuple[Benchmark, Plot]]:
     """A row a setting: its runs' scores, their mean, and the mean of their intervals' ends; baselines beside them."""
-    return [(benchmark, _score_plot(benchmark, f"score{number}")) for number, benchmark in enumerate(benchmarks_of(report))]
+    return [(benchmark, _score_plot(benchmark, f"score{number}")) for number, benchmark in enumerate(benchmarks_of(report.groups))]
 
 
 def _score_plot(benchmark: Benchmark, name: str) -> Plot:
@@ -78,18 +80,19 @@ def _draw_score(axes: Any, benchmark: Benchmark, group: Aggregate, y: float) -> 
         axes.scatter([point["value"] for point in points], [y + 0.24] * len(points), s=11, color=color, alpha=0.6, linewidths=0, zorder=3)
     mean = statistics.fmean(point["value"] for point in points)
     axes.scatter([mean], [y], s=50, color=color, edgecolors=PAPER, linewidths=1.2, zorder=4)
-    tfidf = [found["tfidf"] for found in map(benchmark.baselines, group.results) if "tfidf" in found]
-    if tfidf:
-        axes.scatter([statistics.fmean(tfidf)], [y], s=26, marker="D", facecolors="none", edgecolors=MUTED, linewidths=1, zorder=2)
+    for baseline, marker in MARKERS.items():
+        beside = [found[baseline] for found in map(benchmark.baselines, group.results) if baseline in found]
+        if beside:
+            axes.scatter([statistics.fmean(beside)], [y], s=26, marker=marker, facecolors="none", edgecolors=MUTED, linewidths=1, zorder=2)
 
 
 def _lines(benchmark: Benchmark) -> list[tuple[float, str]]:
-    """Baselines that no training row moves: (value, name)."""
+    """Baselines that are the same for every setting: (value, name)."""
     found: dict[str, float] = {}
     for group in benchmark.groups:
         for result in group.results:
             values = benchmark.baselines(result)
-            found |= {name: value for name, value in values.items() if name != "tfidf" and name not in found}
+            found |= {name: value for name, value in values.items() if name not in MARKERS and name not in found}
     shown: dict[float, list[str]] = {}
     for name, value in found.items():
         shown.setdefault(round(value, 4), []).append(name)
@@ -99,7 +102,7 @@ def _lines(benchmark: Benchmark) -> list[tuple[float, str]]:
 def growth_plots(report: Report) -> list[tuple[Benchmark, Plot]]:
     """Score against texts a label, for benchmarks where a setting has two sizes or more."""
     found = []
-    for number, benchmark in enumerate(benchmarks_of(report)):
+    for number, benchmark in enumerate(benchmarks_of(report.groups)):
         curves = _curves(benchmark)
         if curves:
             found.append((benchmark, _growth_plot(benchmark, curves, f"growth{number}")))
@@ -176,7 +179,7 @@ def cost_plots(report: Report, costs: Mapping[int, Cost]) -> list[tuple[Benchmar
     No figure where fewer than two settings took anything.
     """
     found = []
-    for number, benchmark in enumerate(benchmarks_of(report, further=False)):
+    for number, benchmark in enumerate(benchmarks_of(report.groups, further=False)):
         groups = [group for group in benchmark.groups if benchmark.points(group)]
         spent = [group_cost(group, costs) for group in groups]
         unit = MONEY if all(cost.money is not None for cost in spent) else SECONDS

@@ -13,6 +13,7 @@ from japagen.reporting.html.plots import Spent
 from japagen.reporting.pivots import Cell, Pivot, pivots
 from japagen.reporting.report import Report, Run
 from japagen.reporting.setting_names import TITLES, format_score, setting_names, size_of
+from japagen.reporting.worth import worths
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,26 @@ def _break_even_row(break_even: BreakEven, student: str, prompting: str) -> tupl
         *spent,
         *latencies,
     )
+
+
+def worth_listing(report: Report) -> Listing | None:
+    """How many gold rows each setting is worth; None where no encoder has a curve of gold sizes."""
+    found = worths(report.groups)
+    if not found:
+        return None
+    headings = [Heading("task"), Heading("setting"), Heading("encoder"), Heading("metric"), Heading("score", is_number=True)]
+    headings += [Heading("gold rows", "of the score's interval", True), Heading("gold curve", "rows: score")]
+    rows = tuple(
+        (
+            Shown(f"{worth.task} ({worth.split})", marks="*" if worth.demo else ""),
+            *map(Shown, (worth.setting, worth.model, worth.metric)),
+            Shown(number(worth.score), worth.score),
+            Shown(str(worth.rows), worth.rows.rows, f"[{worth.low}, {worth.high}]"),
+            Shown(", ".join(f"{size:,.0f}: {score:.3f}" for size, score in worth.curve)),
+        )
+        for worth in found
+    )
+    return Listing("worth", "Worth in gold rows", tuple(headings), rows)
 
 
 def comparisons_listing(report: Report) -> Listing | None:

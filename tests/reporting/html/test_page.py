@@ -164,7 +164,17 @@ def test_a_measured_data_set_shows_its_quality(composed: Compose, tmp_path: Path
     write_json(folder / "quality.json", quality_of(result))
     page = render(report, store)
     assert f"japagen show {result.keys['dataset']}" not in page
-    for text in ("51.3%", "Kolmogorov-Smirnov", "0.093", "Closest other gold row", "Self-BLEU-4", "0.394", "acceptable 3, unacceptable 1"):
+    for text in (
+        "51.3%",
+        "Kolmogorov-Smirnov",
+        "0.093",
+        "Closest other gold row",
+        "Self-BLEU-4",
+        "0.394",
+        "acceptable 3, unacceptable 1",
+        "Labels held against their descriptions",
+        "75.0%",
+    ):
         assert text in page
     assert "gold text of another row" not in page
     (folder / "quality.json").write_text("{broken", encoding="utf-8")
@@ -183,7 +193,8 @@ def quality_of(result: Result) -> dict[str, object]:
         "length": {"sentence": {"synthetic": summary, "gold": summary, "ks_distance": 0.093, "mean_by_label": {}}},
         "diversity": {"sentence": {"own": words, "equal_size": None}},
         "neighbours": {"cosine": summary, "share_from": {"0.5": 0.1}, "gold_to_gold": None},
-        "overlap": {"synthetic": {"acceptable": summary}, "gold": None}, "one_text_only": {"synthetic": None, "gold": None},
+        "overlap": {"synthetic": {"acceptable": summary}, "gold": None}, "partial_reading": {"synthetic": None, "gold": None},
+        "described": {"result": "r", "encoder": "bert", "demo": False, "by_label": {"acceptable": {"agreeing": 3, "n": 4}}},
         "agreement": None, "examples": {"acceptable": [{"id": "x", "texts": ["gold text of another row"]}]},
     }  # fmt: skip
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from japagen.reporting.benchmarks import benchmarks_of
 from japagen.reporting.costs import costs_of
-from japagen.reporting.html.benchmarks import benchmarks_of
 from japagen.reporting.html.confusion import NO_ANSWER, confusions
 from japagen.reporting.html.plots import cost_plots, growth_plots, score_plots
 from japagen.reporting.report import Report, Run
@@ -26,7 +26,7 @@ def test_smoke_data_have_figures_of_their_own(composed: Compose) -> None:
     config = composed("task=jnli")
     results = [replace(result_for(config, 0.5, random.Random(0), data=data), gold_source=data) for data in ("published", "sample")]
     report = Report((sweep_named(),), tuple(Run("s", config, result) for result in results))
-    assert [(benchmark.data, len(benchmark.groups)) for benchmark in benchmarks_of(report)] == [("published", 1), ("sample", 1)]
+    assert [(benchmark.data, len(benchmark.groups)) for benchmark in benchmarks_of(report.groups)] == [("published", 1), ("sample", 1)]
 
 
 def test_a_figure_tells_settings_and_baselines(composed: Compose, tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
-"""Which settings share a figure: those scored on the same gold rows, so that smoke data never appear beside published data."""
+"""Which settings share a figure and a curve of gold rows: those scored on the same gold rows, never smoke data beside published data."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from japagen.experiments.result import Result
-from japagen.reporting.report import Report
 from japagen.reporting.seeds import Aggregate
 
 
@@ -38,12 +38,12 @@ class Benchmark:
         return [score for result in group.results if (score := self.score(result)) is not None]
 
 
-def benchmarks_of(report: Report, further: bool = True) -> list[Benchmark]:
-    """Benchmarks in the runs' order, further splits after their task's primary one; without `further` only the primary splits."""
+def benchmarks_of(groups: Sequence[Aggregate], further: bool = True) -> list[Benchmark]:
+    """Benchmarks in the groups' order, further splits after their task's primary one; without `further` only the primary splits."""
     found: dict[tuple[str, str, str, str | None, bool], list[Aggregate]] = {}
-    for group in report.groups:
+    for group in groups:
         first = group.results[0]
         for scores in first.splits if further else first.splits[:1]:
             found.setdefault((first.data, first.task, scores.name, scores.gold_source, scores.is_primary), []).append(group)
-    benchmarks = [Benchmark(data, task, split, tuple(groups)) for (data, task, split, *_), groups in found.items()]
+    benchmarks = [Benchmark(data, task, split, tuple(settings)) for (data, task, split, *_), settings in found.items()]
     return [benchmark for benchmark in benchmarks if any(benchmark.points(group) for group in benchmark.groups)]
