@@ -13,6 +13,7 @@ from japagen.config.schema import Config
 from japagen.curation.dataset import task_range
 from japagen.curation.licenses import DEMO, LicensedSource, hub_license, license_lines, name_prefixes
 from japagen.experiments.experiment import Experiment
+from japagen.experiments.verdict import Verdict
 from japagen.hub.models import is_on_hub
 
 OWN = "the user's own"
@@ -64,8 +65,8 @@ def _public(model_id: str, revision: str) -> str:
     return f"{named} at {revision}"
 
 
-def model_card(experiment: Experiment, num_rows: int) -> str:
-    """A student's README.md: what it is, what it learned from, and what the licences ask."""
+def model_card(experiment: Experiment, num_rows: int, verdict: Verdict) -> str:
+    """A student's README.md: what it is, what it learned from, whether it learned anything, and what the licences ask."""
     from huggingface_hub import ModelCardData
 
     config, task, sources = experiment.config, experiment.task, model_sources(experiment)
@@ -84,6 +85,7 @@ def model_card(experiment: Experiment, num_rows: int) -> str:
     lines += [DEMO.format("Its predictions"), ""] if experiment.is_demo else []
     lines += [f"- output: a number, {task_range(task)}" if task.is_regression else f"- labels: {', '.join(task.label_names)}"]
     lines += [f"- method: {config.method.name}; {experiment.protocol}; {num_rows} training rows; seed {config.seed}"]
+    lines += [f"- {'**verdict**' if verdict.is_amiss else 'verdict'}: {verdict.line}"]
     if experiment.needs_llm:
         did = " and ".join((["written"] if "stream" in experiment.keys else []) + (["labelled"] if experiment.annotates else []))
         lines += [f"- training texts {did} by {sources[1].name}"]

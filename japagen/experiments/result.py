@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from japagen.errors import StoreError
+from japagen.experiments.verdict import Verdict
 from japagen.store.files import from_json, read_json
 
 Scores = dict[str, dict[str, float] | None]
@@ -24,6 +25,8 @@ class SplitScores:
     baselines: dict[str, Scores] = field(default_factory=dict)
     num_failed: int | None = None
     """Rows without a usable answer, see Result.num_failed."""
+    num_cut: int | None = None
+    """Rows cut at the student's longest input, see Result.num_cut."""
     is_primary: bool = False
     """True for `data.split`, False for the splits that are scored beside it."""
 
@@ -39,8 +42,9 @@ class SplitScores:
     @property
     def entry(self) -> dict[str, Any]:
         """The fields of result.json: Result's own for the primary split, an entry of `also_scored` for another one."""
-        failed = {} if self.num_failed is None else {"num_failed": self.num_failed}
-        return {name: getattr(self, name) for name in ("metrics", "baselines", "num_eval", "gold_source")} | failed
+        found = {name: getattr(self, name) for name in ("num_failed", "num_cut")}
+        counts = {name: value for name, value in found.items() if value is not None}
+        return {name: getattr(self, name) for name in ("metrics", "baselines", "num_eval", "gold_source")} | counts
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,8 @@ class Result:
     baselines: dict[str, Scores]
     num_eval: int
     num_contaminated: int | None
-    """Training texts, and rows of the train split, dropped because they match evaluation texts; None where that was not checked."""
+    """Training texts, and rows of the train split, that match evaluation texts: dropped, or with curate.contamination=report only counted;
+    None where that was not checked."""
     keys: dict[str, str]
     seconds: dict[str, float]
     tokens: dict[str, int]
@@ -90,6 +95,26 @@ class Result:
     """method=prompting: gold rows to which the LLM gave no usable answer; they count as wrong (regression: as the middle of the scale)."""
     settings: str = ""
     """`settings_key` of the experiment: the same for results that differ in their seeds only."""
+    contaminated: dict[str, int] = field(default_factory=dict)
+    """`num_contaminated` by label."""
+    num_steps: int | None = None
+    """Optimiser steps of the student's training; None without a student."""
+    num_cut: int | None = None
+    """Scored rows cut at the student's longest input (`max_length` in `training`); None without a student."""
+    verdict: dict[str, Any] | None = None
+    """`japagen.experiments.verdict.Verdict` as JSON, to be read from `judged`; None without a student."""
+
+    @property
+    def judged(self) -> Verdict | None:
+        """Whether the student learned anything; None without one, and in results of versions that did not say."""
+        return None if self.verdict is None else from_json(Verdict, self.verdict)
+
+    @property
+    def contaminated_text(self) -> str:
+        """'12', '12, kept' (curate.contamination=report), or a dash where nothing was compared."""
+        if self.num_contaminated is None:
+            return "–"
+        return f"{self.num_contaminated}{', kept' if self.options.get('curate.contamination') == 'report' else ''}"
 
     @property
     def name(self) -> str:
@@ -112,7 +137,8 @@ class Result:
         """The scores of every split, the primary one first; none for a task without gold data."""
         if self.split is None:
             return ()
-        primary = SplitScores(self.split, self.gold_source, self.num_eval, self.metrics, self.baselines, self.num_failed, is_primary=True)
+        scores = self.metrics, self.baselines, self.num_failed, self.num_cut
+        primary = SplitScores(self.split, self.gold_source, self.num_eval, *scores, is_primary=True)
         further = [{"gold_source": self.gold_source} | entry | {"name": split} for split, entry in self.also_scored.items()]
         return (primary, *(from_json(SplitScores, entry) for entry in further))
 
