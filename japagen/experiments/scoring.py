@@ -24,8 +24,8 @@ from japagen.experiments.experiment import Experiment, Say, encoder_location
 from japagen.experiments.result import Result, SplitScores, read_result
 from japagen.experiments.stages import llm_seconds
 from japagen.experiments.training_rows import training_rows
-from japagen.experiments.verdict import Verdict, empty_labels, judge, with_baselines
-from japagen.store.files import from_json, write_json
+from japagen.experiments.verdict import empty_labels, judge, stored_verdict, with_baselines
+from japagen.store.files import write_json
 from japagen.store.keys import KEY_LENGTH, canonical_json
 from japagen.store.locks import Lock
 from japagen.store.store import Store, commit, versions
@@ -263,10 +263,11 @@ def _describe(experiment: Experiment, store: Store, splits: Sequence[SplitScores
 
 def _verdict(experiment: Experiment, model: Mapping[str, Any], primary: SplitScores) -> dict[str, Any] | None:
     """The student's verdict with what gold rows add; None without a student."""
-    if "verdict" not in model:
+    verdict = stored_verdict(model)
+    if verdict is None:
         return None
     found = (primary.metrics.get(experiment.task.metric) or {}).get("value")
-    return asdict(with_baselines(experiment.config, from_json(Verdict, model["verdict"]), found, primary.baselines))
+    return asdict(with_baselines(experiment.config, verdict, found, primary.baselines))
 
 
 def _contamination(experiment: Experiment, in_dataset: Mapping[str, int]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whether a student learned anything, in a word and in a line: one that gives the same answer to every text must not be handed on unnoticed.
+"""Whether a student learned anything, in a word and in a line: one with the same answer to every text must not be handed on unnoticed.
 
 Validation rows decide, since every student with a data set has them and gold rows may be missing: the student's answers are held against
 the best constant answer on the same rows. Few rows agree with anything, so chance is ruled out by a test of level 0.05:
@@ -21,6 +21,7 @@ import numpy as np
 
 from japagen.config.schema import Config
 from japagen.evaluation.metrics import Predictions, gold_value, score
+from japagen.store.files import from_json
 from japagen.tasks import Example, Task
 
 LEVEL = 0.05
@@ -105,6 +106,11 @@ def with_baselines(config: Config, verdict: Verdict, primary: float | None, base
     values = {name: scores.get(verdict.metric) for name, scores in baselines.items()}
     below = tuple(name for name, found in values.items() if primary is not None and found is not None and primary < found["value"])
     return _advised(config, replace(verdict, below=below))
+
+
+def stored_verdict(content: Mapping[str, Any]) -> Verdict | None:
+    """The verdict in a student's meta.json or provenance.json; None in those of versions that gave none."""
+    return from_json(Verdict, content["verdict"]) if content.get("verdict") else None
 
 
 def empty_labels(task: Task, rows: Sequence[Example]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from japagen.commands.artifacts.artifacts import Artifact, artifacts
 from japagen.evaluation.confusions import MANY_LABELS
 from japagen.experiments.result import Result, read_result
 from japagen.experiments.stages import generation_seconds
+from japagen.experiments.verdict import stored_verdict
 from japagen.reporting.setting_names import format_score
 from japagen.store.rowsfile import StreamRow, StreamRows
 from japagen.store.stages import STAGES
@@ -76,6 +77,8 @@ def _print_result(result: Result, console: Console) -> None:
         "language model": None if result.llm is None else f"{result.llm}, prompt {result.prompt}",
         "encoder": result.model,
         "trained on": f"{result.num_train} rows, {result.num_valid} to select on" if result.num_train else None,
+        "verdict": None if result.judged is None else result.judged.words,
+        "contaminated": f"{result.contaminated_text} ({_listed(result.contaminated)})" if result.contaminated else None,
         "seeds": _listed(result.seeds),
         "scored on": f"{result.gold_source} (n={result.num_eval})" if result.split else "no gold data",
         "made of": ", ".join(f"{STAGES[stage].words} {key}" for stage, key in result.keys.items() if stage in STAGES and stage != "result"),
@@ -114,6 +117,7 @@ def _print_model(artifact: Artifact, console: Console) -> None:
         "trained on": f"{meta['num_train']} rows, {meta['num_valid']} to select on",
         "made of": "gold rows" if rows.startswith("gold:") else f"data set {rows}",
         "seed": identity["seed"],
+        "verdict": verdict.words if (verdict := stored_verdict(meta)) is not None else None,
         "weights of": f"step {training['best_step']} of {training['num_steps']}" + selected,
         "seconds": f"{meta['seconds']:.1f}",
         "size": f"{size:.1f} MB",
