@@ -148,7 +148,7 @@ class Train:
 
     epochs: int = setting(4, least=1)
     """Times over the rows; fewer where validation stops it, more where that is less than min_steps."""
-    min_steps: int = setting(400, least=0)
+    min_steps: int = setting(400, least=0, is_option=False)
     """Least optimiser steps, however few the rows; the default is model.min_steps. Training never stops early before them."""
     steps: Optional[int] = setting(None, least=1)
     """Exactly so many optimiser steps, whatever epochs and min_steps say, without early stopping; none: by those two."""

@@ -65,7 +65,7 @@ def _public(model_id: str, revision: str) -> str:
     return f"{named} at {revision}"
 
 
-def model_card(experiment: Experiment, num_rows: int, verdict: Verdict) -> str:
+def model_card(experiment: Experiment, num_rows: int, verdict: Verdict | None = None) -> str:
     """A student's README.md: what it is, what it learned from, whether it learned anything, and what the licences ask."""
     from huggingface_hub import ModelCardData
 
@@ -85,7 +85,8 @@ def model_card(experiment: Experiment, num_rows: int, verdict: Verdict) -> str:
     lines += [DEMO.format("Its predictions"), ""] if experiment.is_demo else []
     lines += [f"- output: a number, {task_range(task)}" if task.is_regression else f"- labels: {', '.join(task.label_names)}"]
     lines += [f"- method: {config.method.name}; {experiment.protocol}; {num_rows} training rows; seed {config.seed}"]
-    lines += [f"- {'**verdict**' if verdict.is_amiss else 'verdict'}: {verdict.line}"]
+    if verdict is not None:
+        lines += [f"- {'**verdict**' if verdict.is_amiss else 'verdict'}: {verdict.line}"]
     if experiment.needs_llm:
         did = " and ".join((["written"] if "stream" in experiment.keys else []) + (["labelled"] if experiment.annotates else []))
         lines += [f"- training texts {did} by {sources[1].name}"]

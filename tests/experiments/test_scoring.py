@@ -96,4 +96,4 @@ def test_a_result_of_gold_rows_counts_what_the_present_configuration_leaves_out(
     write_json(folder / "result.json", asdict(RESULT))
     write_json(folder / "meta.json", {})
     found = [find_result(experiment, store) for experiment in (compared, kept)]
-    assert [one.num_contaminated for one in found if one is not None] == [0, None]
+    assert [(one.num_contaminated, one.contaminated) for one in found if one is not None] == [(0, {}), (None, {})]

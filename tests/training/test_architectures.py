@@ -98,7 +98,7 @@ def test_an_encoder_is_loaded_trained_and_asked(build: Folder, tokens: int, tmp_
         for word, label in (("犬", "dog"), ("猫", "cat"))
     ]
     encoder = Encoder(name="tiny", id="tests/tiny", max_length=32)
-    train = Train(batch_size=8, learning_rate=5e-3, fixed_steps=60)
+    train = Train(batch_size=8, learning_rate=5e-3, steps=60)
     train_student(task, encoder, str(source), None, train, rows, [], 0, student, tmp_path / "work", device="cpu")
     texts = [("公園の犬が走る。",), ("公園の猫が走る。",)]
     assert predict(student, texts, "cpu").argmax(axis=1).tolist() == [0, 1]
