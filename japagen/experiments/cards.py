@@ -13,8 +13,8 @@ from japagen.config.schema import Config
 from japagen.curation.dataset import task_range
 from japagen.curation.licenses import DEMO, LicensedSource, hub_license, license_lines, name_prefixes
 from japagen.experiments.experiment import Experiment
-from japagen.experiments.verdict import Verdict
 from japagen.hub.models import is_on_hub
+from japagen.training.verdict import Verdict
 
 OWN = "the user's own"
 """Licence of texts and labels from the user's files."""

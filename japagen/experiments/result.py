@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from japagen.errors import StoreError
-from japagen.experiments.verdict import Verdict
 from japagen.store.files import from_json, read_json
+from japagen.training.verdict import Verdict
 
 Scores = dict[str, dict[str, float] | None]
 """{metric: {value, low, high}}; None where the gold rows allow no value."""
@@ -102,7 +102,7 @@ class Result:
     num_cut: int | None = None
     """Scored rows cut at the student's longest input (`max_length` in `training`); None without a student."""
     verdict: dict[str, Any] | None = None
-    """`japagen.experiments.verdict.Verdict` as JSON, to be read from `judged`; None without a student."""
+    """`japagen.training.verdict.Verdict` as JSON, to be read from `judged`; None without a student."""
 
     @property
     def judged(self) -> Verdict | None:

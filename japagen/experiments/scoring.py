@@ -24,12 +24,12 @@ from japagen.experiments.experiment import Experiment, Say, encoder_location
 from japagen.experiments.result import Result, SplitScores, read_result
 from japagen.experiments.stages import llm_seconds
 from japagen.experiments.training_rows import training_rows
-from japagen.experiments.verdict import empty_labels, judge, stored_verdict, with_baselines
 from japagen.store.files import write_json
 from japagen.store.keys import KEY_LENGTH, canonical_json
 from japagen.store.locks import Lock
 from japagen.store.store import Store, commit, versions
 from japagen.tasks import Example
+from japagen.training.verdict import empty_labels, judge, stored_verdict, with_baselines
 
 OnMetrics = Callable[[dict[str, float], int], None]
 

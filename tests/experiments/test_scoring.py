@@ -39,9 +39,10 @@ STORED = """{
  "metrics": {"mcc": {"value": 0.5, "low": 0.25, "high": 0.75}}, "baselines": {"majority": {"mcc": null}}, "num_eval": 865,
  "num_contaminated": null, "keys": {"answers": "a", "result": "r"}, "seconds": {"generation": 2.5, "scoring": 0.5},
  "tokens": {"prompt": 9, "completion": 2}, "versions": {"japagen": "0.1.0"}, "commit": "8a2fd1b0+", "training": {}, "notes": [],
- "also_scored": ALSO_SCORED, "options": {"method.answer": "free"}, "num_failed": 3, "settings": "s"
+ "also_scored": ALSO_SCORED, "options": {"method.answer": "free"}, "num_failed": 3, "settings": "s", "contaminated": {},
+ "num_steps": null, "num_cut": null, "verdict": null
 }"""
-"""The content of a result.json that was written before there was SplitScores; a file has one value a line."""
+"""The content of a result.json without a student; a file has one value a line."""
 ALSO_SCORED = """{"ood": {
  "metrics": {"mcc": {"value": 0.25, "low": 0.0, "high": 0.5}}, "baselines": {"majority": {"mcc": null}}, "num_eval": 685,
  "gold_source": "JCoLA 1.0 ood", "num_failed": 0
@@ -52,7 +53,7 @@ FURTHER = SplitScores("ood", "JCoLA 1.0 ood", 685, {"mcc": {"value": 0.25, "low"
 
 
 @pytest.mark.parametrize(("also_scored", "splits"), [("{}", (PRIMARY,)), (ALSO_SCORED, (PRIMARY, FURTHER))])
-def test_an_older_result_has_its_splits_and_is_written_back_byte_for_byte(
+def test_a_result_has_its_splits_and_is_written_back_byte_for_byte(
     tmp_path: Path, also_scored: str, splits: tuple[SplitScores, ...]
 ) -> None:
     path = tmp_path / "result.json"

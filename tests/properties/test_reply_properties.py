@@ -92,7 +92,7 @@ def test_every_row_is_accepted_or_counted_once_whatever_it_says(task: Task, data
     selector.advance(_Rows(rows))
     assert [selector.num_judged(label) for label in task.label_names] == [num] * len(task.labels)
     assert {reason for label in task.label_names for reason in selector.rejects(label)} <= set(REASONS)
-    kept = [tuple(map(normalise, one.texts)) for one in selector.accepted]
+    kept = [(one.label, *map(normalise, one.texts)) for one in selector.accepted]
     assert len(set(kept)) == len(kept)
     assert all(task.min_chars <= len(text) <= task.max_chars for one in selector.accepted for text in one.texts)
     assert all(len(one.texts) == task.num_turns for one in selector.accepted)

@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from japagen.experiments.result import Failure, Result
-from japagen.experiments.verdict import Verdict
 from japagen.reporting.run_table import print_results
+from japagen.training.verdict import Verdict
 
 RESULT = Result(
     task="jnli", split="valid", method="japagen", prompt="base", llm="big", model="bert", data="published", gold_source="JNLI valid",

@@ -183,8 +183,8 @@ def same_loss(task: Task, valid: Rows, tmp_path: Path, expected: float) -> bool:
     return bool(np.isclose(entropy, expected, atol=1e-4))
 
 
-def test_without_validation_rows_the_steps_are_fixed(fit: Any, keyword_task: Task, keyword_rows: Rows) -> None:
-    done = fit(keyword_task, keyword_rows[:9], [])
+def test_without_validation_rows_the_least_steps_are_done_too(fit: Any, train: Train, keyword_task: Task, keyword_rows: Rows) -> None:
+    done = fit(keyword_task, keyword_rows[:9], [], train=replace(train, min_steps=12))
     assert (done.num_steps, done.best_step, done.best_score, done.samples) == (12, 12, None, 12 * 9)
 
 
@@ -380,13 +380,14 @@ def test_rows_that_cannot_train_are_refused_with_counts(fit: Any, keyword_task: 
 
 
 def test_a_slurm_job_is_not_taken_for_one_that_lightning_requeues(
-    fit: Any, keyword_task: Task, keyword_rows: Rows, monkeypatch: pytest.MonkeyPatch
+    fit: Any, train: Train, keyword_task: Task, keyword_rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "students", "SLURM_NTASKS": "4", "SLURM_PROCID": "3"}.items():
         monkeypatch.setenv(name, value)
     handlers: list[Any] = []
     before = signal.getsignal(signal.SIGUSR1)
-    done = fit(keyword_task, keyword_rows[:30], [], on_metrics=lambda *_: handlers.append(signal.getsignal(signal.SIGUSR1)))
+    done = fit(keyword_task, keyword_rows[:30], [], train=replace(train, steps=12),
+               on_metrics=lambda *_: handlers.append(signal.getsignal(signal.SIGUSR1)))  # fmt: skip
     assert done.num_steps == 12
     assert handlers == [before]
 

@@ -12,11 +12,11 @@ from japagen.commands.artifacts.artifacts import Artifact, artifacts
 from japagen.evaluation.confusions import MANY_LABELS
 from japagen.experiments.result import Result, read_result
 from japagen.experiments.stages import generation_seconds
-from japagen.experiments.verdict import stored_verdict
 from japagen.reporting.setting_names import format_score
 from japagen.store.rowsfile import StreamRow, StreamRows
 from japagen.store.stages import STAGES
 from japagen.synthesis.answers import Answer
+from japagen.training.verdict import stored_verdict
 
 BEGINNING = 8
 """Digits of a key shown where it is one of several."""

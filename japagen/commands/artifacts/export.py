@@ -17,10 +17,10 @@ from japagen.commands.terminal import add_store_option, make_console, make_parse
 from japagen.curation.licenses import LicensedSource, name_prefixes
 from japagen.errors import ConfigError, JapagenError, StoreError
 from japagen.experiments.result import read_result
-from japagen.experiments.verdict import stored_verdict
 from japagen.store.files import expand_home
 from japagen.store.stages import STAGES
 from japagen.store.store import Store
+from japagen.training.verdict import stored_verdict
 
 _EXAMPLES = (
     "877001d0 mail-texts           # a data set, by the first digits of its key",

@@ -12,10 +12,10 @@ from japagen.commands.artifacts.artifacts import FEWEST_DIGITS, Artifact, artifa
 from japagen.commands.artifacts.export_folder import PROVENANCE
 from japagen.commands.terminal import open_store
 from japagen.errors import StoreError
-from japagen.experiments.verdict import Verdict, stored_verdict
 from japagen.store.files import expand_home, read_json
 from japagen.store.stages import FOLDERS, STAGES
 from japagen.store.store import Store
+from japagen.training.verdict import Verdict, stored_verdict
 
 _KEY = re.compile(r"[0-9a-fA-F]{1,32}")
 

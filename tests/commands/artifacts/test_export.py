@@ -17,12 +17,12 @@ from japagen.curation.dataset import Dataset, dataset_card, write_dataset
 from japagen.curation.licenses import LicensedSource
 from japagen.curation.select import Rejected
 from japagen.curation.stored_task import write_task
-from japagen.experiments.verdict import Verdict
 from japagen.hub.models import PACKAGE
 from japagen.store.files import write_json
 from japagen.store.keys import stage_key
 from japagen.store.store import Store, artifact_meta
 from japagen.tasks import Example
+from japagen.training.verdict import Verdict
 from tests.conftest import Compose
 from tests.stubs.results import NOT_LEARNED, NOT_LEARNED_LINE, RESULT
 from tests.stubs.stored_quality import pairs, store_dataset

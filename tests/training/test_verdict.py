@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from japagen.experiments.verdict import Verdict, empty_labels, judge, p_value, stored_verdict, with_baselines
 from japagen.tasks import Example
+from japagen.training.verdict import Verdict, empty_labels, judge, p_value, stored_verdict, with_baselines
 from tests.conftest import Compose, load_task
 
 LABELS = load_task("jnli").label_names
