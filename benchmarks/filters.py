@@ -166,7 +166,7 @@ def measure(folder: Path) -> dict[str, Any]:
     selector = Selector(task, Curate(), len(rows))  # more than there are, so that no row is passed over
     selector.advance(rows)
     clock.append(time.process_time())
-    evaluation = EvaluationTexts(json.loads((folder / "evaluation.json").read_text(encoding="utf-8")), ngrams=True)
+    evaluation = EvaluationTexts(json.loads((folder / "evaluation.json").read_text(encoding="utf-8")))
     dataset = make_dataset(task, selected_examples(task, selector), selector.counts, selector.rejected, evaluation)
     clock.append(time.process_time())
     out = folder / "out"

@@ -111,7 +111,7 @@ def _estimated(llm: LLMConfig, num_replies: int, device: str) -> list[str]:
 
     if (found := estimate(llm)) is None:
         return []
-    most = llm.sampling.max_tokens
+    most = llm.sampling.longest
     up_to = format_duration(num_replies * most / found.tokens_per_s)
     return [f"on this machine's CPU {found.describe()}, up to {up_to} for replies of {most} tokens"]
 

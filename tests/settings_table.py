@@ -63,18 +63,18 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     "task=jcola llm=gemma-3-12b llm.HUB": ("", "shots=3"),
     "task=jcola llm=llm-jp-4-32b-a3b-thinking llm.HUB": ("", "method.name=prompting method.answer=free method.max_tokens=2048"),
     "task=jcola model=demo": (
-        "model.max_length=64", "model.bf16=false", "model.word_splitter=jumanpp", "model.learning_rate=1e-4",
+        "model.max_length=64", "model.min_steps=50", "model.bf16=false", "model.word_splitter=jumanpp", "model.learning_rate=1e-4",
     ),
     "task=jcola model=deberta-v2-base-japanese model.HUB": ("", "method.name=gold"),
     # how a student is trained
     "task=jcola train=default": (
         "train.epochs=2", "train.batch_size=16", "train.learning_rate=3e-5", "train.warmup_ratio=0.2", "train.weight_decay=0.1",
         "train.label_smoothing=0.15", "train.ensemble_momentum=0.8", "train.ensemble_momentum=0.8 train.ensemble_threshold=0.6",
-        "train.robust_q=0.7", "train.patience=3", "train.validations_per_epoch=2", "train.fixed_steps=50",
+        "train.robust_q=0.7", "train.patience=3", "train.validations_per_epoch=2", "train.steps=50", "train.min_steps=50",
     ),
     # which texts become rows
     "task=jcola curate=basic": (
-        "curate.near_duplicates=0.7", "curate.near_duplicates=null", "curate.contamination=off", "curate.contamination=exact",
+        "curate.near_duplicates=0.7", "curate.near_duplicates=null", "curate.contamination=off", "curate.contamination=report",
         "curate.keep_likeliest=0.5", "curate.keep_likeliest=0.24 shots=3",
         "curate.judging=drop", "curate.judging=replace", "curate.judging=soften", "curate.judging=soften curate.judge_threshold=0.7",
         "curate.judging=drop curate.judge_answer=channel", "curate.judging=drop shots=3", "curate.judging=drop shots=3 seed=1",
@@ -89,7 +89,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     ),
     "task=jcola curate.judging=drop +llm@judge=qwen3-8b judge.HUB": ("", "curate.judging=replace curate.judge_answer=channel"),
     # methods
-    "task=jcola method=gold": ("", "seed=1", "gold_per_label=3", "gold_per_label=3 shots_seed=1", "gold_per_label=3 train.fixed_steps=50"),
+    "task=jcola method=gold": ("", "seed=1", "gold_per_label=3", "gold_per_label=3 shots_seed=1", "gold_per_label=3 train.steps=50"),
     "task=jcola method=mixed": (
         "", "shots=3", "method.gold_weight=2.5", "gold_per_label=3", "curate.prior=uniform",
         "curate.judging=soften curate.keep_likeliest=0.5",

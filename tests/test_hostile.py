@@ -73,7 +73,7 @@ def store(composed: Compose, tmp_path_factory: pytest.TempPathFactory) -> Store:
             settings = [
                 "num_per_label=5",
                 "train.epochs=1",
-                "train.fixed_steps=4",
+                "train.steps=4",
                 "train.keep=all",
                 "logger=none",
                 "shots=1",

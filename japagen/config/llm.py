@@ -5,6 +5,9 @@ from typing import Any, Optional
 
 from japagen.config.fields import setting
 
+TOKENS_PER_CHAR, SPARE_TOKENS = 1.2, 32
+"""A reply's tokens for each character of a text, and beside them: LLMs take 0.6 to 1.0 a Japanese character, and the longest text and what
+is stripped from around it must fit."""
 PLAIN = "plain"
 """Value of llm.chat_template for base models."""
 
@@ -21,8 +24,15 @@ class Sampling:
     """Tokens are drawn from this many; 0: from all."""
     repetition_penalty: float = 1.0
     """How much a token loses that is in the prompt or reply already; 1: nothing."""
-    max_tokens: int = setting(128, least=1)
-    """Longest reply, in tokens; a reply that reaches it is rejected as truncated."""
+    max_tokens: Optional[int] = setting(None, least=1)
+    """Longest reply (of one text), in tokens; a reply that reaches it is rejected as truncated. None: 1.2 for each character of
+    task.max_chars, and 32. An LLM that thinks first needs a number of its own."""
+
+    @property
+    def longest(self) -> int:
+        """`max_tokens`, a number from `japagen.config.validation` on."""
+        assert self.max_tokens is not None
+        return self.max_tokens
 
 
 @dataclass

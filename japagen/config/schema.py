@@ -29,10 +29,12 @@ class Encoder:
     """Hub id, local folder, or `package:` and a folder of this package."""
     revision: Optional[str] = None
     """A commit, branch or tag, see LLM.revision."""
-    max_length: int = setting(128, least=8)
-    """Tokens a text (or pair) is cut to."""
+    max_length: Optional[int] = setting(None, least=8)
+    """Tokens a text (or pair) is cut to; none: from the task's characters, at most what the encoder takes (japagen.training.limits)."""
     learning_rate: float = 2e-5
     """The usual one for this encoder; the default of train.learning_rate."""
+    min_steps: int = setting(400, least=0)
+    """The default of train.min_steps."""
     bf16: bool = True
     """bf16 on GPUs; false for encoders that are known to fail under it."""
     word_splitter: str = setting("", choices=("", "jumanpp"))
@@ -135,9 +137,9 @@ class Curate:
     split's counts: for comparison only)."""
     prior_values: Any = None
     """prior=given: {label: frequency}; they sum to 1."""
-    contamination: str = setting("ngram", choices=("off", "exact", "ngram"))
-    """Drop rows that match evaluation texts: off, exact (NFKC), or ngram (exact, or 13 characters in common). Gold train rows and exemplars
-    are dropped where they are scored rows as a whole."""
+    contamination: str = setting("drop", choices=("off", "report", "drop"))
+    """Training rows that match evaluation texts (japagen.curation.contamination), written, annotated or gold, and exemplars: drop takes
+    them out, report counts and keeps them (for comparison with scores on a whole train split), off compares nothing."""
 
 
 @dataclass
@@ -145,7 +147,11 @@ class Train:
     """How a student is trained."""
 
     epochs: int = setting(4, least=1)
-    """Longest training."""
+    """Times over the rows; fewer where validation stops it, more where that is less than min_steps."""
+    min_steps: int = setting(400, least=0, is_option=False)
+    """Least optimiser steps, however few the rows; the default is model.min_steps. Training never stops early before them."""
+    steps: Optional[int] = setting(None, least=1)
+    """Exactly so many optimiser steps, whatever epochs and min_steps say, without early stopping; none: by those two."""
     batch_size: int = setting(32, least=1)
     """Rows of an optimiser step."""
     learning_rate: float = setting(2e-5, above=0, is_option=False)
@@ -166,9 +172,7 @@ class Train:
     patience: int = setting(2, least=1)
     """Validations without improvement before training stops."""
     validations_per_epoch: int = setting(1, least=1)
-    """How often the student is scored on its validation rows."""
-    fixed_steps: int = setting(200, least=1)
-    """Optimiser steps where there is nothing to select on (gold_per_label=k)."""
+    """How often the student is scored on its validation rows. Where there are more steps than `epochs` takes, as often, evenly over all."""
     keep: Optional[str] = setting(None, choices=("all", "best_seed", "none"), running=True, local=False)
     """Weights kept once their result is there: all, best_seed (by validation rows) or none; null: all, in a sweep best_seed."""
 

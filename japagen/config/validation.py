@@ -1,7 +1,7 @@
 """A composed configuration becomes plain, checked dataclasses; errors that show without reading a file are refused here."""
 
 from collections.abc import Iterable
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from math import isfinite
 from sys import float_info
 from typing import Any, Union, get_args, get_origin
@@ -12,7 +12,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from japagen.config.fields import Facts, hints_of, settings
 from japagen.config.languages import check_language
-from japagen.config.llm import LLM, PLAIN
+from japagen.config.llm import LLM, PLAIN, SPARE_TOKENS, TOKENS_PER_CHAR
 from japagen.config.schema import NUM_TEMPLATES, WRITTEN_ANSWERS, Config
 from japagen.errors import ConfigError, check_at_least, check_choice, nearest
 from japagen.tasks import check_task, check_variants
@@ -39,6 +39,13 @@ OWN_FIELDS = frozenset(
 """Fields of a request that `llm.request_args` must not hold."""
 
 
+FORMER_VALUES = {
+    ("curate.contamination", "ngram"): "drop, a rule that common phrases do not trip, or report, which drops nothing",
+    ("curate.contamination", "exact"): "drop, which takes out near copies too, or report, which drops nothing",
+}
+"""(setting, value of an earlier version) -> what took its place."""
+
+
 def to_config(composed: DictConfig) -> Config:
     """The composed configuration as plain, checked dataclasses; ConfigError names the key at fault."""
     try:
@@ -52,14 +59,26 @@ def to_config(composed: DictConfig) -> Config:
         raise ConfigError("the configuration is not japagen's: conf/config.yaml must name `japagen_schema` first in its defaults")
     _check_sections(config, Config, "")
     check_config(config)
-    return config
+    return _with_longest_replies(config)
 
 
 def read_config(content: Any) -> Config:
     """What `asdict` made of a configuration, read from JSON, as it was and checked; ConfigError where this version has other settings."""
     config: Config = _as_typed(content, Config, "")
     check_config(config)
-    return config
+    return _with_longest_replies(config)
+
+
+def _with_longest_replies(config: Config) -> Config:
+    """The configuration with a number where an LLM's sampling.max_tokens is null: what the task's texts take."""
+
+    def derived(llm: LLM) -> LLM:
+        if llm.sampling.max_tokens is not None:
+            return llm
+        longest = round(TOKENS_PER_CHAR * config.task.max_chars) + SPARE_TOKENS
+        return replace(llm, sampling=replace(llm.sampling, max_tokens=longest))
+
+    return replace(config, llm=derived(config.llm), judge=None if config.judge is None else derived(config.judge))
 
 
 def _as_typed(value: Any, kind: Any, where: str) -> Any:
@@ -248,6 +267,8 @@ def _check_combinations(config: Config) -> None:
 def _check_choices(config: Config) -> None:
     for name, value, facts in settings(config):
         if facts.choices and value is not None and value not in facts.choices:
+            if (name, value) in FORMER_VALUES:
+                raise ConfigError(f"{name}={value} is no more; set {name}={FORMER_VALUES[name, value]}")
             check_choice(name, value, filter(None, facts.choices))
     if config.prompt.name == "kadg" and not config.task.has_knowledge:
         raise ConfigError(

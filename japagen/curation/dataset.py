@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ ANNOTATED = "annotated"
 """Ids of rows whose texts an LLM labelled and didn't write begin so, with a slash behind; a written row's with its label."""
 PROBS, WEIGHT = "label_probs", "weight"
 """Columns of soft labels and row weights."""
+CONTAMINATION, TWO_LABELS = "contamination", "two labels"
+"""Reasons against rows as a whole, after selection (`japagen.prompts.replies.REASONS` says them in words)."""
 VALID_SHARE = 10
 """One first sentence in so many goes to `valid`."""
 
@@ -35,6 +37,8 @@ class Dataset:
     rejects: dict[str, dict[str, int]]
     """label -> reason -> rows."""
     rejected: tuple[Rejected, ...]
+    contaminated: dict[str, int] = field(default_factory=dict)
+    """label -> rows that match evaluation texts, whether they were dropped or only counted; labels without any are absent."""
 
 
 def selected_examples(task: Task, selector: Selector) -> list[Example]:
@@ -45,21 +49,40 @@ def selected_examples(task: Task, selector: Selector) -> list[Example]:
 
 def make_dataset(
     task: Task, examples: Sequence[Example], rejects: Mapping[str, Mapping[str, int]], rejected: Sequence[Rejected],
-    evaluation: EvaluationTexts | None,
+    evaluation: EvaluationTexts | None, keeps_matches: bool = False,
 ) -> Dataset:  # fmt: skip
-    """Splits the examples, after taking out what matches `evaluation`; `rejects` and `rejected` are what was dropped before."""
+    """Splits the examples, after taking out texts under two labels and those that match `evaluation`.
+
+    `rejects` and `rejected`: what was dropped before. `keeps_matches`: matching rows are counted and stay (curate.contamination=report).
+    """
     counts = {label: Counter(reasons) for label, reasons in rejects.items()}
     dropped = list(rejected)
+    contaminated: Counter[str] = Counter()
     parts: dict[bool, list[Example]] = {False: [], True: []}
-    for example in examples:
-        if evaluation is not None and any(evaluation.match(text) for text in example.texts):
-            counts.setdefault(example.label, Counter())["contamination"] += 1
-            dropped.append(Rejected(example.label, int(example.id.rpartition("/")[2]), "contamination", " | ".join(example.texts)))
+    for example, reason in zip(examples, _reasons(examples, evaluation), strict=True):
+        contaminated[example.label] += reason == CONTAMINATION
+        if reason and not (keeps_matches and reason == CONTAMINATION):
+            counts.setdefault(example.label, Counter())[reason] += 1
+            dropped.append(Rejected(example.label, int(example.id.rpartition("/")[2]), reason, " | ".join(example.texts)))
             continue
         parts[is_valid(example.texts[0])].append(example)
     return Dataset(
-        tuple(parts[False]), tuple(parts[True]), {label: dict(sorted(found.items())) for label, found in counts.items()}, tuple(dropped)
+        tuple(parts[False]),
+        tuple(parts[True]),
+        {label: dict(sorted(found.items())) for label, found in counts.items()},
+        tuple(dropped),
+        {label: num for label, num in contaminated.items() if num},
     )
+
+
+def _reasons(examples: Sequence[Example], evaluation: EvaluationTexts | None) -> list[str]:
+    """Why each example is dropped; '' for those that stay."""
+    texts = [tuple(map(normalise, example.texts)) for example in examples]
+    labels: dict[tuple[str, ...], set[str]] = {}
+    for key, example in zip(texts, examples, strict=True):
+        labels.setdefault(key, set()).add(example.label)
+    matches = [False] * len(texts) if evaluation is None else evaluation.matches(texts)
+    return [CONTAMINATION if match else TWO_LABELS if len(labels[key]) > 1 else "" for key, match in zip(texts, matches, strict=True)]
 
 
 def is_valid(first_text: str) -> bool:

@@ -66,7 +66,7 @@ class Selector:
         self._first_counts: dict[str, Counter[str]] = {label: Counter() for label in task.label_names}
         """Of pairs rejected for their first sentence: what was wrong with it."""
         self._num_accepted: Counter[str] = Counter()
-        self._seen: set[tuple[str, ...]] = set()
+        self._seen: dict[str, set[tuple[str, ...]]] = {label: set() for label in task.label_names}
         self._uses_of_first: dict[str, Counter[str]] = defaultdict(Counter)
         threshold = curate.near_duplicates
         self._near = {label: NearDuplicates(threshold) for label in task.label_names} if threshold is not None else {}
@@ -185,9 +185,9 @@ class Selector:
             self.rejected.append(Rejected(label, index, judged.reason, raw))
 
     def _repeats(self, label: str, texts: tuple[str, ...]) -> Reject | None:
-        if texts in self._seen:
+        if texts in self._seen[label]:  # under another label it is none: `dataset.make_dataset` then drops both rows
             return Reject("duplicate")
-        self._seen.add(texts)
+        self._seen[label].add(texts)
         if label in self._near and not self._near[label].takes(*texts):
             return Reject("near duplicate")
         return None

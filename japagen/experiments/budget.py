@@ -14,6 +14,7 @@ from japagen.curation.dataset import VALID_SHARE
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.planning import gold_rows
 from japagen.synthesis.generate import LEAST_BUDGET
+from japagen.training.batches import num_steps
 
 CHANCE_OF_VALID = math.ceil(256 / VALID_SHARE) / 256
 """Share of first texts that curation.dataset.is_valid puts into `valid`."""
@@ -39,7 +40,8 @@ def budget_warnings(experiments: Sequence[Experiment]) -> list[str]:
         config, gold = experiment.config, experiment.train_gold
         rows = (config.num_per_label, config.gold_per_label, config.shots_seed, gold.checksum if gold else "")
         train = config.train
-        different.setdefault((config.task.name, config.method.name, *rows, train.epochs, train.batch_size, train.fixed_steps), experiment)
+        steps = (train.epochs, train.batch_size, train.min_steps, train.steps)
+        different.setdefault((config.task.name, config.method.name, *rows, *steps), experiment)
     found = [
         f"{experiment.task.name}: warning: {text}"
         for experiment in different.values()
@@ -83,17 +85,17 @@ def _too_few_steps(experiment: Experiment) -> list[str]:
         return []
     train = config.train
     if experiment.learns_gold and config.gold_per_label != "all" and "stream" not in experiment.keys:
-        num_rows, steps, setting = num_labels * int(config.gold_per_label), train.fixed_steps, f"train.fixed_steps={train.fixed_steps}"
-        if steps * train.batch_size < num_rows:
-            return [
-                f"{setting} with train.batch_size={train.batch_size} shows the student {steps * train.batch_size:,} of {num_rows:,} rows;"
-                f" {math.ceil(num_rows / train.batch_size)} steps show each once"
-            ]
+        num_rows = num_labels * int(config.gold_per_label)
     elif "stream" in experiment.keys and not experiment.learns_gold:
         num_rows = round(num_labels * config.num_per_label * (1 - CHANCE_OF_VALID))
-        steps, setting = math.ceil(num_rows / train.batch_size) * train.epochs, f"train.epochs={train.epochs}"
     else:
         return []
+    steps, setting = num_steps(train, num_rows), f"train.steps={train.steps}" if train.steps else f"train.epochs={train.epochs}"
+    if steps * train.batch_size < num_rows:
+        return [
+            f"{setting} with train.batch_size={train.batch_size} shows the student {steps * train.batch_size:,} of {num_rows:,} rows;"
+            f" {math.ceil(num_rows / train.batch_size)} steps show each once"
+        ]
     if steps >= num_labels:
         return []
     return [

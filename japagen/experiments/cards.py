@@ -14,6 +14,7 @@ from japagen.curation.dataset import task_range
 from japagen.curation.licenses import DEMO, LicensedSource, hub_license, license_lines, name_prefixes
 from japagen.experiments.experiment import Experiment
 from japagen.hub.models import is_on_hub
+from japagen.training.verdict import Verdict
 
 OWN = "the user's own"
 """Licence of texts and labels from the user's files."""
@@ -64,8 +65,8 @@ def _public(model_id: str, revision: str) -> str:
     return f"{named} at {revision}"
 
 
-def model_card(experiment: Experiment, num_rows: int) -> str:
-    """A student's README.md: what it is, what it learned from, and what the licences ask."""
+def model_card(experiment: Experiment, num_rows: int, verdict: Verdict | None = None) -> str:
+    """A student's README.md: what it is, what it learned from, whether it learned anything, and what the licences ask."""
     from huggingface_hub import ModelCardData
 
     config, task, sources = experiment.config, experiment.task, model_sources(experiment)
@@ -85,6 +86,8 @@ def model_card(experiment: Experiment, num_rows: int) -> str:
     lines += [DEMO.format("Its predictions"), ""] if experiment.is_demo else []
     lines += [f"- output: a number, {task_range(task)}" if task.is_regression else f"- labels: {', '.join(task.label_names)}"]
     lines += [f"- method: {config.method.name}; {experiment.protocol}; {num_rows} training rows; {seeds}"]
+    if verdict is not None:
+        lines += [f"- {'**verdict**' if verdict.is_amiss else 'verdict'}: {verdict.line}"]
     if experiment.needs_llm:
         did = " and ".join((["written"] if "stream" in experiment.keys else []) + (["labelled"] if experiment.annotates else []))
         lines += [f"- training texts {did} by {sources[1].name}"]

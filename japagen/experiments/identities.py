@@ -15,6 +15,7 @@ from japagen.prompts.questions import VERSION as QUESTIONS_VERSION
 from japagen.prompts.scaffold import scaffold_identity
 from japagen.store import keys
 from japagen.tasks import Attribute, Example, Task
+from japagen.training.limits import max_length_of
 
 Exemplars = Mapping[str, Sequence[Example]]
 
@@ -167,7 +168,7 @@ def model_identity(config: Config, rows_key: str, encoder_revision: str) -> dict
     return {
         "rows": rows_key,
         "task": [task.target, task.metric, [[label.name, label.score] for label in task.labels]],
-        "encoder": {"id": model.id, "revision": encoder_revision, "max_length": model.max_length, "bf16": model.bf16, **words},
+        "encoder": {"id": model.id, "revision": encoder_revision, "max_length": max_length_of(model, task), "bf16": model.bf16, **words},
         "train": train_identity(config.train),
         "seed": config.seed,
     }

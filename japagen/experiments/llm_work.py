@@ -28,7 +28,7 @@ class Writing:
     def longest(self) -> Longest:
         stream = self.experiment.stream
         for turn in range(self.experiment.task.num_turns):
-            yield stream.longest_prompts(turn), self.experiment.config.llm.sampling.max_tokens * stream.texts_per_reply(turn)
+            yield stream.longest_prompts(turn), self.experiment.config.llm.sampling.longest * stream.texts_per_reply(turn)
 
     def is_complete(self, store: Store) -> bool:
         """Whether the stored rows are enough; MissingTextsError where judging them shows that they are not."""

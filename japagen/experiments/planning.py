@@ -12,6 +12,7 @@ from typing import Any, Literal
 from japagen import gold
 from japagen.config.llm import LLM
 from japagen.config.schema import Config
+from japagen.curation.contamination import EvaluationTexts
 from japagen.errors import DataError, UnreachableError
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.identities import _identities
@@ -67,9 +68,10 @@ class Planner:
         scored = [split for split in (evaluation, *also_scored.values()) if split is not None]
         train_gold = self._train_gold(config, where)
         unlabelled = self._unlabelled(config, where, scored)
-        used = f"{config.curate.contamination == 'off'} {where}"
-        if train_gold is not None and _shows_gold(config):
-            part = partial(gold.part_from_scored, task, config.data, train_gold, scored, config.curate.contamination == "off")
+        used = f"{config.curate.contamination} {where}"
+        if train_gold is not None and scored and _shows_gold(config):
+            matches = partial(self._matches, where, scored)
+            part = partial(gold.part_from_scored, task, config.data, train_gold, scored, matches, config.curate.contamination)
             train_gold = self._once(f"unscored {used}", part)
         exemplars = self._exemplars(config, train_gold, used)
         encoder_revision, rows = "", ""
@@ -175,9 +177,15 @@ class Planner:
             texts = self._once(f"unlabelled {where}", lambda: tuple(example.texts for example in train.examples))
         else:  # a publisher's file that isn't here yet
             return tuple((f"{UNRESOLVED} {number}",) * config.task.num_turns for number in range(num or 0))
-        if not kind.writes and config.curate.contamination != "off":  # what curation drops, the LLM is asked about in vain
-            self._once(f"texts left {where}", partial(gold.check_texts_left, config.task, config.data, texts, scored))
+        if not kind.writes and config.curate.contamination == "drop":  # what curation drops, the LLM is asked about in vain
+            matches = partial(self._matches, where, scored)
+            self._once(f"texts left {where}", partial(gold.check_texts_left, config.task, config.data, texts, scored, matches))
         return self._once(f"unlabelled {num} {config.shots_seed} {where}", lambda: gold.draw_texts(texts, num, config.shots_seed))
+
+    def _matches(self, where: str, scored: Sequence[gold.Split], rows: Sequence[tuple[str, ...]]) -> list[bool]:
+        """Whether each row matches the scored ones; those are indexed once for all experiments on them."""
+        evaluation: EvaluationTexts = self._once(f"evaluation texts {where}", partial(evaluation_texts, scored))
+        return evaluation.matches(rows)
 
     def _exemplars(self, config: Config, train_gold: gold.Split | None, where: str) -> dict[str, tuple[Example, ...]]:
         task = config.task
@@ -213,6 +221,11 @@ class Planner:
         if what not in self._known:
             self._known[what] = make()
         return self._known[what]
+
+
+def evaluation_texts(scored: Sequence[gold.Split]) -> EvaluationTexts:
+    """The texts of all scored splits, that training texts are held against."""
+    return EvaluationTexts(text for split in scored for example in split.examples for text in example.texts)
 
 
 def plan_experiment(config: Config) -> Experiment:

@@ -8,6 +8,7 @@ from typing import Any
 from japagen.errors import StoreError
 from japagen.evaluation.vectors import LabelAgreement
 from japagen.store.files import from_json, read_json
+from japagen.training.verdict import Verdict
 
 Scores = dict[str, dict[str, float] | None]
 """{metric: {value, low, high}}; None where the gold rows allow no value."""
@@ -25,6 +26,8 @@ class SplitScores:
     baselines: dict[str, Scores] = field(default_factory=dict)
     num_failed: int | None = None
     """Rows without a usable answer, see Result.num_failed."""
+    num_cut: int | None = None
+    """Rows cut at the student's longest input, see Result.num_cut."""
     is_primary: bool = False
     """True for `data.split`, False for the splits that are scored beside it."""
     num_clusters: int = 0
@@ -42,8 +45,9 @@ class SplitScores:
     @property
     def entry(self) -> dict[str, Any]:
         """The fields of result.json: Result's own for the primary split, an entry of `also_scored` for another one."""
-        failed = {} if self.num_failed is None else {"num_failed": self.num_failed}
-        return {name: getattr(self, name) for name in ("metrics", "baselines", "num_eval", "num_clusters", "gold_source")} | failed
+        found = {name: getattr(self, name) for name in ("num_failed", "num_cut")}
+        counts = {name: value for name, value in found.items() if value is not None}
+        return {name: getattr(self, name) for name in ("metrics", "baselines", "num_eval", "num_clusters", "gold_source")} | counts
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ class Result:
     baselines: dict[str, Scores]
     num_eval: int
     num_contaminated: int | None
-    """Training texts, and rows of the train split, dropped because they match evaluation texts; None where that was not checked."""
+    """Training texts, and rows of the train split, that match evaluation texts: dropped, or with curate.contamination=report only counted;
+    None where that was not checked."""
     keys: dict[str, str]
     seconds: dict[str, float]
     tokens: dict[str, int]
@@ -100,11 +105,31 @@ class Result:
     agreement: dict[str, dict[str, int]] = field(default_factory=dict)
     """label -> `agreeing`, `n`: of the data set's texts those whose nearest description, by the untrained encoder, is their label's;
     empty for pairs and regression, without a data set and without a student."""
+    contaminated: dict[str, int] = field(default_factory=dict)
+    """`num_contaminated` by label."""
+    num_steps: int | None = None
+    """Optimiser steps of the student's training; None without a student."""
+    num_cut: int | None = None
+    """Scored rows cut at the student's longest input (`max_length` in `training`); None without a student."""
+    verdict: dict[str, Any] | None = None
+    """`japagen.training.verdict.Verdict` as JSON, to be read from `judged`; None without a student."""
 
     @property
     def label_agreement(self) -> dict[str, LabelAgreement]:
         """`agreement` as its type."""
         return {name: LabelAgreement(**counts) for name, counts in self.agreement.items()}
+
+    @property
+    def judged(self) -> Verdict | None:
+        """Whether the student learned anything; None without one, and in results of versions that did not say."""
+        return None if self.verdict is None else from_json(Verdict, self.verdict)
+
+    @property
+    def contaminated_text(self) -> str:
+        """'12', '12, kept' (curate.contamination=report), or a dash where nothing was compared."""
+        if self.num_contaminated is None:
+            return "–"
+        return f"{self.num_contaminated}{', kept' if self.options.get('curate.contamination') == 'report' else ''}"
 
     @property
     def name(self) -> str:
@@ -127,9 +152,8 @@ class Result:
         """The scores of every split, the primary one first; none for a task without gold data."""
         if self.split is None:
             return ()
-        primary = SplitScores(
-            self.split, self.gold_source, self.num_eval, self.metrics, self.baselines, self.num_failed, True, self.num_clusters
-        )
+        names = ("num_eval", "metrics", "baselines", "num_failed", "num_cut", "num_clusters")
+        primary = SplitScores(self.split, self.gold_source, **{name: getattr(self, name) for name in names}, is_primary=True)
         further = [{"gold_source": self.gold_source} | entry | {"name": split} for split, entry in self.also_scored.items()]
         return (primary, *(from_json(SplitScores, entry) for entry in further))
 

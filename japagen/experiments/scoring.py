@@ -6,6 +6,7 @@ and publishes result.json (the schema is `Result`) with predictions.parquet. Tab
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from japagen.store.files import write_json
 from japagen.store.keys import KEY_LENGTH, canonical_json
 from japagen.store.locks import Lock
 from japagen.store.store import Store, commit, versions
+from japagen.training.verdict import empty_labels, judge, stored_verdict, with_baselines
 
 OnMetrics = Callable[[dict[str, float], int], None]
 
@@ -63,7 +65,7 @@ def find_result(experiment: Experiment, store: Store) -> Result | None:
     """The experiment's result when the store has it.
 
     What enters no key is taken from the present configuration: a YAML whose `seen` was corrected is not called zero-shot any more.
-    Gold rows' key doesn't say either whether they were compared with the scored ones.
+    Gold rows' key doesn't say either whether they were compared with the scored ones, and what was found.
     """
     folder = store.find("result", experiment.keys["result"])
     if folder is None:
@@ -77,7 +79,7 @@ def find_result(experiment: Experiment, store: Store) -> Result | None:
         demo=experiment.is_demo,
         protocol=experiment.protocol,
         options=experiment.options,
-        num_contaminated=stored.num_contaminated if "dataset" in experiment.keys else _num_contaminated(experiment, {}),
+        **({} if "dataset" in experiment.keys else _contamination(experiment, {})),
         settings=settings_key(experiment),
     )
 
@@ -107,6 +109,8 @@ def _ensure_model(experiment: Experiment, store: Store, lock: Lock, on_metrics: 
         for line in reading_lines(experiment, store):
             say(f"{experiment.task.name}: {line}")
         say(f"{experiment.task.name}: training {experiment.config.model.name} on {len(rows.train)} rows, validating on {len(rows.valid)}")
+        if empty := empty_labels(experiment.task, rows.train):
+            say(f"{experiment.task.name}: warning: no training row of {', '.join(empty)}; the student can't learn what has none")
         store.publish("model", key, lambda out: _train(experiment, store, rows, out, on_metrics), experiment.identities["model"], lock)
     else:
         store.check("model", key)
@@ -122,11 +126,13 @@ def _train(experiment: Experiment, store: Store, rows: Dataset, out: Path, on_me
         experiment.task, config.model, location, revision, config.train, rows.train, rows.valid, config.seed, out,
         store.work(experiment.keys["model"]), on_metrics, config.device,
     )  # fmt: skip
-    (out / "README.md").write_text(model_card(experiment, len(rows.train)), encoding="utf-8")
+    verdict = judge(config, rows.train, rows.valid, fit.valid_predictions, fit.num_steps)
+    (out / "README.md").write_text(model_card(experiment, len(rows.train), verdict), encoding="utf-8")
     training = asdict(fit)
+    del training["valid_predictions"]
     num_rows = {"num_train": len(rows.train), "num_valid": len(rows.valid)}
     sources = [asdict(source) for source in model_sources(experiment)]
-    return {"training": training, "seconds": training.pop("seconds"), **num_rows, "sources": sources}
+    return {"training": training, "seconds": training.pop("seconds"), **num_rows, "sources": sources, "verdict": asdict(verdict)}
 
 
 def _write_result(experiment: Experiment, store: Store, out: Path) -> dict[str, Any]:
@@ -145,12 +151,13 @@ def _score_splits(experiment: Experiment, primary: gold.Split, store: Store, out
     """The scores of every split without its baselines, the primary one first; writes each split's predictions into `out`."""
     answers, start = None if experiment.has_student else answered(experiment, store), 0
     for name, split in [(experiment.config.data.split, primary), *experiment.also_scored.items()]:
+        num_cut = None
         if answers is None:
-            outputs, predictions = _predict(experiment, store, split)
+            outputs, predictions, num_cut = _predict(experiment, store, split)
         else:
             outputs, predictions = _scored_answers(experiment, answers, start, len(split.examples))
         start += len(split.examples)
-        scores = _score(experiment, name, split, outputs, predictions)
+        scores = replace(_score(experiment, name, split, outputs, predictions), num_cut=num_cut)
         _write_predictions(experiment, split, outputs, predictions, out / scores.predictions_file)
         yield scores
 
@@ -163,8 +170,8 @@ def _score(experiment: Experiment, name: str, split: gold.Split, outputs: list[l
         metrics["ece"] = calibration_error(experiment.task, split.examples, probabilities)
         metrics |= probability_scores(experiment.task, split.examples, probabilities)
     num_failed = None if experiment.has_student else sum(not output for output in outputs)
-    is_primary, num_clusters = split is experiment.evaluation, count_clusters(split.examples)
-    return SplitScores(name, split.source, len(split.examples), metrics, {}, num_failed, is_primary, num_clusters)
+    scores = SplitScores(name, split.source, len(split.examples), metrics, num_failed=num_failed)
+    return replace(scores, is_primary=split is experiment.evaluation, num_clusters=count_clusters(split.examples))
 
 
 def _with_baselines(experiment: Experiment, store: Store, splits: Sequence[SplitScores], encode: Encode | None) -> list[SplitScores]:
@@ -203,14 +210,16 @@ def _is_probable(experiment: Experiment) -> bool:
     return experiment.has_student or experiment.config.method.answer in ("label", "channel")
 
 
-def _predict(experiment: Experiment, store: Store, split: gold.Split) -> tuple[list[list[float]], Predictions]:
-    from japagen.training.prediction import predict
+def _predict(experiment: Experiment, store: Store, split: gold.Split) -> tuple[list[list[float]], Predictions, int]:
+    """The student's outputs and predictions, and how many rows it was shown in part only."""
+    from japagen.training.prediction import load_student, tokens_digest
 
     texts = [example.texts for example in split.examples]
     config = experiment.config
     folder = store.path("model", experiment.keys["model"])
-    outputs = predict(folder, texts, config.device, trust_remote_code=config.model.trust_remote_code)
-    return outputs.tolist(), decide(experiment.task, outputs)
+    student = load_student(folder, config.device, trust_remote_code=config.model.trust_remote_code)
+    outputs = student.predict(texts, source=tokens_digest(folder))
+    return outputs.tolist(), decide(experiment.task, outputs), student.num_truncated
 
 
 def _scored_answers(experiment: Experiment, found: Answered, start: int, num: int) -> tuple[list[list[float]], Predictions]:
@@ -276,7 +285,9 @@ def _describe(
         protocol=experiment.protocol,
         metric=experiment.task.metric,
         also_scored={split.name: split.entry for split in further},
-        num_contaminated=_num_contaminated(experiment, dataset.get("rejects", {})),
+        **_contamination(experiment, dataset.get("contaminated", {})),
+        num_steps=model.get("training", {}).get("num_steps"),
+        verdict=_verdict(experiment, model, primary),
         keys=experiment.keys,
         seconds=_seconds(experiment, store, model, seconds),
         tokens=tokens,
@@ -292,15 +303,27 @@ def _describe(
     )
 
 
-def _num_contaminated(experiment: Experiment, rejects: Mapping[str, Mapping[str, int]]) -> int | None:
-    """How many rows were kept from the student and from prompts, as they are scored; None where nothing was compared."""
-    config, train = experiment.config, experiment.train_gold
-    made = "dataset" in experiment.keys
-    if config.curate.contamination == "off" or experiment.evaluation is None or not (made or train):
+def _verdict(experiment: Experiment, model: Mapping[str, Any], primary: SplitScores) -> dict[str, Any] | None:
+    """The student's verdict with what gold rows add; None without a student."""
+    verdict = stored_verdict(model)
+    if verdict is None:
         return None
-    dropped = sum(counts.get("contamination", 0) for counts in rejects.values())
-    is_annotated_too = experiment.annotates and config.data.unlabelled_file is None  # the data set has dropped the same rows
-    return dropped + (train.num_left_out if train and not is_annotated_too else 0)
+    found = (primary.metrics.get(experiment.task.metric) or {}).get("value")
+    return asdict(with_baselines(experiment.config, verdict, found, primary.baselines))
+
+
+def _contamination(experiment: Experiment, in_dataset: Mapping[str, int]) -> dict[str, Any]:
+    """num_contaminated and contaminated of a Result: training rows and rows of the train split that match scored ones.
+
+    `in_dataset`: label -> such rows of the data set.
+    """
+    config, train = experiment.config, experiment.train_gold
+    if config.curate.contamination == "off" or experiment.evaluation is None or not ("dataset" in experiment.keys or train):
+        return {"num_contaminated": None, "contaminated": {}}
+    is_annotated_too = experiment.annotates and config.data.unlabelled_file is None  # the data set has counted the same rows
+    of_train = train.matched if train and not is_annotated_too else {}
+    found = Counter(in_dataset) + Counter(of_train)
+    return {"num_contaminated": found.total(), "contaminated": dict(found)}
 
 
 def _seeds(experiment: Experiment) -> dict[str, int]:

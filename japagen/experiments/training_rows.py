@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from japagen.curation.contamination import EvaluationTexts
 from japagen.curation.dataset import ANNOTATED, Dataset, dataset_card, make_dataset, read_examples, selected_examples, write_dataset
 from japagen.curation.judging import judge_examples
 from japagen.curation.likeliest import keep_likeliest
@@ -19,7 +18,7 @@ from japagen.evaluation.confusions import MANY_LABELS
 from japagen.experiments.answers import answered, read_answers
 from japagen.experiments.cards import dataset_sources, making
 from japagen.experiments.experiment import Experiment, Say
-from japagen.experiments.planning import gold_rows
+from japagen.experiments.planning import evaluation_texts, gold_rows
 from japagen.experiments.requests import select
 from japagen.store.store import Store
 from japagen.synthesis.answers import Answer
@@ -63,10 +62,9 @@ def _write_dataset(experiment: Experiment, store: Store, out: Path) -> dict[str,
         replies += _take_annotated(experiment, store, rows)
     evaluation = None
     if config.curate.contamination != "off" and experiment.evaluation is not None:
-        scored = [experiment.evaluation, *experiment.also_scored.values()]
-        texts = (text for split in scored for example in split.examples for text in example.texts)
-        evaluation = EvaluationTexts(texts, ngrams=config.curate.contamination == "ngram")
-    dataset = make_dataset(task, rows.examples, rows.rejects, rows.rejected, evaluation)
+        evaluation = evaluation_texts([experiment.evaluation, *experiment.also_scored.values()])
+    keeps_matches = config.curate.contamination == "report"
+    dataset = make_dataset(task, rows.examples, rows.rejects, rows.rejected, evaluation, keeps_matches)
     prior = label_prior(experiment, dataset.train)
     if prior is not None:
         dataset = replace(dataset, train=prior_weights(task, dataset.train, prior))
@@ -78,6 +76,7 @@ def _write_dataset(experiment: Experiment, store: Store, out: Path) -> dict[str,
     return {
         "sources": [asdict(source) for source in sources],
         "rejects": dataset.rejects,
+        "contaminated": dataset.contaminated,
         "changes": changes,
         "reading": {rule: dict(counts) for rule, counts in sorted(rows.reading.items(), key=lambda item: (-item[1].total(), item[0]))},
         "prior": prior,

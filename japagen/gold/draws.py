@@ -106,5 +106,5 @@ def _too_few(key: str, asked: int, label: Label, num_found: int, what: str, trai
     found = f"label {label.name!r} has {num_found} {what} in {train.source}"
     if train.num_left_out:
         cure = f"allowed: up to {num_found}, or set data.train_file to a file with other rows"
-        return DataError(f"{key}={asked} is too many: {found} that are not scored rows too ({train.notes[-1]}); {cure}")
+        return DataError(f"{key}={asked} is too many: {found} that match no scored row ({train.notes[-1]}); {cure}")
     return ConfigError(f"{key}={asked} is too many: {found}; allowed: up to {num_found}")

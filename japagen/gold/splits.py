@@ -9,8 +9,8 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,10 @@ class Split:
     license: str
     notes: tuple[str, ...] = ()
     """How it was read, where that may surprise, e.g. `my.csv: read as CP932`."""
+    matched: Mapping[str, int] = field(default_factory=dict)
+    """label -> train rows that match scored rows, left out or only counted (japagen/gold/overlap.py); labels without any are absent."""
     num_left_out: int = 0
-    """Train rows that are not among `examples`, since they are scored rows too (japagen/gold/overlap.py)."""
+    """Train rows that are not among `examples`, since they match scored rows."""
 
 
 def read_train(task: Task, data: Data) -> Split | None:

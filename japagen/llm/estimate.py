@@ -100,7 +100,7 @@ def offer(llm: LLM, num_replies: int = 0) -> str:
         return f"Its {size} and the KV cache take {found.needed_gb:.0f} GB, and this machine has {machine_gb:.0f} GB."
     speed = f"Its {size} would write {found.describe()}"
     if num_replies:
-        most = llm.sampling.max_tokens
+        most = llm.sampling.longest
         speed += f"; {num_replies:,} replies of at most {most} tokens take up to {format_duration(num_replies * most / found.tokens_per_s)}"
     return f"{speed}. To start it, add device=cpu."
 

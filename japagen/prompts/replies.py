@@ -62,14 +62,15 @@ REASONS = {
     "first sentence": "the pair's first sentence was rejected",
     "repeats first sentence": "the second sentence is the first again",
     "first sentence repeated": "its first sentence was used often enough (curate.max_same_first)",
-    "copies an exemplar": "an exemplar of the prompt again, or nearly so",
-    "duplicate": "accepted before",
+    "copies an exemplar": "a text of the prompt again, or nearly so",
+    "duplicate": "accepted before for this label",
     "near duplicate": "nearly the same was accepted before for this label (curate.near_duplicates)",
     "judged otherwise": "the judge finds its label too improbable (curate.judging=drop)",
     "not judged": "the judge gave no usable answer",
     "less probable": "others of its label are more probable (curate.keep_likeliest)",
     "no answer": "annotation: the LLM's reply names no label",
     "contamination": "matches an evaluation text",
+    "two labels": "the same text was accepted for another label too, so neither row says which is right",
 }
 """Every reason for which a row is dropped, and what it means."""
 QUOTES_GOLD = ("contamination", "copies an exemplar", "first sentence")

@@ -17,7 +17,7 @@ from japagen.store.files import write_whole
 ResultRow = dict[str, str | int | float | bool | None]
 
 _FIRST = ("name", "state", "cause")
-_COUNTS = ("num_train", "num_valid", "num_eval", "num_clusters", "num_contaminated", "num_failed")
+_COUNTS = ("num_train", "num_valid", "num_eval", "num_clusters", "num_contaminated", "num_failed", "num_steps", "num_cut")
 _SCORE = ("value", "low", "high")
 _FORMULA = "=+-@\t\r\n＝＋－＠"
 """What a cell begins with when a spreadsheet may take it for a formula (OWASP, CSV injection); the wide forms count in Japanese Excel."""
@@ -50,6 +50,7 @@ def _row(outcome: Outcome) -> ResultRow:
     for split in outcome.splits[1:]:
         row |= _flatten_scores(f"also_scored.{split.name}", split.metrics)
     row |= {name: getattr(outcome, name) for name in _COUNTS}
+    row["verdict"] = None if outcome.judged is None else outcome.judged.status
     for part in ("tokens", "seconds", "keys"):
         row |= {f"{part}.{name}": value for name, value in getattr(outcome, part).items()}
     return row | {"commit": outcome.commit}

@@ -19,15 +19,16 @@ PLAIN_WIDTH = 210
 """Characters a line where the output is no terminal."""
 
 
-COLUMNS = ("task", "split", "method", "prompt", "protocol", "llm", "model", "n/label", "rows", "contaminated", "seed")
-SCORES = ("metric", "score", "majority", "best baseline", "n")
+COLUMNS = ("task", "split", "method", "prompt", "protocol", "llm", "model", "n/label", "rows", "steps", "contaminated", "seed")
+SCORES = ("metric", "score", "majority", "best baseline", "n", "verdict")
 
 
 def results_table(title: str, outcomes: Sequence[Outcome]) -> Table:
     """Rows in the given order; scores with their 95% intervals.
 
-    rows: what the student was trained on (validation rows apart); contaminated: texts and gold train rows dropped because
-    they match evaluation texts; best baseline: the highest of the result's, by name; n: gold rows scored. Splits scored beside
+    rows: what the student was trained on (validation rows apart); steps: optimiser steps; contaminated: texts and gold train rows that
+    match evaluation texts, dropped or kept; best baseline: the highest of the result's, by name; n: gold rows scored; verdict: whether the
+    student learned anything. Splits scored beside
     `split` have a column each, of the same metric.
     """
     table = Table(title=title, title_justify="left", title_style="")
@@ -120,11 +121,22 @@ def _notes(results: Sequence[Result]) -> list[str]:
     for result in results:
         if result.num_failed:
             notes.append(f"{result.name}: no usable answer to {result.num_failed} of {result.num_eval} rows, which count as wrong")
+        notes += student_notes(result)
     if any(not result.split for result in results):
         notes.append("no gold: the task has no gold data, so there is a data set and a student, but no score")
     if any(result.demo for result in results):
         notes.append(DEMO_NOTE)
     return list(dict.fromkeys(notes))
+
+
+def student_notes(result: Result) -> list[str]:
+    """What a reader of the score must know of the student: that it learned nothing, that it was shown scored rows in part only."""
+    notes = [f"{result.name}: {result.judged.words}"] if result.judged is not None and result.judged.is_amiss else []
+    if result.num_cut:
+        length = result.training.get("max_length")
+        cut = f"{result.num_cut} of {result.num_eval} scored rows were cut to {length} tokens"
+        notes.append(f"{result.name}: {cut}; a longer model.max_length reads more of them")
+    return notes
 
 
 def _result_row(result: Result) -> list[str]:
@@ -141,13 +153,15 @@ def _result_row(result: Result) -> list[str]:
         result.model or "–",
         " + gold ".join(sizes) or "–",
         str(result.num_train),
-        "–" if result.num_contaminated is None else str(result.num_contaminated),
+        "–" if result.num_steps is None else str(result.num_steps),
+        result.contaminated_text,
         str(result.seeds.get("seed", "–")),
         result.metric,
         format_score(result.primary) if result.split else "no gold",
         f"{beside['majority']:.3f}" if "majority" in beside else "–",
         "–" if best is None else f"{beside[best]:.3f} {best}",
         str(result.num_eval or "–"),
+        "–" if result.judged is None else result.judged.status,
     ]
 
 

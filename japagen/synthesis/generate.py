@@ -375,7 +375,7 @@ def request_of(ask: Ask, sampling: Sampling, chat_template_args: dict[str, Any])
         sampling = replace(sampling, temperature=ask.temperature)
     if not ask.verbalized:
         return Request(list(ask.messages), ask.num_rows, ask.seed, sampling, chat_template_args, stop=ask.stop)
-    sampling = replace(sampling, max_tokens=ask.num_rows * sampling.max_tokens)
+    sampling = replace(sampling, max_tokens=ask.num_rows * sampling.longest)
     form = {"regex": list_pattern(ask.num_rows)}
     return Request(list(ask.messages), 1, ask.seed, sampling, chat_template_args, form, stop=ask.stop)
 

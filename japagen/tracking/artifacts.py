@@ -26,8 +26,8 @@ def why_kept_here(experiment: Experiment) -> str | None:
         return None
     if experiment.annotates:
         return "it holds texts that an LLM only labelled"
-    if config.curate.contamination == "off" and experiment.evaluation is not None:
-        return "with curate.contamination=off its rows may repeat gold texts"
+    if config.curate.contamination != "drop" and experiment.evaluation is not None:
+        return f"with curate.contamination={config.curate.contamination} its rows may repeat gold texts"
     return None
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from japagen.config.schema import Train
+
 _BATCHES_PER_CHUNK = 50
 _STEPS_PER_STRETCH = 500
 """Steps between checkpoints where nothing is validated."""
@@ -50,7 +52,7 @@ class Schedule:
 
     @property
     def steps_per_epoch(self) -> int:
-        return _steps_per_epoch(self.lengths, self.batch_size)
+        return _steps_per_epoch(len(self.lengths), self.batch_size)
 
     @property
     def num_steps(self) -> int:
@@ -69,18 +71,32 @@ class Schedule:
         return batches
 
 
-def validated(lengths: Sequence[int], batch_size: int, seed: int, epochs: int, validations_per_epoch: int) -> Schedule:
-    """`epochs` times over the rows; each epoch is cut into `validations_per_epoch` stretches, as even as they can be."""
-    per_epoch = _steps_per_epoch(lengths, batch_size)
-    parts = min(validations_per_epoch, per_epoch)
-    ends = (epoch * per_epoch + per_epoch * part // parts for epoch in range(epochs) for part in range(1, parts + 1))
-    return Schedule(lengths, batch_size, seed, tuple(ends))
+def num_steps(train: Train, num_rows: int) -> int:
+    """Optimiser steps of a training that isn't stopped early: the same rule for every arm, with or without validation rows."""
+    return train.steps or max(train.epochs * _steps_per_epoch(num_rows, train.batch_size), train.min_steps)
 
 
-def fixed(lengths: Sequence[int], batch_size: int, seed: int, num_steps: int) -> Schedule:
-    """Exactly `num_steps` steps, over the rows as often as that takes."""
-    return Schedule(lengths, batch_size, seed, (*range(_STEPS_PER_STRETCH, num_steps, _STEPS_PER_STRETCH), num_steps))
+def validated(lengths: Sequence[int], train: Train, seed: int) -> Schedule:
+    """A validation after each part of an epoch.
+
+    Where epochs are shorter than the least number of steps, or `train.steps` says how many there are, as many validations lie evenly
+    over all steps: a training on few rows isn't validated, or given up, more often than one on many.
+    """
+    per_epoch, steps = _steps_per_epoch(len(lengths), train.batch_size), num_steps(train, len(lengths))
+    if steps == train.epochs * per_epoch:
+        parts = min(train.validations_per_epoch, per_epoch)
+        ends = [epoch * per_epoch + per_epoch * part // parts for epoch in range(train.epochs) for part in range(1, parts + 1)]
+    else:
+        parts = min(train.epochs * train.validations_per_epoch, steps)
+        ends = [steps * part // parts for part in range(1, parts + 1)]
+    return Schedule(lengths, train.batch_size, seed, tuple(ends))
 
 
-def _steps_per_epoch(lengths: Sequence[int], batch_size: int) -> int:
-    return -(-len(lengths) // batch_size)
+def unvalidated(lengths: Sequence[int], train: Train, seed: int) -> Schedule:
+    """The same number of steps; the stretches' ends are checkpoints only."""
+    steps = num_steps(train, len(lengths))
+    return Schedule(lengths, train.batch_size, seed, (*range(_STEPS_PER_STRETCH, steps, _STEPS_PER_STRETCH), steps))
+
+
+def _steps_per_epoch(num_rows: int, batch_size: int) -> int:
+    return -(-num_rows // batch_size)

@@ -12,6 +12,7 @@ from japagen.errors import TrainingError
 from japagen.tasks import Task
 from japagen.training.batches import by_length
 from japagen.training.encoding import encode, padding_of
+from japagen.training.limits import max_length_of
 from japagen.training.pretrained import choose_device, load, memory_is_enough, quiet
 
 _BATCH_SIZE = 64
@@ -27,29 +28,29 @@ def frozen_encoder(
     """A function from texts to vectors, (N, H) float32: the mean of the last layer's hidden states over a text's tokens.
 
     The mean is over all tokens that padding doesn't hide, as in Sentence-BERT (Reimers and Gurevych 2019). Loading, splitting into words
-    and cutting at `encoder.max_length` are the student's own, without its head; texts get no prefix. The weights are loaded when the
+    and cutting at its longest input are the student's own, without its head; texts get no prefix. The weights are loaded when the
     first text comes; lists of texts that came before in this process, for the same encoder, load nothing. The function raises
     TrainingError where something can't be loaded or a GPU's memory is too small.
     """
-    source = repr((path, revision, encoder.trust_remote_code, encoder.word_splitter, encoder.max_length, device))
+    source = repr((path, revision, encoder.trust_remote_code, encoder.word_splitter, max_length_of(encoder, task), device))
 
     @cache
-    def loaded() -> tuple[Any, Any, str]:
+    def loaded() -> tuple[Any, Any, str, int]:
         chosen = choose_device(device)
         with quiet(), torch.random.fork_rng(devices=[]):  # the head is drawn, and thrown away
-            model, tokenizer = load(task, encoder, path, revision)
+            model, tokenizer, max_length = load(task, encoder, path, revision)
         body = model.base_model
         if body is model:
             raise TrainingError(
                 f"model={encoder.name!r}: its code has no encoder apart from the classifier, so there is no frozen baseline"
             )
-        return body.eval().to(chosen), tokenizer, chosen
+        return body.eval().to(chosen), tokenizer, chosen, max_length
 
     def vectors(texts: Sequence[str]) -> np.ndarray:
         key = (source, tuple(texts))
         found = _kept.pop(key, None)
         if found is None:
-            found = _mean_pooled(*loaded(), texts, encoder.max_length)
+            found = _mean_pooled(*loaded(), texts)
         _kept[key] = found
         while len(_kept) > 1 and sum(map(len, _kept.values())) > _MOST_KEPT:
             del _kept[next(iter(_kept))]
@@ -58,7 +59,7 @@ def frozen_encoder(
     return vectors
 
 
-def _mean_pooled(body: Any, tokenizer: Any, device: str, texts: Sequence[str], max_length: int) -> np.ndarray:
+def _mean_pooled(body: Any, tokenizer: Any, device: str, max_length: int, texts: Sequence[str]) -> np.ndarray:
     with quiet(), torch.inference_mode(), memory_is_enough():
         encoded = encode(tokenizer, [(text,) for text in texts], max_length)
         padding, batches = padding_of(tokenizer), by_length(encoded.lengths, _BATCH_SIZE)

@@ -92,10 +92,10 @@ def predict(
 
     Students of one encoder that are asked for the same texts in one process share their tokens.
     """
-    return load_student(folder, device, max_length, trust_remote_code).predict(texts, batch_size, _digest(folder))
+    return load_student(folder, device, max_length, trust_remote_code).predict(texts, batch_size, tokens_digest(folder))
 
 
-def _digest(folder: Path) -> str:
+def tokens_digest(folder: Path) -> str:
     """Checksum of the files in a student's folder that may shape its tokens; files that differ between seeds are left out."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.iterdir() if path.is_file()):

@@ -19,7 +19,7 @@ from japagen.config.schema import Encoder
 from japagen.errors import TrainingError
 from japagen.tasks import Task
 from japagen.training.encoding import needs_words
-from japagen.training.limits import check_length
+from japagen.training.limits import fitting_length, max_length_of
 
 
 def choose_device(device: str) -> str:
@@ -38,8 +38,8 @@ def choose_device(device: str) -> str:
     raise TrainingError(f"device={device!r} can't be used, since {found}; or set device=cpu")
 
 
-def load(task: Task, encoder: Encoder, path: str, revision: str | None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The encoder in float32 with a new head for `task`, drawn from torch's generator, and its tokenizer.
+def load(task: Task, encoder: Encoder, path: str, revision: str | None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, int]:
+    """The encoder in float32 with a new head for `task`, drawn from torch's generator, its tokenizer, and the tokens that texts are cut to.
 
     The config names the labels; a regression's head has one output, and its config's `score_range` is the levels' range.
     Raises TrainingError where something can't be loaded, ConfigError where the encoder can't take `encoder.max_length` tokens.
@@ -57,13 +57,14 @@ def load(task: Task, encoder: Encoder, path: str, revision: str | None) -> tuple
         model = AutoModelForSequenceClassification.from_pretrained(path, **options, **source)
     except (ImportError, OSError, ValueError, KeyError) as error:
         raise TrainingError(_failure(encoder, part, error)) from error
-    check_length(encoder, [getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length])
+    limits = [getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length]
+    max_length = fitting_length(encoder, max_length_of(encoder, task), limits)
     _tell_inputs(model, tokenizer)
     if encoder.word_splitter:
         needs_words(tokenizer, encoder.word_splitter)
     if task.is_regression and _scoring_layer(model) is None:
         raise TrainingError(f"model={encoder.name!r} has no scoring layer with a bias, so it can't learn a regression; choose another")
-    return model, tokenizer
+    return model, tokenizer, max_length
 
 
 def to_task_scale(model: PreTrainedModel) -> None:

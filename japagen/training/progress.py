@@ -118,13 +118,15 @@ class Progress(pl.Callback):
 class Selection(pl.Callback):
     """Keeps the weights that validate best, stops when no better come, and writes a checkpoint after each stretch.
 
-    Better is a higher primary metric; at equal metrics (also when it has no value) a lower validation loss.
+    Training doesn't stop before `least_steps`, so that arms with few rows are trained as long as others. Better is a higher primary
+    metric; at equal metrics (also when it has no value) a lower validation loss.
     """
 
-    def __init__(self, work: Path, run: str, metric: str, patience: int, num_steps: int) -> None:
+    def __init__(self, work: Path, run: str, metric: str, patience: int, least_steps: int, num_steps: int) -> None:
         self.step = 0
         self.score: float | None = None
-        self._work, self._run, self._metric, self._patience, self._num_steps = work, run, metric, patience, num_steps
+        self._work, self._run, self._metric, self._patience = work, run, metric, patience
+        self._least_steps, self._num_steps = least_steps, num_steps
         self._rank: tuple[float, float] | None = None
         self._waited = 0
 
@@ -161,7 +163,7 @@ class Selection(pl.Callback):
             write(module.model.state_dict(), self.best(self.step))
             return
         self._waited += 1
-        trainer.should_stop = self._waited >= self._patience
+        trainer.should_stop = self._waited >= self._patience and trainer.global_step >= self._least_steps
 
 
 def _check_finite(name: str, loss: float, step: int) -> None:

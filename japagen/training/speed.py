@@ -38,6 +38,8 @@ class Speed:
     device: str
     precision: str
     num_parameters: int
+    max_length: int
+    """Tokens that a text (or pair) is cut to."""
     batch_size: int
     tokens_per_text: float
     """Mean, special tokens counted."""
@@ -58,12 +60,12 @@ def measure_speed(task: Task, encoder: Encoder, path: str, revision: str | None,
     precision = choose_precision(encoder, device)
     with quiet():
         set_seed(0)
-        model, tokenizer = load(task, encoder, path, revision)
+        model, tokenizer, max_length = load(task, encoder, path, revision)
         texts = list(islice(_texts(task), NUM_TEXTS))
-        rows = encode(tokenizer, texts, encoder.max_length).rows
+        rows = encode(tokenizer, texts, max_length).rows
         model = model.to(device)  # type: ignore[arg-type]  # transformers wraps `to` in what mypy takes for a function
         train_texts_per_s, is_finite = _train(model, tokenizer, rows, batch_size, precision)
-        student = Student(model, tokenizer, device, encoder.max_length)
+        student = Student(model, tokenizer, device, max_length)
         began = time.perf_counter()
         student.predict(texts)
         predict_s = time.perf_counter() - began
@@ -73,6 +75,7 @@ def measure_speed(task: Task, encoder: Encoder, path: str, revision: str | None,
         device,
         precision,
         model.num_parameters(),
+        max_length,
         batch_size,
         len(ids) / len(rows),
         unknown,

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -22,12 +22,15 @@ from transformers import set_seed
 
 from japagen.config.schema import Encoder, Train
 from japagen.errors import TrainingError
+from japagen.evaluation.metrics import decide
 from japagen.tasks import Example, Task, example_to_json
-from japagen.training.batches import Schedule, fixed, validated
+from japagen.training.batches import Schedule, unvalidated, validated
 from japagen.training.classifier import Classifier, Part, TrainingData
-from japagen.training.encoding import Encoded, encode_once, padding_of
+from japagen.training.encoding import encode_once, padding_of
 from japagen.training.ensemble import Ensemble
+from japagen.training.limits import max_length_of
 from japagen.training.losses import to_targets, to_weights
+from japagen.training.prediction import Student
 from japagen.training.pretrained import choose_device, load, quiet, to_task_scale
 from japagen.training.progress import OnMetrics, Progress, Selection, WholeFiles, is_readable
 
@@ -52,7 +55,11 @@ class Fit:
     history: tuple[dict[str, float], ...]
     """One entry a validation: step, train/loss, train/learning_rate, valid/loss, valid/<metric>; with ensembling train/kept."""
     truncated: int
-    """Training rows cut at the encoder's max_length."""
+    """Training rows cut at `max_length`."""
+    max_length: int
+    """Tokens a text (or pair) was cut to."""
+    valid_predictions: tuple[Any, ...]
+    """The kept weights' prediction for each validation row."""
 
 
 def train_student(
@@ -71,9 +78,10 @@ def train_student(
 ) -> Fit:
     """Trains `encoder` on `rows` and writes the student's folder into `out`.
 
-    With `valid`: `train.epochs` epochs, the best weights kept, early stop. Without: exactly `train.fixed_steps` optimiser
-    steps. `work` keeps checkpoints: an interrupted run resumes at its last validation, and ends with the same weights
-    (bitwise on the CPU); the caller deletes it. A trained regression's outputs are on the task's own scale.
+    All arms train alike: max(epochs x batches, train.min_steps) optimiser steps, or exactly `train.steps`. With `valid` the best weights
+    are kept, and training may stop early, but not before min_steps and never where `train.steps` is set.
+    `work` keeps checkpoints: an interrupted run resumes at its last validation, and ends with the same weights (bitwise on the CPU); the
+    caller deletes it. A trained regression's outputs are on the task's own scale.
     Rows may have soft labels (`Example.probs`) and weights; `losses` and `ensemble` use them.
     on_metrics: called with train/loss and train/learning_rate each few steps (with temporal ensembling also train/kept, the
     share of rows that count), and with valid/… after each validation.
@@ -88,16 +96,17 @@ def train_student(
     run = _fingerprint(task, encoder, revision, train, rows, valid, seed)
     with quiet():
         set_seed(seed)
-        model, tokenizer = load(task, encoder, encoder_path, revision)
+        model, tokenizer, max_length = load(task, encoder, encoder_path, revision)
         source = repr((encoder_path, revision, encoder.trust_remote_code, encoder.word_splitter))
-        encoded, encoded_valid = (encode_once(source, tokenizer, [row.texts for row in part], encoder.max_length) for part in (rows, valid))
-        schedule = _schedule(train, encoded, bool(valid), seed)
+        encoded, encoded_valid = (encode_once(source, tokenizer, [row.texts for row in part], max_length) for part in (rows, valid))
+        schedule = (validated if valid else unvalidated)(encoded.lengths, train, seed)
         ensemble = _ensemble(task, train, targets, weights)
         module = Classifier(model, task, train, schedule.num_steps, seed, valid, ensemble)
         parts = Part(encoded, targets, weights), Part(encoded_valid, valid_targets, valid_weights)
         data = TrainingData(*parts, schedule, padding_of(tokenizer))
         progress = Progress(on_metrics)
-        selection = Selection(work, run, task.metric, train.patience, schedule.num_steps)
+        least = schedule.num_steps if train.steps else train.min_steps
+        selection = Selection(work, run, task.metric, train.patience, least, schedule.num_steps)
         trainer = _trainer(encoder, device, schedule, bool(valid), work, [progress, selection])
         _fit(trainer, module, data, selection)
         num_steps = trainer.global_step
@@ -105,11 +114,14 @@ def train_student(
             model.load_state_dict(torch.load(selection.best(selection.step), map_location=model.device, weights_only=True))
         if task.is_regression:
             to_task_scale(model)
-        tokenizer.model_max_length = encoder.max_length  # whoever uses the folder then cuts texts as training did
+        tokenizer.model_max_length = max_length  # whoever uses the folder then cuts texts as training did
         model.save_pretrained(out)
         tokenizer.save_pretrained(out)
+        student = Student(model, tokenizer, device, max_length)
+        predicted = tuple(decide(task, student.predict([row.texts for row in valid], source=source))) if valid else ()
     best_step = selection.step if valid else num_steps
-    return Fit(best_step, selection.score, num_steps, progress.seconds, progress.samples, tuple(progress.history), encoded.truncated)
+    history = tuple(progress.history)
+    return Fit(best_step, selection.score, num_steps, progress.seconds, progress.samples, history, encoded.truncated, max_length, predicted)
 
 
 def _check_rows(task: Task, rows: Sequence[Example], valid: Sequence[Example]) -> None:
@@ -137,12 +149,6 @@ def _ensemble(task: Task, train: Train, targets: np.ndarray, weights: np.ndarray
     if not train.ensemble_momentum:
         return None
     return Ensemble(targets, weights, len(task.labels), train.ensemble_momentum, train.ensemble_threshold)
-
-
-def _schedule(train: Train, encoded: Encoded, is_validated: bool, seed: int) -> Schedule:
-    if is_validated:
-        return validated(encoded.lengths, train.batch_size, seed, train.epochs, train.validations_per_epoch)
-    return fixed(encoded.lengths, train.batch_size, seed, train.fixed_steps)
 
 
 def choose_precision(encoder: Encoder, device: str) -> Precision:
@@ -198,7 +204,7 @@ def _fingerprint(
     """Checksum of all inputs that shape the weights: a checkpoint of another run must not be resumed."""
     labels = [(label.name, label.score) for label in task.labels]
     settings = {name: value for name, value in asdict(train).items() if name not in {"keep", *_off(train)}}
-    parts = [task.target, task.metric, labels, encoder.id, revision, encoder.max_length, encoder.bf16, settings, seed, len(rows)]
+    parts = [task.target, task.metric, labels, encoder.id, revision, max_length_of(encoder, task), encoder.bf16, settings, seed, len(rows)]
     parts += [encoder.word_splitter] if encoder.word_splitter else []
     digest = hashlib.sha256(json.dumps(parts).encode())
     for row in (*rows, *valid):

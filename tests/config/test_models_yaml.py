@@ -86,7 +86,7 @@ def test_an_llm_says_what_a_report_and_a_plan_need(composed: Compose, name: str)
     assert llm.seen
     assert llm.verified == "never" or re.match(r"20\d\d-\d\d-\d\d, .+", llm.verified)
     assert not llm.demo
-    assert llm.sampling.max_tokens <= llm.max_model_len // 2
+    assert llm.sampling.longest <= llm.max_model_len // 2
 
 
 @pytest.mark.parametrize("name", HOSTED)
@@ -125,7 +125,7 @@ def test_thinking_is_off_or_taken_apart(composed: Compose, name: str) -> None:
         registered = (Path(vllm.submodule_search_locations[0]) / "reasoning" / "__init__.py").read_text(encoding="utf-8")
         assert f'"{parser}": (' in registered
     if "think" in name or "gpt-oss" in name:  # they think first whatever they are told
-        assert llm.sampling.max_tokens >= 1024
+        assert llm.sampling.longest >= 1024
         assert parser or "gpt-oss" in name  # which vLLM takes apart by itself
     elif "qwen3" in name or "gemma-4" in name:
         assert llm.chat_template_args == {"enable_thinking": False}
@@ -302,7 +302,7 @@ def test_a_student_of_split_words_splits_by_itself(
     texts = [(f"とり{word}とり", label) for word, label in (("いぬ", "dog"), ("ねこ", "cat"))] * 16
     rows = [Example((text,), label, id=str(index)) for index, (text, label) in enumerate(texts)]
     encoder = Encoder(name="tiny", id="tests/tiny", max_length=16, word_splitter="jumanpp")
-    train, student = Train(batch_size=8, learning_rate=1e-2, fixed_steps=40), tmp_path / "student"
+    train, student = Train(batch_size=8, learning_rate=1e-2, steps=40), tmp_path / "student"
     train_student(task, encoder, word_encoder, None, train, rows, [], 0, student, tmp_path / "work", device="cpu")
     assert json.loads((student / "tokenizer_config.json").read_text(encoding="utf-8"))["word_splitter"] == "jumanpp"
     assert AutoTokenizer.from_pretrained(student)("とりいぬとり")["input_ids"] == [2, 1, 3]  # as it is, one unknown word

@@ -21,20 +21,6 @@ from japagen.curation.select import Accepted, Selector
 from japagen.tasks import Example, Task
 from tests.conftest import Compose
 
-LONG = "白い大きな犬が公園の芝生の上を元気に走っています。"
-
-
-def test_exact_and_ngram_matches() -> None:
-    exact, ngram = (EvaluationTexts([LONG, "ＡＢＣの看板。"], ngrams) for ngrams in (False, True))
-    for texts in (exact, ngram):
-        assert texts.match(LONG)
-        assert texts.match("ABCの看板。"), "compared as NFKC"
-        assert not texts.match("黒い猫が屋根の上で眠っています。")
-    shares_13 = "茶色い" + LONG[3:16] + "いる。"
-    assert ngram.match(shares_13)
-    assert not exact.match(shares_13)
-    assert not ngram.match("茶色い" + LONG[3:15] + "いる。"), "12 characters are no match"
-
 
 def filled(composed: Compose, task: str, num: int = 50) -> Selector:
     config = composed(f"task={task}")
@@ -64,12 +50,24 @@ def test_soft_labels_and_weights_come_back(composed: Compose, tmp_path: Path, na
     assert read_examples(task, tmp_path / "rows.parquet") == tuple(rows)
 
 
-def test_contamination_is_counted_and_not_replaced(composed: Compose) -> None:
-    selector = filled(composed, "jcola")
-    dataset = made(composed("task=jcola").task, selector, EvaluationTexts(["acceptableの3番目の犬。"], False))
-    assert dataset.rejects["acceptable"] == {"contamination": 1}
-    assert len(dataset.train) + len(dataset.valid) == 99
-    assert [one.text for one in dataset.rejected] == ["acceptableの3番目の犬。"]
+@pytest.mark.parametrize("keeps", [False, True])
+def test_contamination_is_counted_and_not_replaced(composed: Compose, keeps: bool) -> None:
+    task, evaluation = composed("task=jcola").task, EvaluationTexts(["３番目の黒い犬が庭を走る。"])
+    made_of = (("acceptable", "黒い犬が庭を走る。"), ("unacceptable", "白い犬が寝てが。"))
+    examples = [Example((f"{index}番目の{text}",), label, id=f"{label}/{index}") for label, text in made_of for index in (3, 40)]
+    dataset = make_dataset(task, examples, {}, [], evaluation, keeps_matches=keeps)
+    assert dataset.contaminated == {"acceptable": 1}
+    assert dataset.rejects == ({} if keeps else {"acceptable": {"contamination": 1}})
+    assert len(dataset.train) + len(dataset.valid) == 4 if keeps else 3
+    assert [row.text for row in dataset.rejected] == ([] if keeps else ["3番目の黒い犬が庭を走る。"])
+
+
+def test_a_text_under_two_labels_says_nothing_of_either(composed: Compose) -> None:
+    rows = [("犬が走る。", "acceptable"), ("ｲﾇが走る。", "unacceptable"), ("猫が寝る。", "acceptable"), ("イヌが走る。", "acceptable")]
+    examples = [Example((text,), label, id=f"{label}/{index}") for index, (text, label) in enumerate(rows)]
+    dataset = make_dataset(composed("task=jcola").task, examples, {"acceptable": {"too short": 1}}, [], None)
+    assert dataset.rejects == {"acceptable": {"too short": 1, "two labels": 1}, "unacceptable": {"two labels": 1}}
+    assert sorted(row.texts[0] for row in (*dataset.train, *dataset.valid)) == ["犬が走る。", "猫が寝る。"]
 
 
 def test_valid_is_a_tenth_and_never_shares_a_first_sentence_with_train(composed: Compose) -> None:

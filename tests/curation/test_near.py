@@ -167,7 +167,7 @@ def select_simply(config: Config, rows: Rows, num: int, num_per_label: int) -> O
     """The selection of `num` rows a label, one after the other, by comparing with all that was taken before."""
     task, outcome = config.task, Outcome([], {name: Counter() for name in config.task.label_names})
     near = {name: Reference(config.curate.near_duplicates or 0) for name in task.label_names}
-    seen: list[tuple[str, ...]] = []
+    seen: list[tuple[str, tuple[str, ...]]] = []
     for index, label in ((index, label) for index in range(num) for label in task.label_names):
         own = [one for one in outcome.accepted if one[0] == label]
         if len(own) == num_per_label:
@@ -183,10 +183,10 @@ def select_simply(config: Config, rows: Rows, num: int, num_per_label: int) -> O
             reason = "repeats first sentence"
         elif task.is_pair and [normalise(one[2][0]) for one in own].count(compared[0]) == config.curate.max_same_first:
             reason = "first sentence repeated"
-        elif compared in seen:
+        elif (label, compared) in seen:
             reason = "duplicate"
         else:
-            seen.append(compared)
+            seen.append((label, compared))
             reason = "" if near[label].takes("\x1f".join(compared)) else "near duplicate"
         if reason:
             outcome.counts[label][reason] += 1

@@ -40,9 +40,9 @@ STORED = """{
  "num_contaminated": null, "keys": {"answers": "a", "result": "r"}, "seconds": {"generation": 2.5, "scoring": 0.5},
  "tokens": {"prompt": 9, "completion": 2}, "versions": {"japagen": "0.1.0"}, "commit": "8a2fd1b0+", "training": {}, "notes": [],
  "also_scored": ALSO_SCORED, "options": {"method.answer": "free"}, "num_failed": 3, "settings": "s",
- "num_clusters": 865, "draw": {}, "agreement": {}
+ "num_clusters": 865, "draw": {}, "agreement": {}, "contaminated": {}, "num_steps": null, "num_cut": null, "verdict": null
 }"""
-"""The content of a result.json; a file has one value a line."""
+"""The content of a result.json without a student; a file has one value a line."""
 ALSO_SCORED = """{"ood": {
  "metrics": {"mcc": {"value": 0.25, "low": 0.0, "high": 0.5}}, "baselines": {"majority": {"mcc": null}}, "num_eval": 685,
  "num_clusters": 680, "gold_source": "JCoLA 1.0 ood", "num_failed": 0
@@ -97,4 +97,4 @@ def test_a_result_of_gold_rows_counts_what_the_present_configuration_leaves_out(
     write_json(folder / "result.json", asdict(RESULT))
     write_json(folder / "meta.json", {})
     found = [find_result(experiment, store) for experiment in (compared, kept)]
-    assert [one.num_contaminated for one in found if one is not None] == [0, None]
+    assert [(one.num_contaminated, one.contaminated) for one in found if one is not None] == [(0, {}), (None, {})]

@@ -27,7 +27,7 @@ from tests.stubs.waiting import eventually
 LATENCY_S = 1.0
 GONE_S = 90.0
 """For jobs to end. One may stay COMPLETING for minutes, without any process, where its controller was started again meanwhile."""
-QUICK, LONG = "train.fixed_steps=2", "train.fixed_steps=100000"
+QUICK, LONG = "train.steps=2", "train.steps=100000"
 GOLD = ("method=gold", "gold_per_label=8")
 
 

@@ -50,7 +50,7 @@ def run(forker: Forker, stub: Refusing, tmp_path: Path) -> Any:
 
     def start(*arguments: str) -> tuple[int, str]:
         folders = [f"store={tmp_path}/store", f"hydra.run.dir={tmp_path}/hydra", f"hydra.sweep.dir={tmp_path}/hydra"]
-        settings = ["num_per_label=100", "synthesis.texts_per_request=1", "train.epochs=1", "logger=none"]
+        settings = ["num_per_label=100", "synthesis.texts_per_request=1", "train.epochs=1", "train.min_steps=20", "logger=none"]
         given = (*arguments, *stub.overrides, *settings, *folders)
         ended = forker.start(given, tmp_path / "store", tmp_path / "log").wait()
         return ended.code, ended.printed

@@ -197,7 +197,7 @@ def _arguments(store: Path, folder: Path, case: Case) -> tuple[str, ...]:
     return (
         "task=jcola", f"num_per_label={NUM_PER_LABEL}", f"synthesis.concurrency={LIMIT}", "synthesis.texts_per_request=2", "device=cpu",
         f"llm.server.extra_args={[*extra]}".replace(" ", ""), f"llm.server.max_restarts={case.restarts}", "train.epochs=1", "logger=none",
-        f"store={store}", f"hydra.run.dir={folder}/hydra",
+        "train.min_steps=20", f"store={store}", f"hydra.run.dir={folder}/hydra",
     )  # fmt: skip
 
 

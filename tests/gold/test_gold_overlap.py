@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from japagen.config.schema import Data
+from japagen.curation.contamination import EvaluationTexts
 from japagen.errors import DataError
 from japagen.experiments.experiment import Experiment
 from japagen.experiments.planning import Planner, gold_rows, plan_experiment
-from japagen.experiments.scoring import _num_contaminated
+from japagen.experiments.scoring import _contamination
 from japagen.gold import Split, part_from_scored
 from japagen.tasks import Example
 from launch.execute import _gold_lines
@@ -50,7 +51,7 @@ def test_gold_rows_are_drawn_from_what_is_not_scored(composed: Compose, files: t
     assert experiment.train_gold is not None
     train, valid = gold_rows(experiment.config, experiment.train_gold)
     check_none_is_scored([*train, *valid])
-    note = "4 of 24 train rows (files: train.csv) are also scored rows (files: scored.csv); they are left out of training and prompts"
+    note = "4 of 24 train rows (files: train.csv) match scored rows (files: scored.csv); they are left out of training and prompts"
     assert f"jcola: {note}" in _gold_lines(experiment)
 
 
@@ -70,8 +71,15 @@ def test_the_keys_are_those_of_the_rows_that_are_left(composed: Compose, files: 
 
 def test_a_sweep_over_contamination_plans_each_by_itself(composed: Compose, files: tuple[str, ...]) -> None:
     planner = Planner()
-    on, off = (planner.plan(composed(*files, "method=gold", f"curate.contamination={how}")) for how in ("exact", "off"))
-    assert (num_train(on), num_train(off)) == (20, 24)
+    hows = ("drop", "off", "report")
+    on, off, reported = (planner.plan(composed(*files, "method=gold", f"curate.contamination={how}")) for how in hows)
+    assert (num_train(on), num_train(off), num_train(reported)) == (20, 24, 24)
+    assert (
+        _contamination(reported, {})
+        == _contamination(on, {})
+        == {"num_contaminated": 4, "contaminated": {"unacceptable": 2, "acceptable": 2}}
+    )
+    assert any("4 of 24 train rows" in line and "curate.contamination=report keeps them" in line for line in _gold_lines(reported))
     warning = (
         "jcola: warning: 4 of 24 train rows (files: train.csv) are also scored rows (files: scored.csv); curate.contamination=off keeps"
     )
@@ -132,33 +140,38 @@ def test_too_few_rows_that_are_not_scored_are_refused(
 def test_what_the_column_counts(composed: Compose, files: tuple[str, ...], overrides: list[str], num: int | None) -> None:
     """Two rows of the data set match scored texts; method=annotate takes the train split itself as its texts, so nothing counts twice."""
     experiment = plan_experiment(composed(*files, *overrides))
-    assert (
-        _num_contaminated(experiment, {"acceptable": {"contamination": 2, "too short": 1}} if "dataset" in experiment.keys else {}) == num
-    )
+    assert _contamination(experiment, {"acceptable": 2} if "dataset" in experiment.keys else {})["num_contaminated"] == num
 
 
 def test_no_shared_row_is_a_count_too(composed: Compose) -> None:
-    assert _num_contaminated(plan_experiment(composed("task=jcola", "method=gold")), {}) == 0
+    assert _contamination(plan_experiment(composed("task=jcola", "method=gold")), {})["num_contaminated"] == 0
 
 
 def split_of(pairs: list[tuple[str, str]], source: str = "files: my.csv") -> Split:
     return Split("train", tuple(Example(pair, "5", 5.0) for pair in pairs), "", source, "the user's own")
 
 
-def test_pairs_are_the_same_in_either_order_and_only_whole() -> None:
-    pairs = [
-        ("犬が走る。", "猫が寝る。"),
-        ("猫が寝る。", "犬が走る。"),
-        ("犬が走る。", "鳥が飛ぶ。"),
-        ("魚が泳ぐ。", "猫が寝る。"),
-        ("馬", "牛"),
-    ]
-    train, scored = split_of(pairs), [split_of([("豚", "羊")], "one"), split_of(pairs[:1], "another")]
-    left = part_from_scored(load_task("jsts"), Data(), train, scored, keep=False)
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_pair_file_that_is_mostly_the_scored_one_is_refused_in_either_order(turned: bool) -> None:
+    pairs = [(f"{animal}が走る。", f"{animal}が寝る。") for animal in ("犬", "猫", "鳥", "馬", "牛")]
+    train, scored = split_of(pairs), split_of([pair[::-1] if turned else pair for pair in pairs[:3]], "scored")
+    for how in ("drop", "report", "off"):
+        with pytest.raises(DataError, match="3 of 5 train rows"):
+            part_from_scored(load_task("jsts"), Data(), train, [scored], known([scored]).matches, how)
+
+
+def test_a_pair_matches_where_one_of_its_texts_does() -> None:
+    pairs = [("犬が走る。", "猫が寝る。"), ("猫が寝る。", "魚が泳ぐ。"), ("豚が鳴く。", "羊が鳴く。"), ("馬", "牛"), ("蛙", "蛇")]
+    train, scored = split_of(pairs), [split_of([("虎", "熊")], "one"), split_of(pairs[:1], "another")]
+    left = part_from_scored(load_task("jsts"), Data(), train, scored, known(scored).matches, "drop")
     assert [row.texts for row in left.examples] == pairs[2:]
-    assert (left.num_left_out, left.checksum != train.checksum) == (2, True)
-    assert left.notes == ("2 of 5 train rows (files: my.csv) are also scored rows (another); they are left out of training and prompts",)
-    assert part_from_scored(load_task("jsts"), Data(), train, scored[:1], keep=False) is train
+    assert (left.num_left_out, left.matched, left.checksum != train.checksum) == (2, {"5": 2}, True)
+    assert left.notes == ("2 of 5 train rows (files: my.csv) match scored rows (one, another); they are left out of training and prompts",)
+    assert part_from_scored(load_task("jsts"), Data(), train, scored[:1], known(scored[:1]).matches, "drop") is train
+
+
+def known(splits: Sequence[Split]) -> EvaluationTexts:
+    return EvaluationTexts(text for split in splits for row in split.examples for text in row.texts)
 
 
 def test_texts_that_are_all_scored_are_not_annotated(composed: Compose, files: tuple[str, ...], tmp_path: Path) -> None:

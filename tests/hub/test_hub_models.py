@@ -27,7 +27,15 @@ def cache(tmp_path: Path) -> Path:
 
 
 def test_hub_models_are_loaded_at_their_commit(cache: Path) -> None:
-    settings = ["task=jcola", "num_per_label=8", "train.epochs=1", "logger=none", "llm.id=owner/llm", "model.id=owner/encoder"]
+    settings = [
+        "task=jcola",
+        "num_per_label=8",
+        "train.epochs=1",
+        "train.min_steps=20",
+        "logger=none",
+        "llm.id=owner/llm",
+        "model.id=owner/encoder",
+    ]
     store = cache / "store"
     printed = subprocess.run(
         [sys.executable, "run.py", *settings, f"store={store}", f"hydra.run.dir={store}/hydra"], cwd=ROOT, capture_output=True, text=True,

@@ -43,7 +43,7 @@ def needs_vllm(test: Callable[..., None]) -> Callable[..., None]:
 
 def command(store: Path, *arguments: str, num: int = 16) -> list[str]:
     folders = [f"store={store}", f"hydra.run.dir={store}/hydra", f"hydra.sweep.dir={store}/hydra"]
-    return [sys.executable, "run.py", *arguments, f"num_per_label={num}", "train.epochs=1", *folders]
+    return [sys.executable, "run.py", *arguments, f"num_per_label={num}", "train.epochs=1", "train.min_steps=20", *folders]
 
 
 def run(store: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -288,7 +288,7 @@ def test_a_sweep_has_one_store(composed: Compose, tmp_path: Path) -> None:
 
 
 def test_sweeps_of_one_name_keep_their_results(composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    overrides = ["task=jcola", "method=gold", "gold_per_label=2", "train.fixed_steps=1", "logger=none", f"store={tmp_path / 'store'}"]
+    overrides = ["task=jcola", "method=gold", "gold_per_label=2", "train.steps=1", "logger=none", f"store={tmp_path / 'store'}"]
     sweeps = {"a": (0, 1), "b": (2, 3)}
     for directory, seeds in sweeps.items():
         execute([composed(*overrides, f"seed={seed}") for seed in seeds], str(tmp_path / directory / "x" / "y"))

@@ -11,7 +11,15 @@ from launch.execute import execute
 from tests.conftest import Compose
 from tests.stubs.stub_llm import StubLLM, serving
 
-QUICK = ["task=jcola", "num_per_label=8", "train.epochs=1", "logger=none", "synthesis.concurrency=2", "synthesis.texts_per_request=2"]
+QUICK = [
+    "task=jcola",
+    "num_per_label=8",
+    "train.epochs=1",
+    "train.min_steps=20",
+    "logger=none",
+    "synthesis.concurrency=2",
+    "synthesis.texts_per_request=2",
+]
 
 
 @pytest.fixture(autouse=True)

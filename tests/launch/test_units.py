@@ -19,7 +19,7 @@ POOL = [
     ["task=jcola", "num_per_label=50"],
     ["task=jcola", "llm.max_model_len=512", "synthesis.seed=1"],
     ["task=jcola", "method=gold"],
-    ["task=jcola", "method=gold", "train.epochs=1"],
+    ["task=jcola", "method=gold", "train.epochs=1", "train.min_steps=20"],
 ]
 
 

@@ -163,7 +163,7 @@ def store_gold_student(store: Store, config: Config, model: str, num_train: int,
 
     def build(out: Path) -> dict[str, object]:
         encoder = Path(gold.__file__).parent.parent / "demo" / "encoder"
-        train = replace(config.train, fixed_steps=steps)
+        train = replace(config.train, steps=steps)
         fit = train_student(task, config.model, str(encoder), None, train, split.examples, (), 0, out, store.work(model), device="cpu")
         return {"training": asdict(fit)}
 

@@ -1,10 +1,10 @@
 """The table: failures are rows, smoke data stand apart, demo results are called so."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from japagen.experiments.result import Failure
 from japagen.reporting.setting_names import format_score
-from tests.stubs.results import RESULT, printed
+from tests.stubs.results import NOT_LEARNED, NOT_LEARNED_LINE, RESULT, printed
 
 
 def test_a_row_has_score_interval_baselines_and_sizes() -> None:
@@ -35,6 +35,23 @@ def test_a_task_without_gold_has_a_row_without_score() -> None:
     text = printed(replace(RESULT, split=None, metrics={}, num_eval=0, num_contaminated=None))
     assert "no gold" in text
     assert "Without gold data" in text
+
+
+def test_a_student_that_has_not_learned_is_named_with_the_next_settings() -> None:
+    text = printed(replace(RESULT, verdict=asdict(NOT_LEARNED), num_steps=100))
+    assert f"{RESULT.name}: {NOT_LEARNED_LINE}; next: {NOT_LEARNED.advice}" in text
+    row = next(line for line in text.splitlines() if line.startswith("│"))
+    assert row.split("│")[10].strip() == "100"
+    assert "learned" in row.split("│")[-2]
+    learned = replace(NOT_LEARNED, learned=True, p=0.01, advice="")
+    assert "validation accuracy" not in printed(replace(RESULT, verdict=asdict(learned)))
+
+
+def test_cut_rows_and_kept_matches_are_told() -> None:
+    text = printed(replace(RESULT, num_cut=12, training={"max_length": 128}, options={"curate.contamination": "report"}))
+    assert f"{replace(RESULT, options={'curate.contamination': 'report'}).name}: 12 of 2434 scored rows were cut to 128 tokens" in text
+    assert "kept" in text
+    assert "were cut" not in printed(replace(RESULT, num_cut=0))
 
 
 def test_sizes_are_those_of_the_method() -> None:

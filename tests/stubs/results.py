@@ -9,6 +9,7 @@ from rich.console import Console
 
 from japagen.experiments.result import Failure, Result
 from japagen.reporting.run_table import print_results
+from japagen.training.verdict import Verdict
 
 RESULT = Result(
     task="jnli", split="valid", method="japagen", prompt="base", llm="big", model="bert", data="published", gold_source="JNLI valid",
@@ -17,6 +18,9 @@ RESULT = Result(
     baselines={"majority": {"accuracy": {"value": 0.33, "low": 0.3, "high": 0.36}}, "tfidf": {"accuracy": None}}, num_eval=2434,
     num_contaminated=3, keys={}, seconds={}, tokens={},
 )  # fmt: skip
+
+NOT_LEARNED = Verdict(False, 100, 30, "accuracy", 0.3, 0.4, 1.0, advice="num_per_label=600 train.min_steps=200")
+NOT_LEARNED_LINE = "not learned: 100 steps; validation accuracy 0.300, the constant answer 0.400 (n = 30, p = 1)"
 
 
 def console_text(write: Callable[[Console], None]) -> str:

@@ -33,7 +33,7 @@ CHANGES: dict[str, set[str]] = {
     "model.word_splitter": MODEL,
     "train.epochs": MODEL, "train.batch_size": MODEL, "train.learning_rate": MODEL, "train.warmup_ratio": MODEL,
     "train.weight_decay": MODEL, "train.label_smoothing": MODEL, "train.patience": MODEL, "train.validations_per_epoch": MODEL,
-    "train.fixed_steps": MODEL,
+    "train.steps": MODEL, "train.min_steps": MODEL,
     # names for people
     **dict.fromkeys(["task.name", "task.title", "llm.name", "model.name", "method.name", "curate.name"], NONE),
     **dict.fromkeys(["llm.license", "llm.license_note", "llm.price_per_gpu_hour", "llm.price_per_million_tokens", "llm.seen"], NONE),
@@ -42,14 +42,16 @@ CHANGES: dict[str, set[str]] = {
     **dict.fromkeys(["llm.verified", "llm.demo", "model.license", "model.verified", "model.demo", "model.seen"], NONE),
     # enter by what they lead to: the revision found, the template's text, the exemplars drawn, the gold rows read
     "llm.chat_template": NONE,
-    **dict.fromkeys(["llm.revision", "model.revision", "model.learning_rate", "shots", "shots_seed", "gold_per_label"], NONE),
+    **dict.fromkeys(["model.learning_rate", "model.min_steps"], NONE),
+    **dict.fromkeys(["llm.revision", "model.revision", "shots", "shots_seed", "gold_per_label"], NONE),
     **dict.fromkeys(["draw", "task.cluster_field", "task.cluster_until"], NONE),  # by the seeds that follow it, by the gold rows' clusters
     **dict.fromkeys(["data.source", "data.split", "data.train_source", "data.train_file", "data.eval_file", "task.label_map"], NONE),
     "data.strip_source": NONE,
     # prompt=kadg only
     "task.attributes": NONE,
     # which gold rows, and how they are cut: enters by their checksum
-    "task.gold_chars": NONE, "task.published.scored": NONE, "task.published.also_scored": NONE, "task.published.unavailable": NONE,
+    "task.gold_chars": MODEL,  # and by model.max_length=null, which follows from it
+    "task.published.scored": NONE, "task.published.also_scored": NONE, "task.published.unavailable": NONE,
     **dict.fromkeys([f"task.published.{name}" for name in ("name", "license", "homepage", "splits", "train_sources")], NONE),
     # how the student is trained with doubtful labels
     "train.ensemble_momentum": MODEL, "train.ensemble_threshold": NONE, "train.robust_q": MODEL,  # a threshold of what is off says nothing
@@ -110,6 +112,7 @@ def with_change(config: Config, path: str) -> Config:
     for parent in parents:
         node = getattr(node, parent)
         node = node[0] if isinstance(node, list) else node
-    value = 1.0 if path == "task.labels.score" else another(getattr(node, name))
+    numbers = {"task.labels.score": 1.0, "task.gold_chars": 600}
+    value = numbers[path] if path in numbers else another(getattr(node, name))
     setattr(node, name, value)
     return config

@@ -53,7 +53,7 @@ def test_an_agents_run_keeps_the_agents_id_also_where_the_result_is_known(tmp_pa
     sweep = yaml.safe_load(SWEEP.read_text(encoding="utf-8"))
     parameters = parameters_of(sweep) | {"task": "jcola", "num_per_label": 8}
     store = tmp_path / "store"
-    more = ["train.epochs=1", f"store={store}", f"hydra.run.dir={tmp_path}/hydra"]
+    more = ["train.epochs=1", "train.min_steps=20", f"store={store}", f"hydra.run.dir={tmp_path}/hydra"]
     for run_id in ("agentrun1", "agentrun2"):
         file = tmp_path / f"config-{run_id}.yaml"
         save_config_file_from_dict(str(file), {name: {"value": value} for name, value in parameters.items()})

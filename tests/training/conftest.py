@@ -61,7 +61,7 @@ def encoder() -> Encoder:
 
 @pytest.fixture
 def train() -> Train:
-    return Train(epochs=2, batch_size=16, learning_rate=3e-3, patience=10, validations_per_epoch=2, fixed_steps=12)
+    return Train(epochs=2, batch_size=16, learning_rate=3e-3, patience=10, validations_per_epoch=2, min_steps=0)
 
 
 @pytest.fixture(scope="session")

@@ -103,7 +103,7 @@ def test_an_encoder_is_loaded_trained_and_asked(build: Folder, tokens: int, tmp_
     vectors = frozen_encoder(task, encoder, str(source), None, "cpu")([row.texts[0] for row in rows])
     assert vectors.shape == (32, 32)
     assert len(np.unique(vectors.round(4), axis=0)) == 2, "a text's vector doesn't depend on what it is encoded with"
-    train = Train(batch_size=8, learning_rate=5e-3, fixed_steps=60)
+    train = Train(batch_size=8, learning_rate=5e-3, steps=60)
     train_student(task, encoder, str(source), None, train, rows, [], 0, student, tmp_path / "work", device="cpu")
     texts = [("公園の犬が走る。",), ("公園の猫が走る。",)]
     assert predict(student, texts, "cpu").argmax(axis=1).tolist() == [0, 1]

@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from japagen.training.batches import Schedule, by_length, fixed, length_grouped, validated
+from japagen.config.schema import Train
+from japagen.training.batches import Schedule, by_length, length_grouped, num_steps, unvalidated, validated
 
 lengths = st.lists(st.integers(1, 60), min_size=1, max_size=400)
 sizes = st.integers(1, 33)
@@ -46,7 +48,8 @@ def test_predictions_see_each_row_once_shortest_first(widths: list[int], size: i
 
 @given(lengths, sizes, seeds, st.integers(1, 4), st.integers(1, 5))
 def test_stretches_put_together_are_the_epochs(widths: list[int], size: int, seed: int, epochs: int, validations: int) -> None:
-    schedule = validated(widths, size, seed, epochs, validations)
+    train = Train(epochs=epochs, batch_size=size, validations_per_epoch=validations, min_steps=0)
+    schedule = validated(widths, train, seed)
     assert schedule.ends == tuple(sorted(set(schedule.ends)))
     assert len(schedule.ends) == epochs * min(validations, schedule.steps_per_epoch)
     assert {epoch * schedule.steps_per_epoch for epoch in range(1, epochs + 1)} <= set(schedule.ends)
@@ -55,15 +58,34 @@ def test_stretches_put_together_are_the_epochs(widths: list[int], size: int, see
 
 
 @given(lengths, sizes, seeds, st.integers(1, 1200))
-def test_a_fixed_number_of_steps_takes_the_same_batches(widths: list[int], size: int, seed: int, num_steps: int) -> None:
-    schedule = fixed(widths, size, seed, num_steps)
+def test_a_number_of_steps_takes_the_same_batches(widths: list[int], size: int, seed: int, steps: int) -> None:
+    schedule = unvalidated(widths, Train(batch_size=size, steps=steps), seed)
     batches = _walk(schedule)
-    assert len(batches) == num_steps == schedule.num_steps
-    assert batches[: schedule.steps_per_epoch] == length_grouped(widths, size, seed, 0)[:num_steps]
+    assert len(batches) == steps == schedule.num_steps
+    assert batches[: schedule.steps_per_epoch] == length_grouped(widths, size, seed, 0)[:steps]
+
+
+@pytest.mark.parametrize(
+    ("settings", "num_rows", "expected"),
+    [
+        ({"epochs": 4, "min_steps": 400}, 100, 400),
+        ({"epochs": 4, "min_steps": 400}, 32 * 150, 600),
+        ({"epochs": 4, "min_steps": 0}, 33, 8),
+        ({"epochs": 4, "min_steps": 400, "steps": 7}, 32 * 150, 7),
+    ],
+)
+def test_all_arms_take_as_many_steps_with_and_without_validation_rows(settings: dict[str, int], num_rows: int, expected: int) -> None:
+    train, widths = Train(batch_size=32, **settings), [3] * num_rows
+    assert num_steps(train, num_rows) == validated(widths, train, 0).num_steps == unvalidated(widths, train, 0).num_steps == expected
+
+
+def test_few_rows_are_validated_as_often_as_many() -> None:
+    assert validated([3] * 40, Train(epochs=4, batch_size=4, validations_per_epoch=2, min_steps=400), 0).ends == tuple(range(50, 401, 50))
+    assert validated([3] * 40, Train(epochs=4, batch_size=4, steps=3), 0).ends == (1, 2, 3)
 
 
 def test_a_stretch_can_be_entered_in_its_middle() -> None:
-    schedule = validated([3] * 40, 4, 0, 2, 2)
+    schedule = validated([3] * 40, Train(epochs=2, batch_size=4, validations_per_epoch=2, min_steps=0), 0)
     assert schedule.ends == (5, 10, 15, 20)
     assert schedule.following(7) == schedule.following(5)[2:]
     assert schedule.following(20) == []

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from japagen.config.schema import Encoder
+from japagen.config.schema import Data, Encoder
 from japagen.errors import ConfigError
 from japagen.experiments.planning import Planner, plan_experiment
-from japagen.training.limits import check_stated_length
-from tests.conftest import Compose
+from japagen.gold import read_eval
+from japagen.hub.models import PACKAGE
+from japagen.training.limits import check_stated_length, fitting_length, max_length_of
+from tests.conftest import MIRROR, Compose, load_task, needs_mirror
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -41,6 +43,35 @@ def test_what_files_do_not_say_is_left_to_training(tmp_path: Path, tokenizer: st
     write(tmp_path, {})
     (tmp_path / "tokenizer_config.json").write_bytes(tokenizer.encode(errors="surrogateescape"))
     check_stated_length(Encoder(name="tiny", id=str(tmp_path), max_length=100_000), "")
+
+
+@pytest.mark.parametrize(
+    ("task", "length"), [("jcola", 128), ("jnli", 136), ("jsts", 136), ("news", 256), ("marcja", 512), ("banking77", 256)]
+)
+def test_a_length_follows_from_the_tasks_characters(task: str, length: int) -> None:
+    assert max_length_of(Encoder(name="tiny", id="x"), load_task(task)) == length
+    assert max_length_of(Encoder(name="tiny", id="x", max_length=64), load_task(task)) == 64
+
+
+def test_a_derived_length_is_lowered_and_never_refused(composed: Compose) -> None:
+    assert fitting_length(Encoder(name="tiny", id="x"), 512, [256, None, 10**30]) == 256
+    assert plan_experiment(composed("task=news", "task.gold_chars=9999")).keys, "the demo encoder takes 256 tokens"
+
+
+@needs_mirror
+@pytest.mark.parametrize("task", ["jcola", "jnli", "jsts", "news"])
+def test_scored_rows_fit_the_derived_length(task: str) -> None:
+    """By the demo encoder's tokenizer, at most one scored row in a thousand is cut."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(PACKAGE / "demo" / "encoder" / "tokenizer.json"))
+    tokenizer.no_truncation()
+    schema = load_task(task)
+    scored = read_eval(schema, Data(source="published", split=schema.published.scored, mirror=str(MIRROR)))
+    assert scored is not None
+    lengths = [len(tokenizer.encode(*row.texts).ids) for row in scored.examples]
+    length = max_length_of(Encoder(name="tiny", id="x"), schema)
+    assert sum(num > length for num in lengths) <= 0.001 * len(lengths)
 
 
 def test_a_hub_model_in_the_cache_is_looked_at_and_a_missing_one_is_not_fetched_for_a_look_ahead(

@@ -21,7 +21,7 @@ Student = tuple[Path, list[tuple[str, ...]]]
 
 
 def train_on(task: Task, rows: list[Example], encoder_path: str, folder: Path) -> Student:
-    encoder, train = Encoder(name="tiny", id="tests/tiny", max_length=16), Train(batch_size=16, learning_rate=3e-3, fixed_steps=40)
+    encoder, train = Encoder(name="tiny", id="tests/tiny", max_length=16), Train(batch_size=16, learning_rate=3e-3, steps=40)
     train_student(task, encoder, encoder_path, None, train, rows[:100], [], 0, folder / task.name, folder / "work", device="cpu")
     return folder / task.name, [row.texts for row in rows[100:180]]
 

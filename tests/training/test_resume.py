@@ -146,9 +146,9 @@ def test_half_a_checkpoint_never_takes_the_place_of_a_whole_one(tmp_path: Path, 
     assert torch.load(path, weights_only=True) == {"step": 1}
 
 
-def test_fixed_steps_are_resumed_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unvalidated_steps_are_resumed_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "_STEPS_PER_STRETCH", 5)
-    run.valid = []
+    run.valid, run.settings = [], replace(run.settings, steps=12)
     whole = run.train("whole", "work-whole")
     monkeypatch.setattr(progress, "write", dying(progress.write, 1))
     with pytest.raises(PowerCut):
@@ -201,7 +201,7 @@ def test_the_rows_means_survive_a_cut_at_an_epochs_end_and_in_its_middle(ensembl
 
 def test_the_rows_means_survive_where_epochs_end_within_a_stretch(ensembling: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "_STEPS_PER_STRETCH", 4)
-    ensembling.valid, ensembling.settings = [], replace(ensembling.settings, fixed_steps=20)
+    ensembling.valid, ensembling.settings = [], replace(ensembling.settings, steps=20)
     whole = ensembling.train("whole", "work-whole")
     with monkeypatch.context() as patch:
         patch.setattr(progress, "write", dying(progress.write, 3))

@@ -18,7 +18,7 @@ from japagen.evaluation.metrics import decide
 from japagen.tasks import Example, Task
 from japagen.training import classifier, encoding, student
 from japagen.training.ensemble import Ensemble
-from japagen.training.prediction import predict
+from japagen.training.prediction import load_student, predict
 from japagen.training.student import Fit, choose_precision, train_student
 
 Rows = list[Example]
@@ -115,6 +115,43 @@ def test_the_best_validations_weights_are_kept_and_patience_ends_training(
     assert same_loss(keyword_task, valid, tmp_path, done.history[1]["valid/loss"])
 
 
+@pytest.mark.parametrize(
+    ("settings", "num_steps"),
+    [({"min_steps": 0}, 9), ({"min_steps": 11}, 12), ({"min_steps": 18}, 18), ({"steps": 12}, 12), ({"min_steps": 60}, 60)],
+)
+def test_training_stops_early_only_once_the_least_steps_are_done(
+    fit: Any,
+    train: Train,
+    keyword_task: Task,
+    keyword_rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, int],
+    num_steps: int,
+) -> None:
+    """Scores fall from the first validation on, so with a patience of two the third would be the last."""
+    scores = iter(np.linspace(0.9, 0.1, 20).tolist())
+    monkeypatch.setattr(classifier, "score", lambda *_: {"macro_f1": next(scores)})
+    done = fit(keyword_task, keyword_rows[:90], keyword_rows[90:120], train=replace(train, epochs=3, patience=2, **settings))
+    assert (done.num_steps, done.best_score) == (num_steps, 0.9)
+
+
+def test_the_kept_weights_answer_the_validation_rows(
+    fit: Any, train: Train, overlap_task: Task, overlap_rows: Rows, tmp_path: Path
+) -> None:
+    valid = overlap_rows[100:120]
+    done = fit(overlap_task, overlap_rows[:100], valid)
+    assert np.allclose(done.valid_predictions, predict(tmp_path / "out", [row.texts for row in valid], "cpu")[:, 0], atol=1e-5)
+    assert fit(overlap_task, overlap_rows[:100], [], "other").valid_predictions == ()
+
+
+def test_a_derived_length_is_at_most_the_encoders(
+    fit: Any, encoder: Encoder, keyword_task: Task, keyword_rows: Rows, tmp_path: Path
+) -> None:
+    done = fit(keyword_task, keyword_rows[:20], [], encoder=replace(encoder, max_length=None))
+    assert done.max_length == 64
+    assert load_student(tmp_path / "out", "cpu").max_length == 64
+
+
 def rising_validation_loss(loss: Any) -> Any:
     """Adds more with each validation, so that of two equal scores the earlier one has the lower loss."""
     calls = 0
@@ -146,8 +183,8 @@ def same_loss(task: Task, valid: Rows, tmp_path: Path, expected: float) -> bool:
     return bool(np.isclose(entropy, expected, atol=1e-4))
 
 
-def test_without_validation_rows_the_steps_are_fixed(fit: Any, keyword_task: Task, keyword_rows: Rows) -> None:
-    done = fit(keyword_task, keyword_rows[:9], [])
+def test_without_validation_rows_the_least_steps_are_done_too(fit: Any, train: Train, keyword_task: Task, keyword_rows: Rows) -> None:
+    done = fit(keyword_task, keyword_rows[:9], [], train=replace(train, min_steps=12))
     assert (done.num_steps, done.best_step, done.best_score, done.samples) == (12, 12, None, 12 * 9)
 
 
@@ -189,7 +226,7 @@ def gradient_norm(module: torch.nn.Module) -> float:
 def test_label_smoothing_softens_the_student(fit: Any, train: Train, keyword_task: Task, keyword_rows: Rows, tmp_path: Path) -> None:
     texts = [row.texts for row in keyword_rows[:90]]
     for name, smoothing in [("sharp", 0.0), ("soft", 0.4)]:
-        fit(keyword_task, keyword_rows[:90], [], name, train=replace(train, fixed_steps=60, label_smoothing=smoothing))
+        fit(keyword_task, keyword_rows[:90], [], name, train=replace(train, steps=60, label_smoothing=smoothing))
     sharp, soft = (predict(tmp_path / name, texts, "cpu").max(axis=1).mean() for name in ("sharp", "soft"))
     assert soft < sharp - 0.1
 
@@ -199,7 +236,7 @@ def test_soft_labels_are_what_the_student_comes_to_say(
 ) -> None:
     """Rows with the first keyword are 'with' at 0.6 and 'other' at 0.4; the rest stay hard."""
     rows = [replace(row, probs=(0.6, 0.0, 0.4)) if row.label == "with" else row for row in keyword_rows[:240]]
-    fit(keyword_task, rows, [], train=replace(train, fixed_steps=200))
+    fit(keyword_task, rows, [], train=replace(train, steps=200))
     unseen = keyword_rows[240:]
     found = predict(tmp_path / "out", [row.texts for row in unseen], "cpu")
     is_soft = np.array([row.label == "with" for row in unseen])
@@ -243,7 +280,7 @@ def test_validation_weighs_the_loss_and_not_the_scores(fit: Any, keyword_task: T
 def test_a_regression_learns_from_weighted_rows(fit: Any, train: Train, overlap_task: Task, overlap_rows: Rows, tmp_path: Path) -> None:
     """Rows whose score is turned round weigh next to nothing."""
     turned = [replace(row, score=4 - (row.score or 0), weight=0.01) for row in overlap_rows[110:220]]
-    fit(overlap_task, [*overlap_rows[:110], *turned], [], train=replace(train, fixed_steps=160))
+    fit(overlap_task, [*overlap_rows[:110], *turned], [], train=replace(train, steps=160))
     unseen = overlap_rows[250:]
     values = predict(tmp_path / "out", [row.texts for row in unseen], "cpu")
     assert spearmanr([row.score for row in unseen], values[:, 0]).statistic > 0.7
@@ -270,7 +307,7 @@ def test_ensembling_leaves_wrong_labels_out_and_learns_the_task_in_spite_of_them
     accuracies = []
     for seed, momentum in [(0, 0.0), (0, 0.8), (1, 0.8), (2, 0.8)]:
         name = f"{momentum}-{seed}"
-        done = fit(keyword_task, rows, [], name, seed, train=replace(train, fixed_steps=300, ensemble_momentum=momentum))
+        done = fit(keyword_task, rows, [], name, seed, train=replace(train, steps=300, ensemble_momentum=momentum))
         assert ("train/kept" in done.history[-1]) == bool(momentum)
         guesses = decide(keyword_task, predict(tmp_path / name, [row.texts for row in unseen], "cpu"))
         accuracies.append(np.mean([guess == row.label for guess, row in zip(guesses, unseen, strict=True)]))
@@ -343,13 +380,14 @@ def test_rows_that_cannot_train_are_refused_with_counts(fit: Any, keyword_task: 
 
 
 def test_a_slurm_job_is_not_taken_for_one_that_lightning_requeues(
-    fit: Any, keyword_task: Task, keyword_rows: Rows, monkeypatch: pytest.MonkeyPatch
+    fit: Any, train: Train, keyword_task: Task, keyword_rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "students", "SLURM_NTASKS": "4", "SLURM_PROCID": "3"}.items():
         monkeypatch.setenv(name, value)
     handlers: list[Any] = []
     before = signal.getsignal(signal.SIGUSR1)
-    done = fit(keyword_task, keyword_rows[:30], [], on_metrics=lambda *_: handlers.append(signal.getsignal(signal.SIGUSR1)))
+    done = fit(keyword_task, keyword_rows[:30], [], train=replace(train, steps=12),
+               on_metrics=lambda *_: handlers.append(signal.getsignal(signal.SIGUSR1)))  # fmt: skip
     assert done.num_steps == 12
     assert handlers == [before]
 

@@ -17,6 +17,7 @@ from japagen.reporting.setting_names import format_score
 from japagen.store.rowsfile import StreamRow, StreamRows
 from japagen.store.stages import STAGES
 from japagen.synthesis.answers import Answer
+from japagen.training.verdict import stored_verdict
 
 BEGINNING = 8
 """Digits of a key shown where it is one of several."""
@@ -77,6 +78,8 @@ def _print_result(result: Result, console: Console) -> None:
         "language model": None if result.llm is None else f"{result.llm}, prompt {result.prompt}",
         "encoder": result.model,
         "trained on": f"{result.num_train} rows, {result.num_valid} to select on" if result.num_train else None,
+        "verdict": None if result.judged is None else result.judged.words,
+        "contaminated": f"{result.contaminated_text} ({_listed(result.contaminated)})" if result.contaminated else None,
         "seeds": _listed(result.seeds),
         "scored on": f"{result.gold_source} (n={result.num_eval})" if result.split else "no gold data",
         "made of": ", ".join(f"{STAGES[stage].words} {key}" for stage, key in result.keys.items() if stage in STAGES and stage != "result"),
@@ -121,6 +124,7 @@ def _print_model(artifact: Artifact, console: Console) -> None:
         "trained on": f"{meta['num_train']} rows, {meta['num_valid']} to select on",
         "made of": "gold rows" if rows.startswith("gold:") else f"data set {rows}",
         "seed": identity["seed"],
+        "verdict": verdict.words if (verdict := stored_verdict(meta)) is not None else None,
         "weights of": f"step {training['best_step']} of {training['num_steps']}" + selected,
         "seconds": f"{meta['seconds']:.1f}",
         "size": f"{size:.1f} MB",

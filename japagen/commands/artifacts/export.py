@@ -20,6 +20,7 @@ from japagen.experiments.result import read_result
 from japagen.store.files import expand_home
 from japagen.store.stages import STAGES
 from japagen.store.store import Store
+from japagen.training.verdict import stored_verdict
 
 _EXAMPLES = (
     "877001d0 mail-texts           # a data set, by the first digits of its key",
@@ -105,11 +106,14 @@ def _check_target(target: Path, store: Store) -> None:
 
 
 def warnings_of(artifact: Artifact, sources: Sequence[LicensedSource] | None, name: str) -> list[str]:
-    """Reasons against publishing it unchanged: a name that a licence forbids, texts that are not synthetic."""
+    """Reasons against publishing it unchanged: a student that learned nothing, a name that a licence forbids, texts not synthetic."""
     if sources is None:
         return ["it was made by a version that kept no licences with it: read its card before you hand it on"]
+    verdict = stored_verdict(artifact.meta()) if artifact.stage == "model" else None
+    doubts = [f"the student is doubtful: {verdict.words}"] if verdict is not None and verdict.is_amiss else []
     found = [] if artifact.stage == "dataset" else [asked for prefix in name_prefixes(sources) if (asked := _misnamed(name, prefix))]
     return [
+        *doubts,
         *found,
         *(f"it holds texts that no model wrote ({source.name}, licence {source.license})" for source in sources if source.role == "texts"),
     ]

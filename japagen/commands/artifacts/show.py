@@ -5,8 +5,10 @@ A data set's quality is measured once for what it is compared with (gold rows, a
 kept in the store. Data sets know their task; settings given here (task=…, data=…) come before what they know.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -74,6 +76,7 @@ def show_dataset(artifact: Artifact, overrides: list[str], config_dir: Path | No
         **inputs(artifact),
         "asked for": None if asked is None else f"{asked} texts a label",
         "replies": None if replies is None else f"{replies}, {meta.get('tokens', {}).get('completion', 0)} tokens",
+        "match gold rows": _matching(meta),
         "folder": artifact.folder,
     }
     print_facts(facts, console)
@@ -81,6 +84,15 @@ def show_dataset(artifact: Artifact, overrides: list[str], config_dir: Path | No
     if (found := read_noise(artifact.store, artifact.key)) is not None:
         print_label_noise(found, console)
     print_kept(folder, console)
+
+
+def _matching(meta: Mapping[str, Any]) -> str | None:
+    """The rows that match scored ones, by label; None where there are none, or nothing was compared."""
+    found = meta.get("contaminated")
+    if not found:
+        return None
+    how, _ = meta["identity"]["contamination"]
+    return ", ".join(f"{label} {num}" for label, num in found.items()) + (" (kept)" if how == "report" else " (dropped)")
 
 
 def choose_task(artifact: Artifact, config: Config, overrides: list[str]) -> tuple[Task, Data]:

@@ -32,7 +32,21 @@ SAME, CLOSE, DIFFERS, UNCHECKED = "same", "close", "differs", "not checked"
 """close: numbers that another kind of processor rounds otherwise; no prediction is another."""
 TOLERANCE = 1e-4
 """The largest difference of a probability or score that is called close."""
-SCORES = ("metrics", "baselines", "num_train", "num_valid", "num_eval", "num_clusters", "num_contaminated", "num_failed", "also_scored")
+SCORES = (
+    "metrics",
+    "baselines",
+    "num_train",
+    "num_valid",
+    "num_eval",
+    "num_clusters",
+    "num_contaminated",
+    "contaminated",
+    "num_failed",
+    "num_steps",
+    "num_cut",
+    "verdict",
+    "also_scored",
+)
 """Fields of result.json that are made again; all others record when, where and how."""
 MOST_NAMED = 3
 

@@ -41,7 +41,7 @@ def check_encoder(config: Config, say: Callable[[str], None] = print, measured: 
     ]
     if measured is not None and speed.is_finite:
         figures = {name: round(value, 3) if isinstance(value, float) else value for name, value in asdict(speed).items()}
-        measured |= {"name": encoder.name, "id": encoder.id, "revision": revision, "max_length": encoder.max_length, **figures}
+        measured |= {"name": encoder.name, "id": encoder.id, "revision": revision, **figures}
     return checks
 
 

@@ -54,6 +54,8 @@ def main(arguments: list[str]) -> int:
     parsed = _parser().parse_args(arguments)
     found = find_student(parsed.model, parsed.store)
     _check_confidence(parsed.min_confidence, found)
+    if found.verdict is not None and found.verdict.is_amiss:
+        print(f"warning: this student is doubtful: {found.verdict.words}", file=sys.stderr)
     source = find_source(parsed.file, parsed.format)
     out_format = check_out(parsed.out, source.path) if parsed.out else _same_format(source)
     rows = source.rows()

@@ -3,16 +3,19 @@
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from japagen.commands.artifacts.artifacts import FEWEST_DIGITS, Artifact, artifacts, find_artifact
+from japagen.commands.artifacts.export_folder import PROVENANCE
 from japagen.commands.terminal import open_store
 from japagen.errors import StoreError
 from japagen.store.files import expand_home, read_json
 from japagen.store.stages import FOLDERS, STAGES
 from japagen.store.store import Store
+from japagen.training.verdict import Verdict, stored_verdict
 
 _KEY = re.compile(r"[0-9a-fA-F]{1,32}")
 
@@ -27,6 +30,8 @@ class StudentFolder:
     """What the task calls its texts; None for a classifier of others."""
     gold_chars: int | None
     """What the task cuts texts to."""
+    verdict: Verdict | None = None
+    """Whether it learned anything, where meta.json or an export's provenance.json says so."""
 
 
 def find_student(what: str, store: str | None) -> StudentFolder:
@@ -64,7 +69,15 @@ def _read(folder: Path) -> StudentFolder:
         raise StoreError(f"{folder / 'config.json'} can't be read ({error}); get the model's files anew") from error
     texts = config.get("japagen") or {}
     fields = tuple(texts["fields"]) if texts.get("fields") else None
-    return StudentFolder(folder, config.get("problem_type") == "regression", fields, texts.get("gold_chars"))
+    return StudentFolder(folder, config.get("problem_type") == "regression", fields, texts.get("gold_chars"), _verdict(folder))
+
+
+def _verdict(folder: Path) -> Verdict | None:
+    for name in ("meta.json", PROVENANCE):
+        if (folder / name).is_file():
+            with suppress(ValueError, TypeError, AttributeError):  # a file of this name that isn't ours
+                return stored_verdict(read_json(folder / name))
+    return None
 
 
 def _by_artifact(artifact: Artifact) -> StudentFolder:

@@ -42,6 +42,8 @@ from japagen.synthesis.stream import Stream, open_rows
 
 NUM_WHOLE = 2
 """Labels whose prompts are shown whole, where the task has many."""
+MOST_TRUNCATED = 0.05
+"""Share of replies that may be cut without a warning."""
 FIRST_SENTENCE = "(the first sentence, as the LLM wrote it)"
 _ROLES = {"system": "bold magenta", "user": "bold cyan", "assistant": "bold green"}
 
@@ -113,6 +115,8 @@ def preview(config: Config, num: int, console: Console) -> None:
     for name in config.task.label_names:
         print_replies(name, selector, rows, num, console)
     print_agreement(config, selected_examples(config.task, selector), console)
+    for line in truncation_warnings(config, rows):
+        console.print(f"[yellow]{escape(line)}[/]", soft_wrap=True)
     print_projection(config, measure(experiment, store, rows, selector), console)
     console.print(f"Kept for the run: {rows.folder}", soft_wrap=True, markup=False)
     if config.llm.demo:
@@ -220,6 +224,22 @@ def print_replies(name: str, selector: Selector, rows: StreamRows, num: int, con
     if rest > 0:
         reasons = ", ".join(f"{reason} {count}" for reason, count in selector.rejects(name).most_common())
         console.print(f"  … and {rest} more{f'; rejected in all: {reasons}' if reasons else ''}", style="dim", markup=False)
+
+
+def truncation_warnings(config: Config, rows: StreamRows) -> list[str]:
+    """A line for each turn of which more than MOST_TRUNCATED of the replies were cut at their longest."""
+    found = []
+    for turn in range(config.task.num_turns):
+        reasons = [row.finish_reason for row in rows if row.turn == turn and row.finish_reason != "error"]
+        share = reasons.count("length") / len(reasons) if reasons else 0.0
+        if share > MOST_TRUNCATED:
+            which = f"turn {turn + 1}: " if config.task.num_turns > 1 else ""
+            longest = f"llm.sampling.max_tokens={config.llm.sampling.longest}"
+            found.append(
+                f"{which}{share:.0%} of {len(reasons)} replies were cut at {longest}, and are rejected as truncated; raise it, or ask for"
+                " shorter texts"
+            )
+    return found
 
 
 def _texts(texts: tuple[str, ...]) -> str:

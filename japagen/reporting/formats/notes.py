@@ -10,6 +10,7 @@ from japagen.reporting.formats.layout import REFERENCE
 from japagen.reporting.formats.layout import SIGNIFICANT as MARK
 from japagen.reporting.pivots import Pivot
 from japagen.reporting.report import Report
+from japagen.reporting.run_table import student_notes
 from japagen.reporting.seeds import Aggregate
 from japagen.reporting.setting_names import DEMO_NOTE
 from japagen.reporting.worth import worths
@@ -28,6 +29,7 @@ def notes(report: Report, pivots: Sequence[Pivot]) -> list[str]:
         *seeds_lines(report),
         *_seen(report),
         *_unanswered(report),
+        *(note for result in report.results for note in student_notes(result)),
         *_baselines(pivots),
         *(worth.line for worth in worths(report.groups)),
         *([NOT_THE_PAPERS] if any(result.method == "japagen" for result in report.results) else []),

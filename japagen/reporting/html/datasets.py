@@ -108,6 +108,8 @@ def _noise_grids(store: Store, key: str) -> list[Grid]:
     except StoreError:  # as for a broken quality report
         return []
     return [] if found is None else label_noise_grids(found)
+
+
 def _counted_grids(labels: Sequence[str], num_rows: Mapping[str, int], meta: Mapping[str, Any]) -> list[Grid]:
     """What meta.json alone says, for a data set without a quality report."""
     grids = [counted_labels(labels, num_rows, meta.get("rejects", {})), reading_grid(meta.get("reading", {}))]

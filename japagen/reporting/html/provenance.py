@@ -29,7 +29,12 @@ def facts_of(result: Result) -> list[tuple[str, str]]:
         else None,
         "options": result.options_text,
         "rows": f"{result.num_train:,} to train on, {result.num_valid:,} to select on" if result.num_train else None,
-        "contaminated": None if result.num_contaminated is None else f"{result.num_contaminated} texts dropped, as they match scored rows",
+        "steps": result.num_steps,
+        "verdict": None if result.judged is None else result.judged.words,
+        "contaminated": None if result.num_contaminated is None else _contaminated(result),
+        "cut": f"{result.num_cut} of {result.num_eval} scored rows, to {result.training.get('max_length')} tokens"
+        if result.num_cut
+        else None,
         "no usable answer": f"{result.num_failed} of {result.num_eval}" if result.num_failed else None,
         "seconds": ", ".join(f"{stage} {seconds:,.1f}" for stage, seconds in result.seconds.items()),
         "tokens": ", ".join(f"{kind} {num:,}" for kind, num in result.tokens.items()),
@@ -38,6 +43,12 @@ def facts_of(result: Result) -> list[tuple[str, str]]:
         "notes": "; ".join(result.notes),
     }
     return [(name, str(value)) for name, value in found.items() if value]
+
+
+def _contaminated(result: Result) -> str:
+    labels = f" ({_listed(result.contaminated)})" if result.contaminated else ""
+    kept = result.options.get("curate.contamination") == "report"
+    return f"{result.num_contaminated} rows match scored ones{labels}; they {'stay' if kept else 'are dropped'}"
 
 
 def _listed(values: Mapping[str, Any]) -> str:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from japagen.curation.contamination import EvaluationTexts
 from japagen.curation.dataset import ANNOTATED
 from japagen.prompts.replies import QUOTES_GOLD, normalise
 from japagen.store.files import read_json
@@ -23,6 +22,8 @@ PER_LABEL = 30
 LEAST_PER_LABEL = 2
 PER_REASON = 6
 MAX_CHARS = 300
+PART_CHARS = 13
+"""Characters in a row that a shown text must not share with an exemplar."""
 _MARKUP_BYTES = 130
 """About what a row of the page takes beside its texts."""
 
@@ -56,7 +57,7 @@ class Prompts:
         self.folder = None if stream is None else store.find("stream", stream)
         identity = {} if self.folder is None else read_json(self.folder / "meta.json")["identity"]
         exemplars = [text for rows in identity.get("exemplars", {}).values() for texts in rows for text in texts]
-        self._parts = EvaluationTexts(exemplars, ngrams=True)
+        self._parts = {part for text in exemplars for part in _parts(text)}
         self._whole = [normalise(text) for text in exemplars if text.strip()]
 
     @property
@@ -65,7 +66,7 @@ class Prompts:
 
     def allow(self, texts: Sequence[str]) -> bool:
         """Whether none of the texts holds an exemplar, or 13 characters in a row of one."""
-        return self.are_known and not any(self._parts.match(text) or self._holds_whole(text) for text in texts)
+        return self.are_known and not any(not self._parts.isdisjoint(_parts(text)) or self._holds_whole(text) for text in texts)
 
     def _holds_whole(self, text: str) -> bool:
         normalised = normalise(text)
@@ -80,6 +81,12 @@ class Prompts:
                 if row["turn"] == turn and id_ in wanted and id_ not in found:
                     found[id_] = {name: str(value) for name, value in row["attributes"].items() if name != PERSONA}
         return found
+
+
+def _parts(text: str) -> list[str]:
+    """Every run of PART_CHARS characters of the text."""
+    normalised = normalise(text)
+    return [normalised[start : start + PART_CHARS] for start in range(len(normalised) - PART_CHARS + 1)]
 
 
 def _rows_with_attributes(path: Path) -> Iterator[dict[str, Any]]:

@@ -22,8 +22,9 @@ from japagen.store.files import write_json
 from japagen.store.keys import stage_key
 from japagen.store.store import Store, artifact_meta
 from japagen.tasks import Example
+from japagen.training.verdict import Verdict
 from tests.conftest import Compose
-from tests.stubs.results import RESULT
+from tests.stubs.results import NOT_LEARNED, NOT_LEARNED_LINE, RESULT
 from tests.stubs.stored_quality import pairs, store_dataset
 
 Export = Callable[..., tuple[int, str, str]]
@@ -79,12 +80,13 @@ def put_dataset(store: Store, composed: Compose, *sources: LicensedSource) -> st
     return publish(store, "dataset", {"stream": "a" * 32, "num_per_label": 5}, build)
 
 
-def put_model(store: Store, *sources: LicensedSource, files: dict[str, bytes] | None = None) -> str:
+def put_model(store: Store, *sources: LicensedSource, files: dict[str, bytes] | None = None, verdict: Verdict | None = None) -> str:
     def build(out: Path) -> dict[str, Any]:
         for name, content in (files or {"config.json": b"{}", "model.safetensors": b"weights"}).items():
             (out / name).write_bytes(content)
         (out / "README.md").write_text("# a student\n", encoding="utf-8")
-        return {"sources": [asdict(source) for source in sources], "num_train": 4, "training": {}, "seconds": 1.0}
+        about = {} if verdict is None else {"verdict": asdict(verdict)}
+        return {"sources": [asdict(source) for source in sources], "num_train": 4, "training": {}, "seconds": 1.0} | about
 
     return publish(store, "model", {"rows": "b" * 32, "encoder": {"id": SECRET, "revision": "r"}, "seed": 0}, build)
 
@@ -173,6 +175,15 @@ def test_a_student_loads_and_carries_its_scores(export: Export, store: Store, tm
     assert "| gold data | rows | metric | student | majority | tfidf |" in card
     assert "| JNLI valid | 2434 | accuracy | 0.500 [0.400, 0.600] | 0.330 [0.300, 0.360] | – |" in card
     assert "mean nothing" not in card
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_a_student_that_has_not_learned_is_exported_with_a_warning(export: Export, store: Store, tmp_path: Path, learned: bool) -> None:
+    verdict = replace(NOT_LEARNED, learned=learned)
+    code, output, _ = export(put_model(store, MIT, verdict=verdict), tmp_path / "student")
+    assert code == 0
+    assert (f"warning: the student is doubtful: {NOT_LEARNED_LINE}" in output) is not learned
+    assert json.loads((tmp_path / "student" / "provenance.json").read_text(encoding="utf-8"))["verdict"]["learned"] is learned
 
 
 def test_scores_of_demo_models_are_called_so(export: Export, store: Store, tmp_path: Path) -> None:

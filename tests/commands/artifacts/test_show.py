@@ -17,7 +17,7 @@ from japagen.store.keys import stage_key
 from japagen.store.store import Store, artifact_meta
 from japagen.tasks import Example
 from tests.conftest import Compose
-from tests.stubs.results import RESULT
+from tests.stubs.results import NOT_LEARNED, NOT_LEARNED_LINE, RESULT
 from tests.stubs.stored_quality import pairs, store_dataset
 
 Show = Callable[..., tuple[int, str, str]]
@@ -176,11 +176,13 @@ def test_a_model_and_its_result_are_described(show: Show, store: Store) -> None:
     training = {"best_step": 5, "best_score": 0.81, "num_steps": 9}
     folder = store.path("model", model)
     folder.mkdir(parents=True)
-    about = {"training": training, "seconds": 61.5, "num_train": 90, "num_valid": 10}
+    about = {"training": training, "seconds": 61.5, "num_train": 90, "num_valid": 10, "verdict": asdict(NOT_LEARNED)}
     write_json(folder / "meta.json", artifact_meta("model", model, identity) | about)
     store_result(store, result, model)
     out = show(model)[1]
     for part in (
+        NOT_LEARNED_LINE,
+        NOT_LEARNED.advice,
         "tohoku/bert at r7",
         "yes, no",
         "90 rows, 10 to select on",

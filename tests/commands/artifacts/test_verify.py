@@ -23,7 +23,16 @@ def made(composed: Compose, tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("verify") / "store"
     with pytest.MonkeyPatch.context() as patched, serving(StubLLM()) as stub:
         patched.setenv("no_proxy", "*")
-        settings = ["task=jcola", "num_per_label=8", "train.epochs=1", "logger=none", "train.keep=all", f"store={store}", *stub.overrides]
+        settings = [
+            "task=jcola",
+            "num_per_label=8",
+            "train.epochs=1",
+            "train.min_steps=20",
+            "logger=none",
+            "train.keep=all",
+            f"store={store}",
+            *stub.overrides,
+        ]
         execute([composed(*settings)], "made")
     return store
 

@@ -22,7 +22,7 @@ from japagen.gold.formats import FileRow
 from japagen.store.files import write_json
 from japagen.store.store import Store, artifact_meta
 from tests.conftest import ROOT, Compose
-from tests.stubs.results import RESULT
+from tests.stubs.results import NOT_LEARNED, NOT_LEARNED_LINE, RESULT
 from tests.stubs.stored_quality import pairs, store_dataset
 
 Predict = Callable[..., tuple[int, str, str]]
@@ -516,3 +516,21 @@ def test_what_is_no_student_is_told(predict: Predict, store: Store, student: Pat
         code, _, err = predict(what, path)
         assert code == 1
         assert fault in err
+
+
+@pytest.mark.parametrize(("name", "content", "warns"), [
+    ("meta.json", {"verdict": asdict(NOT_LEARNED)}, True),
+    ("provenance.json", {"verdict": asdict(NOT_LEARNED)}, True),
+    ("provenance.json", {"verdict": asdict(replace(NOT_LEARNED, learned=True))}, False),
+    ("meta.json", {}, False),
+    ("meta.json", ["not ours"], False),
+])  # fmt: skip
+def test_a_student_that_has_not_learned_warns(
+    predict: Predict, student: Path, tmp_path: Path, name: str, content: Any, warns: bool
+) -> None:
+    folder = tmp_path / "student"
+    shutil.copytree(student, folder)
+    (folder / name).write_text(json.dumps(content), encoding="utf-8")
+    code, _, err = predict(folder, write_csv(tmp_path / "a.csv", [{"text": "犬が走る。"}]))
+    assert code == 0
+    assert (f"warning: this student is doubtful: {NOT_LEARNED_LINE}" in err) is warns

@@ -303,3 +303,13 @@ def test_many_probabilities_are_shortened() -> None:
     probs = {f"label {number}": (number + 1) / 3003 for number in range(77)}
     assert listed(probs) == "label 76 0.03, label 75 0.03, label 74 0.02, label 73 0.02, label 72 0.02, 72 others"
     assert listed({"a": 0.25, "b": 0.75}) == "a 0.25, b 0.75"
+
+
+@pytest.mark.parametrize(("task", "lines"), [("jcola", 1), ("jnli", 1)])
+def test_cut_replies_are_warned_of(stub_llm: StubLLM, tmp_path: Path, task: str, lines: int) -> None:
+    assert "were cut at" not in show(stub_llm, tmp_path / "whole", f"task={task}")
+    stub_llm.finish_reason = "length"
+    output = show(stub_llm, tmp_path / "cut", f"task={task}", "llm.sampling.max_tokens=null")
+    longest = round(1.2 * config_of(stub_llm, tmp_path, f"task={task}").task.max_chars) + 32
+    assert output.count(f"replies were cut at llm.sampling.max_tokens={longest}") == lines
+    assert "100% of" in output

