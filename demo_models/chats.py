@@ -20,7 +20,7 @@ from demo_models.edits import nli_edit, similar_edit
 from demo_models.grammar import nli_pair, similar_pair
 from demo_models.reviews import review
 from demo_models.tweets import tweet
-from japagen.prompts.writing import Message, Prompting, messages, phrases_of
+from japagen.prompts.writing import Message, Prompting, first_messages, messages, phrases_of
 from japagen.tasks import Label, Task, nearest_level
 
 TASK_WEIGHTS = {"jsts": 0.22, "jnli": 0.2, "jcola": 0.2, "marcja": 0.15, "covid19": 0.11, "news": 0.12}
@@ -119,18 +119,20 @@ class RowDraws:
 
     def _jcola_real(self, label: str, rng: random.Random) -> DrawnRow:
         text = rng.choice(self._judged[label == "acceptable"])
-        return DrawnRow((text,), {"grammar": grammar(text, rng)})
+        return DrawnRow((text,), {JCOLA_ATTRIBUTES[label]: grammar(text, rng)})
 
     def _jcola_made(self, label: str, rng: random.Random) -> DrawnRow | None:
         words = rng.choice(self._corpus.plain)
+        if POLITE.search("".join(words)):
+            return None
         if label == "acceptable":
             text = "".join(words)
-            return DrawnRow((text,), {"grammar": grammar(text, rng)})
+            return DrawnRow((text,), {JCOLA_ATTRIBUTES[label]: grammar(text, rng)})
         broken = break_sentence(words, rng)
-        if broken is None:
+        if broken is None or broken[1] not in FORMS:
             return None
         target = grammar(broken[0], rng)
-        return DrawnRow((broken[0],), {"grammar": broken[1] if target in FORMS else target})
+        return DrawnRow((broken[0],), {JCOLA_ATTRIBUTES[label]: broken[1] if target in FORMS else target})
 
     def _review(self, label: str, rng: random.Random) -> DrawnRow:
         genre = rng.choice(self._values["marcja"])
@@ -165,11 +167,10 @@ def _chat(task: Task, label: Label, rows: RowDraws, rng: random.Random) -> list[
     prompting, phrases = Prompting(knowledge=knowledge), phrases_of(task.attributes, drawn)
     if not task.is_pair:
         return [*messages(task, prompting, label, exemplars, phrases=phrases), _reply(row.texts[0])]
-    pooled = [rows.draw(task.name, other.name, rng).texts[0] for other in task.labels if other != label for _ in range(shots)]
-    pooled += [texts[0] for texts in exemplars]
-    rng.shuffle(pooled)
-    request = messages(task, prompting, label, exemplars, row.texts[0], pooled, phrases)
-    return [*request, _reply(row.texts[1])]
+    if shots and rng.random() < 0.5:  # turn 0 by itself, whose exemplars are the first sentences of every label's
+        pooled = [rows.draw(task.name, other.name, rng).texts[0] for other in task.labels for _ in range(shots)]
+        return [*first_messages(task, prompting, pooled, phrases), _reply(row.texts[0])]
+    return [*messages(task, prompting, label, exemplars, row.texts[0], phrases), _reply(row.texts[1])]
 
 
 def _caption_row(texts: Texts) -> DrawnRow:
@@ -212,17 +213,21 @@ PICTURES = {
 
 
 GRAMMAR = {
-    "代名詞や「自分」": "自分 自身 お互い 彼女 彼 それ これ あれ そこ",
+    "「自分」などの代名詞": "自分 自身 お互い 彼女 彼 それ これ あれ そこ",
     "敬語": "いらっしゃ ございま お待ち くださ 申し 召し いただ 伺 なさ",
-    "数や量": "一 二 三 四 五 すべて 全員 たくさん ほとんど もっと みんな",
+    "数や量の表現": "一 二 三 四 五 すべて 全員 たくさん ほとんど もっと みんな",
     "否定の表現": "しか 決して ない なかった ません 誰も 何も",
     "受身や使役": "られ させ された される せた れた",
+    "時の表現": "昨日 今日 明日 先週 来週 去年 来年 今朝 昨夜 前に 後で ながら もうすぐ",
 }
-"""Value of jcola's `grammar` -> strings; the first value that fits counts."""
+"""Value of jcola's attributes -> strings; the first value that fits counts."""
 
 
-FORMS = ("助詞", "語順", "動詞の活用")
-"""The other values of `grammar`: of these every sentence has something."""
+FORMS = ("助詞", "動詞の活用")
+"""The other values: of these every sentence has something."""
+JCOLA_ATTRIBUTES = {"acceptable": "grammar", "unacceptable": "error"}
+POLITE = re.compile("です|ます|ました|ません|ましょう")
+"""Not in the plain style that jcola's prompts ask for."""
 
 
 def picture(text: str) -> str | None:
