@@ -21,7 +21,7 @@ from demo_models.chats import chat_stream, load_tasks
 from demo_models.corpus import Corpus, load_corpus
 from demo_models.grammar import caption
 from demo_models.reviews import review
-from demo_models.texts import kinds, text_stream
+from demo_models.texts import LABEL_WEIGHTS, kinds, text_stream
 from demo_models.tokenizer import encoder_tokenizer, llm_tokenizer, prompt_phrases, train_pieces
 from demo_models.train_encoder import train_encoder
 from demo_models.train_llm import train_llm
@@ -63,14 +63,17 @@ def build(mirror: Path, out: Path, minutes_llm: float, minutes_encoder: float, s
     if minutes_encoder:
         with replaced(out / "encoder") as folder:
             texts, tokenizer = text_stream(corpus, tasks, seed), encoder_tokenizer(pieces)
-            report["encoder"] = asdict(train_encoder(texts, tokenizer, kinds(tasks), folder, minutes_encoder, seed))
+            asked = kinds({name: tasks[name] for name in LABEL_WEIGHTS})
+            report["encoder"] = asdict(
+                train_encoder(texts, tokenizer, asked, folder, minutes_encoder, seed)
+            )
     (out / "build.json").write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 def tokenizer_texts(corpus: Corpus, tasks: dict[str, Task], seed: int) -> list[str]:
     """What the vocabulary is learned from: each sentence once (no negated ones: they repeat each other), the grammar, the prompts."""
     rng = random.Random(seed)
-    texts = [*corpus.captions(), *(row.text for row in corpus.jcola), *("".join(words) for words in corpus.plain)]
+    texts = [*corpus.captions(), *(row.text for row in (*corpus.jcola, *corpus.jcm)), *("".join(words) for words in corpus.plain)]
     for _ in range(GRAMMAR_TEXTS):
         made = [caption(rng), review(_label(tasks["marcja"], rng), None, rng), tweet(_label(tasks["covid19"], rng), None, rng)]
         made.append(article(_label(tasks["news"], rng), rng))

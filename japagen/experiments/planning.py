@@ -22,9 +22,9 @@ from japagen.hub.models import check_q4, is_on_hub, locate, resolve_revision
 from japagen.llm.context import check_context
 from japagen.llm.served import read_served_revision
 from japagen.llm.template import check_template, template_identity
+from japagen.prompts.scaffold import scaffold_of
 from japagen.prompts.user_lines import KINDS as LINE_FILES
 from japagen.prompts.user_lines import read_lines
-from japagen.prompts.scaffold import scaffold_of
 from japagen.store import keys
 from japagen.store.keys import canonical_json
 from japagen.store.stages import LLM_STAGES, STAGES

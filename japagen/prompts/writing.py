@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from japagen.prompts import continuation
-from japagen.prompts.scaffold import scaffold_of
 from japagen.tasks import Attribute, Label, Task
 
 Message = dict[str, str]
@@ -46,7 +45,7 @@ def messages(
     phrases: Sequence[str] = (),
     wording: int = 0,
 ) -> list[Message]:
-    """The request for one text of `label`; for pairs turn 1, with turn 0's request and its reply `first` before it (continued: `first` only).
+    """The request for one text of `label`; for pairs turn 1, after turn 0's request and its reply `first` (continued: `first` only).
 
     `exemplars`: texts of gold rows with this label, in the order in which they are shown; a pair's as both of its turns. `phrases`: what
     follows the instruction, for pairs that of turn 0. `wording`: which of the label's `wordings`.
