@@ -1,7 +1,8 @@
 """Builds both demo models: `python -m demo_models.build --mirror DIR --out DIR` (see `make demo-models`).
 
 Mirror folder -> corpus (overlap rule applied) -> tokenizers -> LM -> encoder; `--out` gets `llm/`, `encoder/` and
-`build.json` with the counts and the training records. Each model replaces its old folder by rename when it is finished.
+`build.json` with the counts and the training records. Each model replaces its old folder by rename when it is finished. The same command
+resumes a build that was interrupted, from `--out`'s checkpoint.
 """
 
 import argparse
@@ -59,14 +60,15 @@ def build(mirror: Path, out: Path, minutes_llm: float, minutes_encoder: float, s
         tokenizer = llm_tokenizer(pieces, prompt_phrases(tasks.values()))
         with replaced(out / "llm") as folder:
             chats = chat_stream(corpus, tasks, seed)
-            report["llm"] = asdict(train_llm(chats, tokenizer, llm_tokenizer(pieces, []), folder, minutes_llm, seed))
+            state = out / ".llm.checkpoint"
+            report["llm"] = asdict(train_llm(chats, tokenizer, llm_tokenizer(pieces, []), folder, minutes_llm, seed, state))
+        state.unlink(missing_ok=True)
     if minutes_encoder:
         with replaced(out / "encoder") as folder:
             texts, tokenizer = text_stream(corpus, tasks, seed), encoder_tokenizer(pieces)
-            asked = kinds({name: tasks[name] for name in LABEL_WEIGHTS})
-            report["encoder"] = asdict(
-                train_encoder(texts, tokenizer, asked, folder, minutes_encoder, seed)
-            )
+            asked, state = kinds({name: tasks[name] for name in LABEL_WEIGHTS}), out / ".encoder.checkpoint"
+            report["encoder"] = asdict(train_encoder(texts, tokenizer, asked, folder, minutes_encoder, seed, state))
+        state.unlink(missing_ok=True)
     (out / "build.json").write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 

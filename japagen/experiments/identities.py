@@ -24,7 +24,7 @@ def stream_identity(
 ) -> dict[str, Any]:  # fmt: skip
     """Prompts, attributes, labels, LLM, texts per request, exemplars and seed: all that decides a reply.
 
-    `lines`: as read from prompt.personas and prompt.style. `attributes_key`: of the answers in which an LLM names the attributes itself. 
+    `lines`: as read from prompt.personas and prompt.style. `attributes_key`: of the answers in which an LLM names the attributes itself.
     `template`: see `japagen.llm.template.template_identity`.
     """
     task, llm, synthesis = config.task, config.llm, config.synthesis

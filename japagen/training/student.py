@@ -30,6 +30,7 @@ from japagen.training.ensemble import Ensemble
 from japagen.training.losses import to_targets, to_weights
 from japagen.training.pretrained import choose_device, load, quiet, to_task_scale
 from japagen.training.progress import OnMetrics, Progress, Selection, WholeFiles, is_readable
+from japagen.training.vocabulary import Vocabulary
 
 Precision = Literal["32-true", "bf16-mixed"]
 """Lightning's names."""
@@ -93,9 +94,11 @@ def train_student(
         encoded, encoded_valid = (encode_once(source, tokenizer, [row.texts for row in part], encoder.max_length) for part in (rows, valid))
         schedule = _schedule(train, encoded, bool(valid), seed)
         ensemble = _ensemble(task, train, targets, weights)
+        padding = padding_of(tokenizer)
+        vocabulary = Vocabulary(model, (encoded, encoded_valid), (padding.input_ids,))
         module = Classifier(model, task, train, schedule.num_steps, seed, valid, ensemble)
         parts = Part(encoded, targets, weights), Part(encoded_valid, valid_targets, valid_weights)
-        data = TrainingData(*parts, schedule, padding_of(tokenizer))
+        data = TrainingData(*parts, schedule, padding)
         progress = Progress(on_metrics)
         selection = Selection(work, run, task.metric, train.patience, schedule.num_steps)
         trainer = _trainer(encoder, device, schedule, bool(valid), work, [progress, selection])
@@ -103,12 +106,13 @@ def train_student(
         num_steps = trainer.global_step
         if valid:
             model.load_state_dict(torch.load(selection.best(selection.step), map_location=model.device, weights_only=True))
+        best_step = selection.step if valid else num_steps
+        vocabulary.put_back(model, module.decay(best_step))
         if task.is_regression:
             to_task_scale(model)
         tokenizer.model_max_length = encoder.max_length  # whoever uses the folder then cuts texts as training did
         model.save_pretrained(out)
         tokenizer.save_pretrained(out)
-    best_step = selection.step if valid else num_steps
     return Fit(best_step, selection.score, num_steps, progress.seconds, progress.samples, tuple(progress.history), encoded.truncated)
 
 
