@@ -194,7 +194,7 @@ def test_variants_are_checked() -> None:
 PERSONS = Attribute("persona", ["小さな店の主人", "受験を控えた学生", "退職した教師"], "次の人として: {value}")
 
 
-@pytest.mark.parametrize("name", ["jcola", "jnli"])
+@pytest.mark.parametrize("name", ["marcja", "jnli"])
 @pytest.mark.parametrize("knowledge", [True, False])
 def test_persons_are_drawn_like_attributes_with_and_without_knowledge(name: str, knowledge: bool) -> None:
     task = load_task(name)
