@@ -194,7 +194,7 @@ def test_an_answer_gives_one_number(reply: str, score: float | None) -> None:
 
 
 def is_ascii(chat: object) -> bool:
-    return str(chat).replace("").isascii()
+    return str(chat).isascii()
 
 
 @pytest.mark.parametrize("prompting", [Prompting(), Prompting(system_role=False), Prompting(knowledge=True)], ids=str)
