@@ -23,7 +23,7 @@ Words = list[str]
 
 
 def break_sentence(words: Sequence[str], rng: random.Random) -> tuple[str, str] | None:
-    """One broken form of the sentence and what was broken (one of `chats.FORMS`); None where none of the breaks finds a place."""
+    """One broken form of the sentence and what was broken; None where none of the breaks finds a place."""
     breaks = [*_BREAKS]
     rng.shuffle(breaks)
     for break_words, target in breaks:
@@ -111,4 +111,4 @@ _BREAKS: tuple[tuple[Callable[[Words, random.Random], Words | None], str], ...] 
     (swap_particle, "助詞"), (swap_particle, "助詞"), (double_particle, "助詞"), (move_particle, "助詞"), (drop_particle, "助詞"),
     (repeat_case, "助詞"), (move_end, "語順"), (break_inflection, "動詞の活用"), (break_inflection, "動詞の活用"),
 )  # fmt: skip
-"""What breaks a sentence, and of which grammatical target (one of `chats.FORMS`) it then has to do with."""
+"""What breaks a sentence, and the grammatical target that it then has to do with."""

@@ -1,7 +1,8 @@
 """Builds both demo models: `python -m demo_models.build --mirror DIR --out DIR` (see `make demo-models`).
 
 Mirror folder -> corpus (overlap rule applied) -> tokenizers -> LM -> encoder; `--out` gets `llm/`, `encoder/` and
-`build.json` with the counts and the training records. Each model replaces its old folder by rename when it is finished.
+`build.json` with the counts and the training records. Each model replaces its old folder by rename when it is finished. The same command
+resumes a build that was interrupted, from `--out`'s checkpoint.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from demo_models.chats import chat_stream, load_tasks
 from demo_models.corpus import Corpus, load_corpus
 from demo_models.grammar import caption
 from demo_models.reviews import review
-from demo_models.texts import kinds, text_stream
+from demo_models.texts import LABEL_WEIGHTS, kinds, text_stream
 from demo_models.tokenizer import encoder_tokenizer, llm_tokenizer, prompt_phrases, train_pieces
 from demo_models.train_encoder import train_encoder
 from demo_models.train_llm import train_llm
@@ -59,18 +60,22 @@ def build(mirror: Path, out: Path, minutes_llm: float, minutes_encoder: float, s
         tokenizer = llm_tokenizer(pieces, prompt_phrases(tasks.values()))
         with replaced(out / "llm") as folder:
             chats = chat_stream(corpus, tasks, seed)
-            report["llm"] = asdict(train_llm(chats, tokenizer, llm_tokenizer(pieces, []), folder, minutes_llm, seed))
+            state = out / ".llm.checkpoint"
+            report["llm"] = asdict(train_llm(chats, tokenizer, llm_tokenizer(pieces, []), folder, minutes_llm, seed, state))
+        state.unlink(missing_ok=True)
     if minutes_encoder:
         with replaced(out / "encoder") as folder:
             texts, tokenizer = text_stream(corpus, tasks, seed), encoder_tokenizer(pieces)
-            report["encoder"] = asdict(train_encoder(texts, tokenizer, kinds(tasks), folder, minutes_encoder, seed))
+            asked, state = kinds({name: tasks[name] for name in LABEL_WEIGHTS}), out / ".encoder.checkpoint"
+            report["encoder"] = asdict(train_encoder(texts, tokenizer, asked, folder, minutes_encoder, seed, state))
+        state.unlink(missing_ok=True)
     (out / "build.json").write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 def tokenizer_texts(corpus: Corpus, tasks: dict[str, Task], seed: int) -> list[str]:
     """What the vocabulary is learned from: each sentence once (no negated ones: they repeat each other), the grammar, the prompts."""
     rng = random.Random(seed)
-    texts = [*corpus.captions(), *(row.text for row in corpus.jcola), *("".join(words) for words in corpus.plain)]
+    texts = [*corpus.captions(), *(row.text for row in (*corpus.jcola, *corpus.jcm)), *("".join(words) for words in corpus.plain)]
     for _ in range(GRAMMAR_TEXTS):
         made = [caption(rng), review(_label(tasks["marcja"], rng), None, rng), tweet(_label(tasks["covid19"], rng), None, rng)]
         made.append(article(_label(tasks["news"], rng), rng))

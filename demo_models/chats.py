@@ -20,10 +20,11 @@ from demo_models.edits import nli_edit, similar_edit
 from demo_models.grammar import nli_pair, similar_pair
 from demo_models.reviews import review
 from demo_models.tweets import tweet
-from japagen.prompts.writing import Message, Prompting, messages, phrases_of
+from japagen.prompts.scaffold import JAPANESE
+from japagen.prompts.writing import Message, Prompting, first_messages, messages, phrases_of
 from japagen.tasks import Label, Task, nearest_level
 
-TASK_WEIGHTS = {"jsts": 0.22, "jnli": 0.2, "jcola": 0.2, "marcja": 0.15, "covid19": 0.11, "news": 0.12}
+TASK_WEIGHTS = {"jsts": 0.2, "jnli": 0.19, "jcola": 0.19, "marcja": 0.14, "covid19": 0.1, "news": 0.11, "jcm": 0.07}
 KNOWLEDGE_CHATS = 0.4
 """Share of chats with prompt=kadg, where the row shows one of the attribute's values."""
 EXEMPLAR_CHATS = 0.12
@@ -32,6 +33,8 @@ ENOUGH = 1000
 """Real pairs of one label from which on they get their full weight."""
 CAPTION_LEVELS = {"entailment": ("5",), "neutral": ("2", "3")}
 """JNLI relation -> levels of JSTS whose pairs stand in that relation."""
+STYLE_CHATS = 0.04
+"""Share of chats in which the request shows a text of the task for its style (prompt.style)."""
 SHOTS = (1, 1, 1, 2, 2, 3, 3, 4, 5)
 
 Texts = tuple[str, ...]
@@ -64,6 +67,7 @@ class RowDraws:
         self._by_level = _group(corpus.jsts, lambda pair: nearest_level(tasks["jsts"], float(pair.label)).name)
         self._by_relation = _group([pair for pair in corpus.jnli if not pair.first_negated], lambda pair: pair.label)
         self._judged = {good: [row.text for row in corpus.jcola if row.acceptable == good] for good in (True, False)}
+        self._moral = {good: [row.text for row in corpus.jcm if row.acceptable == good] for good in (True, False)}
         self._values = {task.name: task.attributes[0].values if task.attributes else [] for task in tasks.values()}
         self._sources: dict[str, list[tuple[RowSource, float]]] = {
             "jsts": [(self._jsts_real, 0.5), (self._jsts_grammar, 0.35), (self._jsts_edited, 0.15)],
@@ -72,6 +76,7 @@ class RowDraws:
             "marcja": [(self._review, 1.0)],
             "covid19": [(self._tweet, 1.0)],
             "news": [(self._article, 1.0)],
+            "jcm": [(self._moral_real, 1.0)],
         }
 
     def draw(self, task: str, label: str, rng: random.Random) -> DrawnRow:
@@ -119,18 +124,20 @@ class RowDraws:
 
     def _jcola_real(self, label: str, rng: random.Random) -> DrawnRow:
         text = rng.choice(self._judged[label == "acceptable"])
-        return DrawnRow((text,), {"grammar": grammar(text, rng)})
+        return DrawnRow((text,), {JCOLA_ATTRIBUTES[label]: grammar(text, rng)})
 
     def _jcola_made(self, label: str, rng: random.Random) -> DrawnRow | None:
         words = rng.choice(self._corpus.plain)
+        if POLITE.search("".join(words)):
+            return None
         if label == "acceptable":
             text = "".join(words)
-            return DrawnRow((text,), {"grammar": grammar(text, rng)})
+            return DrawnRow((text,), {JCOLA_ATTRIBUTES[label]: grammar(text, rng)})
         broken = break_sentence(words, rng)
-        if broken is None:
+        if broken is None or broken[1] not in FORMS:
             return None
         target = grammar(broken[0], rng)
-        return DrawnRow((broken[0],), {"grammar": broken[1] if target in FORMS else target})
+        return DrawnRow((broken[0],), {JCOLA_ATTRIBUTES[label]: broken[1] if target in FORMS else target})
 
     def _review(self, label: str, rng: random.Random) -> DrawnRow:
         genre = rng.choice(self._values["marcja"])
@@ -141,6 +148,11 @@ class RowDraws:
             return DrawnRow((tweet(label, None, rng),))
         topic = rng.choice(self._values["covid19"])
         return DrawnRow((tweet(label, topic, rng),), {"topic": topic})
+
+    def _moral_real(self, label: str, rng: random.Random) -> DrawnRow:
+        text = rng.choice(self._moral[label == "permissible"])
+        shown = _first(text, _SCENES)
+        return DrawnRow((text,), {"scene": shown} if shown else {})
 
     def _article(self, label: str, rng: random.Random) -> DrawnRow:
         return DrawnRow((article(label, rng),))
@@ -163,13 +175,16 @@ def _chat(task: Task, label: Label, rows: RowDraws, rng: random.Random) -> list[
     shots = rng.choice(SHOTS) if rng.random() < EXEMPLAR_CHATS else 0
     exemplars = [rows.draw(task.name, label.name, rng).texts for _ in range(shots)]
     prompting, phrases = Prompting(knowledge=knowledge), phrases_of(task.attributes, drawn)
+    if rng.random() < STYLE_CHATS:
+        style = rows.draw(task.name, rng.choice(task.label_names), rng).texts[0]
+        if style not in row.texts:
+            phrases.append(JAPANESE.style_phrase.replace("{value}", style))
     if not task.is_pair:
         return [*messages(task, prompting, label, exemplars, phrases=phrases), _reply(row.texts[0])]
-    pooled = [rows.draw(task.name, other.name, rng).texts[0] for other in task.labels if other != label for _ in range(shots)]
-    pooled += [texts[0] for texts in exemplars]
-    rng.shuffle(pooled)
-    request = messages(task, prompting, label, exemplars, row.texts[0], pooled, phrases)
-    return [*request, _reply(row.texts[1])]
+    if shots and rng.random() < 0.5:  # turn 0 by itself, whose exemplars are the first sentences of every label's
+        pooled = [rows.draw(task.name, other.name, rng).texts[0] for other in task.labels for _ in range(shots)]
+        return [*first_messages(task, prompting, pooled, phrases), _reply(row.texts[0])]
+    return [*messages(task, prompting, label, exemplars, row.texts[0], phrases), _reply(row.texts[1])]
 
 
 def _caption_row(texts: Texts) -> DrawnRow:
@@ -212,17 +227,36 @@ PICTURES = {
 
 
 GRAMMAR = {
-    "代名詞や「自分」": "自分 自身 お互い 彼女 彼 それ これ あれ そこ",
+    "「自分」などの代名詞": "自分 自身 お互い 彼女 彼 それ これ あれ そこ",
     "敬語": "いらっしゃ ございま お待ち くださ 申し 召し いただ 伺 なさ",
-    "数や量": "一 二 三 四 五 すべて 全員 たくさん ほとんど もっと みんな",
+    "数や量の表現": "一 二 三 四 五 すべて 全員 たくさん ほとんど もっと みんな",
     "否定の表現": "しか 決して ない なかった ません 誰も 何も",
     "受身や使役": "られ させ された される せた れた",
+    "時の表現": "昨日 今日 明日 先週 来週 去年 来年 今朝 昨夜 前に 後で ながら もうすぐ",
 }
-"""Value of jcola's `grammar` -> strings; the first value that fits counts."""
+"""Value of jcola's attributes -> strings; the first value that fits counts."""
 
 
-FORMS = ("助詞", "語順", "動詞の活用")
-"""The other values of `grammar`: of these every sentence has something."""
+SCENES = {
+    "インターネット": "ネット SNS 掲示板 ブログ メール 動画 投稿 サイト アカウント",
+    "動物や自然": "犬 猫 ペット 動物 鳥 魚 山 川 海 森 花 木 虫",
+    "病院や介護": "病院 医者 医師 患者 看護 介護 薬 老人ホーム 入院",
+    "学校": "学校 教室 先生 授業 宿題 生徒 学生 試験 テスト 大学 クラス 校庭",
+    "職場": "会社 上司 部下 同僚 仕事 職場 社員 会議 残業 取引",
+    "店や買い物": "店 スーパー 商品 レジ 買 客 注文 コンビニ レストラン",
+    "道路や乗り物": "電車 バス 車 道路 信号 駅 運転 自転車 バイク 切符 タクシー",
+    "近所や公園": "近所 公園 隣 ゴミ 町内 マンション アパート ブランコ",
+    "友人や恋人": "友達 友人 恋人 彼氏 彼女 親友 デート",
+    "家庭": "家 母 父 親 妻 夫 子供 娘 息子 兄 弟 姉 妹 部屋 料理 洗濯",
+}
+"""Value of jcm's `scene` -> words; the first value that fits counts."""
+
+
+FORMS = ("助詞", "動詞の活用")
+"""The other values: of these every sentence has something."""
+JCOLA_ATTRIBUTES = {"acceptable": "grammar", "unacceptable": "error"}
+POLITE = re.compile("です|ます|ました|ません|ましょう")
+"""Not in the plain style that jcola's prompts ask for."""
 
 
 def picture(text: str) -> str | None:
@@ -240,7 +274,7 @@ def _patterns(table: Mapping[str, str]) -> dict[str, re.Pattern[str]]:
     return {value: re.compile("|".join(words.split())) for value, words in table.items()}
 
 
-_PICTURES, _GRAMMAR = _patterns(PICTURES), _patterns(GRAMMAR)
+_PICTURES, _GRAMMAR, _SCENES = _patterns(PICTURES), _patterns(GRAMMAR), _patterns(SCENES)
 
 
 def _first(text: str, patterns: Mapping[str, re.Pattern[str]]) -> str | None:

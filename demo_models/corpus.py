@@ -6,6 +6,7 @@ shows (`yjcaptions_id` = images-captionA-captionB). Texts that we make later (gr
 same `Evaluation.holds`.
 """
 
+import csv
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ MAX_CHARS = 50
 JSTS_TRAIN = "JGLUE/jsts-v1.3/train-v1.3.json"
 JNLI_NEG_TRAIN = "JNLI-Neg/jnli-neg-v1.1/jnli-neg-train-v1.1.jsonl"
 JCOLA_TRAIN = "JCoLA/jcola-v1.0/in_domain_train-v1.0.json"
+JCM_TRAIN = "commonsense-moral-ja/data/data_train.csv"
 PLAIN = "small_parallel_enja/train.ja"
 EVALUATION_FILES = (
     "JGLUE/jsts-v1.3/valid-v1.3.json",
@@ -30,6 +32,8 @@ EVALUATION_FILES = (
     "JNLI-Neg/jnli-neg-v1.1/jnli-neg-valid-v1.1.jsonl",
     "JCoLA/jcola-v1.0/in_domain_valid-v1.0.json",
     "JCoLA/jcola-v1.0/out_of_domain_valid-v1.0.json",
+    "commonsense-moral-ja/data/data_val.csv",
+    "commonsense-moral-ja/data/data_test.csv",
 )
 
 Row = dict[str, Any]
@@ -48,7 +52,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Judged:
-    """One sentence and whether it is acceptable Japanese."""
+    """One sentence and whether it is acceptable: as Japanese (JCoLA), or as what somebody does (JCommonsenseMorality)."""
 
     text: str
     acceptable: bool
@@ -79,6 +83,7 @@ class Corpus:
     jsts: list[Pair]
     jnli: list[Pair]
     jcola: list[Judged]
+    jcm: list[Judged]
     plain: list[list[str]]
     """Sentences of everyday Japanese as lists of morphemes (the file parts them by spaces)."""
     evaluation: Evaluation
@@ -92,7 +97,7 @@ class Corpus:
     def sentences(self) -> Iterator[str]:
         """Every sentence that a model learns from, with repeats."""
         yield from (text for pair in (*self.jsts, *self.jnli) for text in (pair.first, pair.second))
-        yield from (row.text for row in self.jcola)
+        yield from (row.text for row in (*self.jcola, *self.jcm))
         yield from ("".join(words) for words in self.plain)
 
 
@@ -123,7 +128,7 @@ def load_evaluation(mirror: Path) -> Evaluation:
 def load_corpus(mirror: Path) -> Corpus:
     """The sources under `mirror`, filtered; raises DataError where a file is missing."""
     evaluation = load_evaluation(mirror)
-    jsts, jnli, jcola = (read_rows(mirror / path) for path in (JSTS_TRAIN, JNLI_NEG_TRAIN, JCOLA_TRAIN))
+    jsts, jnli, jcola, jcm = (read_rows(mirror / path) for path in (JSTS_TRAIN, JNLI_NEG_TRAIN, JCOLA_TRAIN, JCM_TRAIN))
     plain = _open(mirror / PLAIN).splitlines()
     corpus = Corpus(
         jsts=[
@@ -133,11 +138,12 @@ def load_corpus(mirror: Path) -> Corpus:
         ],
         jnli=_jnli_pairs(jnli, evaluation),
         jcola=[Judged(row["sentence"], row["label"] == 1) for row in jcola if _fits(row_texts(row), evaluation)],
+        jcm=[Judged(row["sent"], row["label"] == "0") for row in jcm if _fits(row_texts(row), evaluation)],
         plain=[words for words in map(str.split, plain) if _fits(["".join(words)], evaluation)],
         evaluation=evaluation,
         counts={},
     )
-    read = {"jsts": len(jsts), "jnli": len(jnli), "jcola": len(jcola), "plain": len(plain)}
+    read = {"jsts": len(jsts), "jnli": len(jnli), "jcola": len(jcola), "jcm": len(jcm), "plain": len(plain)}
     corpus.counts = {name: (len(getattr(corpus, name)), number) for name, number in read.items()}
     return corpus
 
@@ -153,13 +159,15 @@ def _jnli_pairs(rows: list[Row], evaluation: Evaluation) -> list[Pair]:
 
 
 def row_texts(row: Row) -> list[str]:
-    """The sentences of a row of any of the JSON files."""
-    values = [row[key] for key in ("sentence", "sentence1", "sentence2") if key in row]
+    """The sentences of a row of any of the files."""
+    values = [row[key] for key in ("sentence", "sentence1", "sentence2", "sent") if key in row]
     return [value if isinstance(value, str) else value["sentence"] for value in values]
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a JSON-lines file."""
+    """The rows of a file of JSON lines or CSV."""
+    if path.suffix == ".csv":
+        return list(csv.DictReader(_open(path).splitlines()))
     return [json.loads(line) for line in _open(path).splitlines() if line.strip()]
 
 

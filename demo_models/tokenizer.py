@@ -12,8 +12,6 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, processors, trainers
 
-from japagen.prompts.scaffold import JAPANESE
-from japagen.prompts.writing import PAIR_JOINER
 from japagen.tasks import Task
 
 VOCABULARY = 5800
@@ -44,13 +42,13 @@ def train_pieces(sentences: Iterable[str], size: int = VOCABULARY) -> Pieces:
 
 
 def prompt_phrases(tasks: Iterable[Task]) -> list[str]:
-    """The clauses of all prompts of the tasks (base and kadg), and what parts exemplars, each once."""
+    """The clauses of all prompts of the tasks (base and kadg), each once."""
     texts = []
     for task in tasks:
         texts += [task.system, task.first_instruction, *(text for label in task.labels for text in (label.instruction, label.described))]
         texts += [attribute.phrase.replace("{value}", value) for attribute in task.attributes for value in attribute.values]
     clauses = [clause for text in texts for clause in re.findall(r"[^、。\n]+[、。]*", text)]
-    return [*dict.fromkeys(clause for clause in clauses if len(clause) > 3), f"\n{JAPANESE.exemplars_heading}\n- ", "\n- ", PAIR_JOINER]
+    return list(dict.fromkeys(clause for clause in clauses if len(clause) > 3))
 
 
 def llm_tokenizer(pieces: Pieces, phrases: Sequence[str]) -> Tokenizer:

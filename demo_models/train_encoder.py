@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertForPreTraining
 
-from demo_models.loop import Batch, Record, bucketed, loss_at, pad, train
+from demo_models.loop import Batch, Checkpoint, Record, bucketed, loss_at, pad, run_name, train
 from demo_models.texts import Passage
 from demo_models.tokenizer import id_of, save_encoder_tokenizer
 
@@ -77,8 +77,10 @@ def build_model(vocabulary: int, padding: int) -> BertForPreTraining:
     return model
 
 
-def train_encoder(passages: Iterator[Passage], tokenizer: Tokenizer, kinds: list[str], folder: Path, minutes: float, seed: int) -> Record:
-    """Trains for `minutes` and writes model and tokenizer into `folder`; `kinds`: all that a passage's may be."""
+def train_encoder(
+    passages: Iterator[Passage], tokenizer: Tokenizer, kinds: list[str], folder: Path, minutes: float, seed: int, checkpoint: Path
+) -> Record:
+    """Trains for `minutes` and writes model and tokenizer into `folder`; `kinds`: all that a passage has. Resumes from `checkpoint`."""
     torch.manual_seed(seed)
     model = build_model(-(-tokenizer.get_vocab_size() // 64) * 64, id_of(tokenizer, "[PAD]"))
     head = nn.Linear(model.config.hidden_size, len(kinds))
@@ -94,9 +96,8 @@ def train_encoder(passages: Iterator[Passage], tokenizer: Tokenizer, kinds: list
             loss = loss + KIND_WEIGHT * functional.cross_entropy(logits, batch["kinds"], ignore_index=MASKED_ROW)
         return loss
 
-    record = train(
-        nn.ModuleDict({"model": model, "head": head}), batches(passages, tokenizer, kinds, seed), loss_of, minutes, PEAK_LEARNING_RATE
-    )
+    whole, rows = nn.ModuleDict({"model": model, "head": head}), batches(passages, tokenizer, kinds, seed)
+    record = train(whole, rows, loss_of, minutes, PEAK_LEARNING_RATE, Checkpoint(checkpoint, run_name(tokenizer, minutes, seed, *kinds)))
     model.config.hidden_dropout_prob = model.config.attention_probs_dropout_prob = 0.1
     model.half().save_pretrained(folder)
     save_encoder_tokenizer(tokenizer, folder, CONTEXT)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
-from demo_models.loop import Batch, Record, bucketed, loss_at, pad, train
+from demo_models.loop import Batch, Checkpoint, Record, bucketed, loss_at, pad, run_name, train
 from demo_models.tokenizer import END, PAD, id_of, save_llm_tokenizer
 from japagen.prompts.writing import Message
 
@@ -79,8 +79,10 @@ def build_model(vocabulary: int, tokenizer: Tokenizer) -> LlamaForCausalLM:
     return model
 
 
-def train_llm(chats: Iterator[list[Message]], tokenizer: Tokenizer, pieces: Tokenizer, folder: Path, minutes: float, seed: int) -> Record:
-    """Trains for `minutes` and writes model, tokenizer and generation settings into `folder`."""
+def train_llm(
+    chats: Iterator[list[Message]], tokenizer: Tokenizer, pieces: Tokenizer, folder: Path, minutes: float, seed: int, checkpoint: Path
+) -> Record:
+    """Trains for `minutes` and writes model, tokenizer and generation settings into `folder`; resumes from `checkpoint`."""
     torch.manual_seed(seed)
     padding = id_of(tokenizer, PAD)
     vocabulary = -(-tokenizer.get_vocab_size() // 64) * 64
@@ -90,7 +92,8 @@ def train_llm(chats: Iterator[list[Message]], tokenizer: Tokenizer, pieces: Toke
         hidden = model.model(input_ids=batch["input_ids"], use_cache=False).last_hidden_state
         return loss_at(batch["labels"] != IGNORED, model.lm_head, hidden, batch["labels"])
 
-    record = train(model, batches(chats, ChatEncoder(tokenizer, pieces), padding, seed), loss_of, minutes, PEAK_LEARNING_RATE)
+    rows, state = batches(chats, ChatEncoder(tokenizer, pieces), padding, seed), Checkpoint(checkpoint, run_name(tokenizer, minutes, seed))
+    record = train(model, rows, loss_of, minutes, PEAK_LEARNING_RATE, state)
     model.generation_config = GenerationConfig(
         do_sample=True, temperature=1.0, top_p=0.95, max_new_tokens=64, eos_token_id=model.config.eos_token_id, pad_token_id=padding
     )

@@ -21,8 +21,9 @@ ENDS, ANYWHERE = "ends", "anywhere"
 GENRES, LABEL_WORDS = ("", "messages"), (ENDS, ANYWHERE)
 """Values of `Task.genre` and `Task.label_words`."""
 
-PERSONA, WORDING, PROBABILITY = "persona", "wording", "probability"
-"""What rows record of prompt.personas, prompt.variants and synthesis.verbalized, beside attributes; so no attribute is named so."""
+PERSONA, STYLE, WORDING, PROBABILITY = "persona", "style", "wording", "probability"
+RECORDED = (PERSONA, STYLE, WORDING, PROBABILITY)
+"""What rows record of prompt.personas, .style, .variants and synthesis.verbalized, beside attributes; so no attribute is named so."""
 
 ROW_COLUMNS = ("id", "label_probs", "weight")
 """Columns that a data set has beside its texts and labels; so no column of a task is named so."""
@@ -300,8 +301,8 @@ def _check_knowledge(task: Task, where: str) -> None:
     names = [attribute.name for attribute in task.attributes]
     for attribute in task.attributes:
         at = f"{where}attributes.{attribute.name}"
-        if names.count(attribute.name) > 1 or attribute.name in (PERSONA, WORDING, PROBABILITY):
-            raise ConfigError(f"{at} must have a name of its own; {PERSONA}, {WORDING} and {PROBABILITY} are what rows record themselves")
+        if names.count(attribute.name) > 1 or attribute.name in RECORDED:
+            raise ConfigError(f"{at} must have a name of its own; {', '.join(RECORDED)} are what rows record themselves")
         if len(set(attribute.values)) < 2 or len(set(attribute.values)) < len(attribute.values):
             raise ConfigError(f"{at}.values must be two or more different values; found {attribute.values}")
         if "{value}" not in attribute.phrase:

@@ -27,7 +27,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
         "", "shots=3", "shots=3 shots_seed=1", "shots=3 seed=1", "seed=1", "num_per_label=50",
         "synthesis.seed=1", "synthesis.texts_per_request=4", "synthesis.temperatures=[0.7,1.3]",
         "synthesis.verbalized=true llm.max_model_len=4096",
-        "prompt.variants=true", "prompt.personas=FILES/personas.txt",
+        "prompt.variants=true", "prompt.personas=FILES/personas.txt", "prompt.style=FILES/personas.txt",
         "task.system=x", "task.labels=[{name:acceptable,word:w,instruction:i},{name:unacceptable,word:v,instruction:j}]",
         "task.max_chars=40", "task.min_chars=3", "task.language=''", "task.several_lines=true", "task.gold_chars=20",
         "task.genre=messages", "task.label_words=anywhere",

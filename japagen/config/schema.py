@@ -94,6 +94,8 @@ class Prompt:
     """Each request takes the next of a label's `variants`, alternatives to its instruction, in turn with its instruction."""
     personas: Optional[str] = setting(None, local=True)
     """Text file, one person a line; each request is made in the name of one."""
+    style: Optional[str] = setting(None, local=True)
+    """Text file of your own texts, one a line, without labels; each request shows one whose style the reply is to follow."""
 
 
 @dataclass

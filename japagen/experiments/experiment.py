@@ -11,6 +11,7 @@ from japagen.config.llm import LLM
 from japagen.config.schema import NUM_TEMPLATES, Config
 from japagen.experiments.result import short_name
 from japagen.hub.models import is_on_hub, locate
+from japagen.prompts.user_lines import KINDS as LINE_FILES
 from japagen.prompts.writing import Prompting
 from japagen.store.stages import LLM_STAGES
 from japagen.synthesis.stream import Stream
@@ -44,10 +45,10 @@ class Experiment:
     def stream(self) -> Stream:
         """The stream that this experiment's data set is cut from."""
         prompt, synthesis, identity = self.config.prompt, self.config.synthesis, self.identities["stream"]
-        personas = [Attribute(**identity["prompt"]["personas"])] if prompt.personas else []
+        lines = [Attribute(**identity["prompt"][name]) for name in LINE_FILES if getattr(prompt, name)]
         return Stream(
             self.keys["stream"], self.task, self.prompting, self.exemplars, synthesis.texts_per_request, identity,
-            [*(self.task.attributes if prompt.name == "kadg" else []), *personas],
+            [*(self.task.attributes if prompt.name == "kadg" else []), *lines],
             prompt.variants, synthesis.temperatures, synthesis.verbalized, self.config.llm.stop_strings,
         )  # fmt: skip
 

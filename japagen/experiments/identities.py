@@ -21,19 +21,18 @@ Exemplars = Mapping[str, Sequence[Example]]
 
 
 def stream_identity(
-    config: Config, llm_revision: str, exemplars: Exemplars, personas: Attribute | None = None, attributes_key: str = "",
+    config: Config, llm_revision: str, exemplars: Exemplars, lines: Mapping[str, Attribute] | None = None, attributes_key: str = "",
     template: Any = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Prompts, attributes, labels, LLM, texts per request, exemplars and seed: all that decides a reply.
 
-    `personas`: as read from prompt.personas. `attributes_key`: of the answers in which an LLM names the attributes itself. `template`:
-    see `japagen.llm.template.template_identity`.
+    `lines`: as read from prompt.personas and prompt.style. `attributes_key`: of the answers in which an LLM names the attributes itself.
+    `template`: see `japagen.llm.template.template_identity`.
     """
     task, llm, synthesis = config.task, config.llm, config.synthesis
     prompt = _prompt_identity(task, config.prompt.name)
     options: dict[str, Any] = {}  # absent: older keys stay
-    if personas is not None:
-        prompt["personas"] = asdict(personas)
+    prompt |= {name: asdict(attribute) for name, attribute in (lines or {}).items()}
     if attributes_key:
         prompt["attributes_key"] = attributes_key
     if config.prompt.variants:
@@ -42,8 +41,9 @@ def stream_identity(
         options["temperatures"] = synthesis.temperatures
     if synthesis.verbalized:
         options["verbalized"] = True
-    if synthesis.verbalized or any(exemplars.values()):  # what else is sent is the task's own
+    if synthesis.verbalized:  # what else is sent is the task's own
         options |= scaffold_identity(task)
+    options |= _exemplar_form(llm, exemplars)
     if llm.continues:
         options["several_lines"] = task.several_lines  # how texts are shown, and where a reply ends
     parser = {"reasoning_parser": llm.reasoning_parser} if llm.reasoning_parser else {}  # absent where none: older keys stay as they were
@@ -95,8 +95,9 @@ def answers_identity(
 ) -> dict[str, Any]:
     """An LLM's answers about texts: the LLM, how it is asked, and the texts: their checksum, or the key of the stream that has them."""
     task = config.task
-    shows_task_only = how["answer"] in ("channel", "likelihood") and not any((exemplars or {}).values()) and not llm.continues
+    is_request = how["answer"] in ("channel", "likelihood")  # the synthesis prompt's
     form = {"several_lines": task.several_lines} if llm.continues else {}  # how texts are shown
+    form |= _exemplar_form(llm, exemplars or {}) if is_request else {}
     return {
         "llm": _llm_identity(llm, llm_revision, template),
         "prompt": _prompt_identity(task, config.prompt.name),
@@ -104,9 +105,14 @@ def answers_identity(
         "how": how,
         "exemplars": _exemplars_identity(exemplars or {}),
         "texts": texts,
-        **({} if shows_task_only else scaffold_identity(task)),
+        **({} if is_request and not llm.continues else scaffold_identity(task)),
         **form,
     }
+
+
+def _exemplar_form(llm: LLM, exemplars: Exemplars) -> dict[str, Any]:
+    """How a request for texts shows exemplars; absent where it shows none. Continued prompts have a version of their own."""
+    return {"exemplars_as": "turns"} if any(exemplars.values()) and not llm.continues else {}
 
 
 def _exemplars_identity(exemplars: Exemplars) -> dict[str, list[list[str]]]:
@@ -228,7 +234,7 @@ def quality_identity(dataset: str, evaluation_checksum: str | None, student: str
 
 def _identities(
     config: Config, scored: Sequence[gold.Split], gold_rows_key: str, unlabelled: Sequence[tuple[str, ...]],
-    exemplars: dict[str, tuple[Example, ...]], personas: Attribute | None, llm_revisions: tuple[str, str], templates: tuple[Any, Any],
+    exemplars: dict[str, tuple[Example, ...]], lines: Mapping[str, Attribute], llm_revisions: tuple[str, str], templates: tuple[Any, Any],
     encoder_revision: str,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
     """`gold_rows_key`: of gold training rows; '' where none are learned from. `llm_revisions`, `templates`: the LLM's and the judge's."""
@@ -244,7 +250,7 @@ def _identities(
         if config.prompt.name == "kadg_auto":
             how: dict[str, Any] = {"answer": "attributes"} | _stop_identity(config.llm)
             identities["attributes"] = answers_identity(config, config.llm, revision, how, "", template=template)
-        identities["stream"] = stream_identity(config, revision, exemplars, personas, key("attributes") or "", template)
+        identities["stream"] = stream_identity(config, revision, exemplars, lines, key("attributes") or "", template)
         if curate.keep_likeliest < 1:
             how = {"answer": "likelihood"}
             identities["likelihoods"] = answers_identity(config, config.llm, revision, how, str(key("stream")), template=template)

@@ -23,8 +23,9 @@ from japagen.hub.models import check_q4, is_on_hub, locate, resolve_revision
 from japagen.llm.context import check_context
 from japagen.llm.served import read_served_revision
 from japagen.llm.template import check_template, template_identity
-from japagen.prompts.personas import read_personas
 from japagen.prompts.scaffold import scaffold_of
+from japagen.prompts.user_lines import KINDS as LINE_FILES
+from japagen.prompts.user_lines import read_lines
 from japagen.store import keys
 from japagen.store.keys import canonical_json
 from japagen.store.stages import LLM_STAGES, STAGES
@@ -90,11 +91,14 @@ class Planner:
         judge = config.judge if config.curate.judging != "off" else None
         template = template_identity(config.llm) if kind.has_llm else None
         templates = template, template if judge is None else template_identity(judge, "judge")
-        path = config.prompt.personas if kind.writes else None
-        personas = self._once(f"personas {task.language} {path}", partial(read_personas, path, scaffold_of(task))) if path else None
+        files = {name: path for name in LINE_FILES if kind.writes and (path := getattr(config.prompt, name))}
+        lines = {
+            name: self._once(f"{name} {task.language} {path}", partial(read_lines, name, path, scaffold_of(task)))
+            for name, path in files.items()
+        }
 
         def identities_of(revisions: tuple[str, str]) -> dict[str, dict[str, Any]]:
-            return _identities(config, scored, rows, unlabelled, exemplars, personas, revisions, templates, encoder_revision)
+            return _identities(config, scored, rows, unlabelled, exemplars, lines, revisions, templates, encoder_revision)
 
         identities = identities_of(self._llm_revisions(config, identities_of) if kind.has_llm else ("", ""))
         identities = {stage: identity for stage, identity in identities.items() if STAGES[stage].by_llm or not by_llm}

@@ -15,7 +15,7 @@ from japagen.store.files import explain_os_errors
 from japagen.store.rowsfile import StreamRows
 from japagen.store.store import Store
 from japagen.synthesis.stream import Stream
-from japagen.tasks import Attribute, Example
+from japagen.tasks import STYLE, Attribute, Example
 
 
 def stream_of(experiment: Experiment, store: Store) -> Stream:
@@ -56,6 +56,7 @@ def make_selector(experiment: Experiment) -> Selector:
     """A fresh judge of the experiment's rows."""
     config = experiment.config
     shown = [example for examples in experiment.exemplars.values() for example in examples]
+    shown += [Example((text,), "") for attribute in experiment.stream.attributes if attribute.name == STYLE for text in attribute.values]
     return Selector(config.task, config.curate, config.num_per_label, shown)
 
 

@@ -18,7 +18,7 @@ from japagen.prompts import continuation
 from japagen.prompts.readings import read_labels, read_number
 from japagen.prompts.scaffold import scaffold_of
 from japagen.prompts.writing import Message, Prompting, attributes_of, messages
-from japagen.tasks import PERSONA, PROBABILITY, WORDING, Attribute, Example, Label, Task, nearest_level
+from japagen.tasks import RECORDED, Attribute, Example, Label, Task, nearest_level
 
 Chat = tuple[Message, ...]
 
@@ -179,7 +179,7 @@ def read_attributes(task: Task, reply: str) -> list[Attribute]:
         values = [" ".join(value.split()) for value in entry["values"] if isinstance(value, str)]
         values = [value for value in dict.fromkeys(values) if value and value not in words and not set(value) & set("{}")]
         name = " ".join(entry["name"].split())
-        if name and name not in (PERSONA, WORDING, PROBABILITY) and not set(name) & set("{}") and len(values) >= 2:
+        if name and name not in RECORDED and not set(name) & set("{}") and len(values) >= 2:
             found[name] = Attribute(name, values, scaffold_of(task).attribute_phrase.format(name=name))
     return list(found.values())
 

@@ -1,4 +1,4 @@
-"""The words around a task's own texts, by language: headings, questions, requests for lists and attributes.
+"""The words around a task's own texts, by language: questions, requests for lists and attributes.
 
 Japanese for tasks whose language is ja or '' (any), whose requests and keys stay as they were; English for every other language, since
 LLMs follow it whatever they are to write. A task's own prompts say in which language its texts are.
@@ -26,7 +26,6 @@ class Scaffold:
     language: str
     version: int
     """Raised when a word changes."""
-    exemplars_heading: str
     label_kind: str
     """What a classification's answers are called; `{kind}` in templates."""
     score_kind: str
@@ -52,12 +51,13 @@ class Scaffold:
     list_request: str
     """Follows an instruction that asks for one text, and asks for `{num}` in a list."""
     persona_phrase: str
+    style_phrase: str
+    """Follows an instruction and shows the user's text `{value}`."""
 
 
 JAPANESE = Scaffold(
     language="ja",
     version=1,
-    exemplars_heading="例:",
     label_kind="ラベル",
     score_kind="類似度の数",
     templates=(
@@ -99,11 +99,11 @@ JAPANESE = Scaffold(
         "確率は、考えられる答えすべての中でそれがどのくらい書かれやすいかを、0から1までの数で表したものです。"
     ),
     persona_phrase="次の人物になったつもりで書いてください: {value}",
+    style_phrase="書き方だけを次の文章にならい、内容は変えてください: {value}",
 )
 ENGLISH = Scaffold(
     language="en",
     version=1,
-    exemplars_heading="Examples:",
     label_kind="label",
     score_kind="similarity score",
     templates=(
@@ -149,6 +149,7 @@ ENGLISH = Scaffold(
         " all answers that could be given."
     ),
     persona_phrase="Write as if you were this person: {value}",
+    style_phrase="Follow the style of this text, but not its content: {value}",
 )
 
 

@@ -28,10 +28,10 @@ STAGES = {
         Stage("likelihoods", "likelihoods", "answers", 2, by_llm=True),
         Stage("judgements", "judgements", "answers", 3, by_llm=True),
         Stage("answers", "answers", "answers", 4, by_llm=True),
-        Stage("dataset", "data set", "datasets", 5, version=2),
-        Stage("model", "model", "models", 6),
-        Stage("result", "result", "results", 8),
-        Stage("quality", "quality report", "quality", 7),
+        Stage("dataset", "data set", "datasets", 5, version=3),
+        Stage("model", "model", "models", 6, version=2),
+        Stage("result", "result", "results", 8, version=2),
+        Stage("quality", "quality report", "quality", 7, version=2),
     )
 }
 """By name, in the order in which commands list them."""

@@ -119,8 +119,7 @@ class Stream:
     def _second(self, label: str, index: int, first: str, drawn: Mapping[str, str]) -> list[Message]:
         """Turn 1 after a turn 0 that asked for this one sentence, also where a list was asked for."""
         chosen, phrases = self._label(label), phrases_of(self.attributes, drawn)
-        firsts = self._shown_firsts(index - index % self.texts_per_request)
-        return messages(self.task, self.prompting, chosen, self._shown(chosen, index), first, firsts, phrases, _variant(drawn))
+        return messages(self.task, self.prompting, chosen, self._shown(chosen, index), first, phrases, _variant(drawn))
 
     def stop_of(self, turn: int) -> tuple[str, ...]:
         """Strings that end a reply of `turn`."""

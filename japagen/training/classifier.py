@@ -4,6 +4,7 @@ Every random draw while training (dropout) comes from a generator seeded by (see
 an undisturbed one draws.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -125,16 +126,24 @@ class Classifier(pl.LightningModule):
         self.validation = Validation(float(loss), scores)
 
     def configure_optimizers(self) -> Any:
-        """AdamW, no decay on biases and norms (parameters of one dimension); linear warm-up, then linear decay to 0."""
+        """AdamW, no decay on biases and norms (parameters of one dimension); linear warm-up, then linear decay to 0.
+
+        On the CPU the fused kernel: the others pass over every parameter a dozen times a step.
+        """
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
         groups = [
             {"params": [parameter for parameter in parameters if parameter.ndim > 1], "weight_decay": self.train_settings.weight_decay},
             {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(groups, lr=self.train_settings.learning_rate)
+        optimizer = torch.optim.AdamW(groups, lr=self.train_settings.learning_rate, fused=self.device.type == "cpu" or None)
         warmup = round(self.train_settings.warmup_ratio * self.num_steps)
         scheduler = get_linear_schedule_with_warmup(optimizer, warmup, self.num_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def decay(self, num_steps: int) -> float:
+        """The factor by which weight decay alone has scaled a matrix after so many optimiser steps of a fit."""
+        settings, rate = self.train_settings, self.lr_schedulers().lr_lambdas[0]  # type: ignore[union-attr]
+        return math.prod(1 - settings.learning_rate * rate(step) * settings.weight_decay for step in range(num_steps))
 
 
 @dataclass(frozen=True)

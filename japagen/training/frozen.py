@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from japagen.config.schema import Encoder
-from japagen.errors import TrainingError
 from japagen.tasks import Task
 from japagen.training.batches import by_length
 from japagen.training.encoding import encode, padding_of
@@ -39,12 +38,7 @@ def frozen_encoder(
         chosen = choose_device(device)
         with quiet(), torch.random.fork_rng(devices=[]):  # the head is drawn, and thrown away
             model, tokenizer, max_length = load(task, encoder, path, revision)
-        body = model.base_model
-        if body is model:
-            raise TrainingError(
-                f"model={encoder.name!r}: its code has no encoder apart from the classifier, so there is no frozen baseline"
-            )
-        return body.eval().to(chosen), tokenizer, chosen, max_length
+        return model.base_model.eval().to(chosen), tokenizer, chosen, max_length
 
     def vectors(texts: Sequence[str]) -> np.ndarray:
         key = (source, tuple(texts))
@@ -74,6 +68,7 @@ def _mean_pooled(body: Any, tokenizer: Any, device: str, max_length: int, texts:
 def _pool(body: Any, inputs: dict[str, torch.Tensor], device: str) -> torch.Tensor:
     """(B, H) float32 of a padded batch; stays on the device."""
     moved = {name: ids.to(device) for name, ids in inputs.items()}
-    hidden = body(**moved).last_hidden_state.float()
+    found = body(**moved, output_hidden_states=True)  # code of its own may have no encoder apart from the classifier
+    hidden = getattr(found, "last_hidden_state", found.hidden_states[-1]).float()
     mask = moved["attention_mask"][:, :, None].float()
     return (hidden * mask).sum(dim=1) / mask.sum(dim=1)

@@ -33,6 +33,7 @@ from japagen.training.losses import to_targets, to_weights
 from japagen.training.prediction import Student
 from japagen.training.pretrained import choose_device, load, quiet, to_task_scale
 from japagen.training.progress import OnMetrics, Progress, Selection, WholeFiles, is_readable
+from japagen.training.vocabulary import Vocabulary
 
 Precision = Literal["32-true", "bf16-mixed"]
 """Lightning's names."""
@@ -101,9 +102,11 @@ def train_student(
         encoded, encoded_valid = (encode_once(source, tokenizer, [row.texts for row in part], max_length) for part in (rows, valid))
         schedule = (validated if valid else unvalidated)(encoded.lengths, train, seed)
         ensemble = _ensemble(task, train, targets, weights)
+        padding = padding_of(tokenizer)
+        vocabulary = Vocabulary(model, (encoded, encoded_valid), (padding.input_ids,))
         module = Classifier(model, task, train, schedule.num_steps, seed, valid, ensemble)
         parts = Part(encoded, targets, weights), Part(encoded_valid, valid_targets, valid_weights)
-        data = TrainingData(*parts, schedule, padding_of(tokenizer))
+        data = TrainingData(*parts, schedule, padding)
         progress = Progress(on_metrics)
         least = schedule.num_steps if train.steps else train.min_steps
         selection = Selection(work, run, task.metric, train.patience, least, schedule.num_steps)
@@ -112,6 +115,8 @@ def train_student(
         num_steps = trainer.global_step
         if valid:
             model.load_state_dict(torch.load(selection.best(selection.step), map_location=model.device, weights_only=True))
+        best_step = selection.step if valid else num_steps
+        vocabulary.put_back(model, module.decay(best_step))
         if task.is_regression:
             to_task_scale(model)
         tokenizer.model_max_length = max_length  # whoever uses the folder then cuts texts as training did
@@ -119,7 +124,6 @@ def train_student(
         tokenizer.save_pretrained(out)
         student = Student(model, tokenizer, device, max_length)
         predicted = tuple(decide(task, student.predict([row.texts for row in valid], source=source))) if valid else ()
-    best_step = selection.step if valid else num_steps
     history = tuple(progress.history)
     return Fit(best_step, selection.score, num_steps, progress.seconds, progress.samples, history, encoded.truncated, max_length, predicted)
 

@@ -91,12 +91,12 @@ def test_training_reads_chats_as_the_template_writes_them(tasks: dict[str, Task]
     plain = Tokenizer.from_file(str(LLM / "tokenizer.json"))
     task = tasks["jsts"]
     shown = [("猫がいる。", "犬がいる。")]
-    request = messages(task, Prompting(), task.labels[2], shown, first="犬が走る。", first_sentences=["猫がいる。"])
+    request = messages(task, Prompting(), task.labels[2], shown, first="犬が走る。")
     chat = [*request, {"role": "assistant", "content": "犬が歩く。"}]
     ids = ChatEncoder(plain, plain).encode(chat)
     templated = AutoTokenizer.from_pretrained(LLM).apply_chat_template(chat)["input_ids"]
     assert [-1 - token if token < 0 else token for token in ids] == templated
-    replies = ("犬が走る。", "犬が歩く。")
+    replies = ("猫がいる。", "犬がいる。", "犬が走る。", "犬が歩く。")
     assert sum(token < 0 for token in ids) == sum(len(plain.encode(text).ids) + 1 for text in replies)
 
 

@@ -47,7 +47,7 @@ def shared(texts: Iterable[str], evaluation_texts: set[str]) -> list[str]:
 
 
 def test_evaluation_files_are_all_read(evaluation_texts: set[str]) -> None:
-    assert len(EVALUATION_FILES) == 7
+    assert len(EVALUATION_FILES) == 9
     assert len(evaluation_texts) > 10_000
 
 
@@ -83,15 +83,6 @@ def test_training_streams_share_no_text_with_evaluation(corpus: Corpus, evaluati
     assert shared((text for passage in texts for text in passage.texts), evaluation_texts) == []
 
 
-def test_exemplars_in_chats_share_no_text_with_evaluation(corpus: Corpus, evaluation_texts: set[str]) -> None:
-    shown = []
-    for chat in islice(chat_stream(corpus, load_tasks(CONF), seed=21), 5_000):
-        lines = [line for message in chat if message["role"] == "user" for line in message["content"].split("\n") if line.startswith("- ")]
-        shown += [text for line in lines for text in line.removeprefix("- ").split(" → ")]
-    assert shown
-    assert shared(shown, evaluation_texts) == []
-
-
 def test_tokenizer_texts_share_no_text_with_evaluation(corpus: Corpus, evaluation_texts: set[str]) -> None:
     assert shared(tokenizer_texts(corpus, load_tasks(CONF), seed=20), evaluation_texts) == []
 
@@ -109,12 +100,11 @@ def test_chats_fit_the_tasks(corpus: Corpus) -> None:
     for chat in islice(chat_stream(corpus, tasks, seed=5), 2_000):
         task = next(task for task in tasks.values() if task.system == chat[0]["content"])
         replies = [message["content"] for message in chat if message["role"] == "assistant"]
-        assert len(replies) == task.num_turns
         assert all(task.min_chars <= len(reply) <= task.max_chars for reply in replies)
-        assert len(set(replies)) == len(replies)
+        assert len(set(replies[-task.num_turns :])) == min(task.num_turns, len(replies))
 
 
-SHARED_5GRAMS = {"jsts": 0.2, "jnli": 0.2, "jcola": 0.2, "marcja": 0.06, "covid19": 0.05, "news": 0.05}
+SHARED_5GRAMS = {"jsts": 0.2, "jnli": 0.2, "jcola": 0.2, "marcja": 0.06, "covid19": 0.05, "news": 0.05, "jcm": 0.2}
 """Largest share of the smoke sample's runs of five words that may occur in what built the demo models.
 
 Everyday sentences share phrases (…に人が並んでいます。), of which there are 65,000 behind the first three tasks."""

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from demo_models import train_encoder, train_llm
-from demo_models.loop import WIDTHS, bucketed, loss_at, pad, train
+from demo_models.loop import WIDTHS, Checkpoint, bucketed, loss_at, pad, train
 from demo_models.texts import Passage, kinds
 from demo_models.tokenizer import END, id_of
 from tests.conftest import load_task
@@ -108,3 +108,36 @@ def test_training_lowers_the_loss_and_keeps_to_its_budget() -> None:
     assert record.steps > 1
     assert record.tokens == record.steps * inputs.numel()
     assert record.parameters == 8 * 16 + 16 + 16 + 1
+
+
+class Interrupted(Exception):
+    """Ends a run in its middle."""
+
+
+def test_an_interrupted_run_resumes_at_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Used batches are passed over, the budget's used part counts, and the file of another run is not read."""
+    monkeypatch.setattr("demo_models.loop.CHECKPOINT_S", 0.0)
+    numbered = [{"input_ids": torch.full((2, 1), float(number))} for number in range(100_000)]
+    seen: list[float] = []
+
+    def run(name: str, stop_at: int | None = None) -> int:
+        model = nn.Linear(1, 1)
+
+        def loss_of(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+            seen.append(batch["input_ids"][0].item())
+            if len(seen) == stop_at:
+                raise Interrupted
+            return model(torch.ones(2, 1)).pow(2).mean()
+
+        return train(model, iter(numbered), loss_of, minutes=0.01, peak=0.01, checkpoint=Checkpoint(tmp_path / "state", name)).steps
+
+    with pytest.raises(Interrupted):
+        run("first", stop_at=8)
+    assert seen == list(range(8))
+    seen.clear()
+    steps = run("first")
+    assert seen[0] == 7.0
+    assert steps == 7 + len(seen)
+    seen.clear()
+    run("second")
+    assert seen[0] == 0.0

@@ -10,7 +10,7 @@ from japagen.config.llm import Sampling
 from japagen.prompts.continuation import continued, headings, reply_of, stops
 from japagen.prompts.questions import channel_question, label_question, likelihood_question, question_messages, written_question
 from japagen.prompts.replies import clean_reply
-from japagen.prompts.writing import PAIR_JOINER, Prompting, first_messages, messages
+from japagen.prompts.writing import Prompting, first_messages, messages
 from japagen.prompts.writing import stops as stops_of
 from japagen.synthesis.generate import request_of
 from japagen.synthesis.stream import Stream
@@ -72,10 +72,9 @@ def test_a_text_is_asked_for_in_one_turn(system_role: bool) -> None:
 
 def test_a_pair_is_asked_for_by_its_second_sentence_s_heading() -> None:
     task = TASKS["jnli"]
-    (turn,) = messages(task, CONTINUES, task.labels[0], [("犬が走る。", "動物が走る。")], "猫が寝る。", ["犬が走る。"])
+    (turn,) = messages(task, CONTINUES, task.labels[0], [("犬が走る。", "動物が走る。")], "猫が寝る。")
     assert turn["content"].endswith("\n\n文1：犬が走る。\n文2：動物が走る。\n文1：猫が寝る。\n文2：")
     assert task.labels[0].instruction in turn["content"]
-    assert PAIR_JOINER not in turn["content"]
     (first,) = first_messages(task, CONTINUES, ["犬が走る。", "猫が寝る。"])
     assert first["content"] == f"{task.system}\n{task.first_instruction}\n\n文章：犬が走る。\n文章：猫が寝る。\n文章："
     with pytest.raises(ValueError, match="needs its first sentence"):

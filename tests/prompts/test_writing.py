@@ -8,7 +8,7 @@ import pytest
 
 from japagen.errors import ConfigError
 from japagen.experiments.planning import plan_experiment
-from japagen.prompts.writing import Prompting, messages, wordings
+from japagen.prompts.writing import Prompting, first_messages, messages, wordings
 from japagen.synthesis.generate import rows_of
 from japagen.synthesis.stream import Stream
 from japagen.tasks import Attribute, Label, Task, check_task, check_variants
@@ -27,7 +27,7 @@ def kadg(name: str, texts_per_request: int = 4, key: str = "key") -> Stream:
 @pytest.mark.parametrize("name", [name for name in TASKS if name != "jcm"])
 def test_the_attributes_are_those_of_the_paper_s_design(name: str) -> None:
     task = load_task(name)
-    assert [len(attribute.values) for attribute in task.attributes] == ([VALUES[name]] if name in VALUES else [])
+    assert {len(attribute.values) for attribute in task.attributes} == ({VALUES[name]} if name in VALUES else set())
     assert all(bool(label.described) == (name == "news") for label in task.labels)
 
 
@@ -55,6 +55,34 @@ def test_a_pair_s_second_turn_repeats_the_first_one_s_request() -> None:
         second = stream.second_ask(label.name, 6, "犬が走る。")
         assert second.messages[:2] == opening.messages
         assert second.attributes == opening.attributes
+
+
+def test_exemplars_are_turns_that_went_before() -> None:
+    task = load_task("jcola")
+    label, phrase = task.labels[1], "動物の文です。"
+    system, *turns = messages(task, Prompting(), label, [("犬が走るた。",), ("猫を寝る。",)], phrases=[phrase])
+    assert system == {"role": "system", "content": task.system}
+    assert [turn["role"] for turn in turns] == ["user", "assistant", "user", "assistant", "user"]
+    asked = label.instruction
+    assert [turn["content"] for turn in turns] == [asked, "犬が走るた。", asked, "猫を寝る。", f"{asked}\n{phrase}"]
+
+
+def test_a_pair_s_exemplars_are_both_of_its_turns() -> None:
+    task = load_task("jnli")
+    label, phrase = task.labels[0], "動物の画像です。"
+    chat = messages(task, Prompting(system_role=False), label, [("犬が走る。", "動物がいる。")], "猫が寝る。", [phrase])
+    asked, first = label.instruction, task.first_instruction
+    contents = [f"{task.system}\n\n{first}", "犬が走る。", asked, "動物がいる。", f"{first}\n{phrase}", "猫が寝る。", asked]
+    assert [turn["content"] for turn in chat] == contents
+    assert [turn["role"] for turn in chat] == ["user", "assistant"] * 3 + ["user"]
+    opening = first_messages(task, Prompting(), ["犬が走る。"], [phrase])
+    assert [turn["content"] for turn in opening] == [task.system, first, "犬が走る。", f"{first}\n{phrase}"]
+
+
+def test_grammatical_targets_are_the_label_s_own() -> None:
+    stream = kadg("jcola")
+    assert [stream.ask(label, 0).attributes.keys() for label in stream.task.label_names] == [{"grammar"}, {"error"}]
+    assert "文法上の誤りがある文" in stream.ask("unacceptable", 0).messages[-1]["content"]
 
 
 def test_unrelated_tweets_have_no_topic() -> None:
@@ -106,7 +134,7 @@ def test_attributes_are_checked(attribute: Attribute, message: str) -> None:
         check_task(replace(load_task("marcja"), attributes=[attribute]))
 
 
-@pytest.mark.parametrize("name", ["persona", "wording", "probability"])
+@pytest.mark.parametrize("name", ["persona", "style", "wording", "probability"])
 def test_attributes_have_names_of_their_own(name: str) -> None:
     task = load_task("marcja")
     with pytest.raises(ConfigError, match=f"attributes.{name} must have a name of its own"):
@@ -166,7 +194,7 @@ def test_variants_are_checked() -> None:
 PERSONS = Attribute("persona", ["小さな店の主人", "受験を控えた学生", "退職した教師"], "次の人として: {value}")
 
 
-@pytest.mark.parametrize("name", ["jcola", "jnli"])
+@pytest.mark.parametrize("name", ["marcja", "jnli"])
 @pytest.mark.parametrize("knowledge", [True, False])
 def test_persons_are_drawn_like_attributes_with_and_without_knowledge(name: str, knowledge: bool) -> None:
     task = load_task(name)

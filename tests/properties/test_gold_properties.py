@@ -24,7 +24,8 @@ from japagen.errors import ConfigError, DataError
 from japagen.gold import read_eval, read_unlabelled
 from japagen.gold.formats import FileRow, read_rows
 from japagen.gold.livedoor import article_text, read_articles
-from japagen.prompts.personas import read_personas
+from japagen.prompts.scaffold import JAPANESE
+from japagen.prompts.user_lines import read_lines
 from japagen.tasks import Example, Task, check_task
 from tests.properties.hostile import HALF, SHIPPED, misshapen, raw_texts, spoilt, texts, tried, write
 from tests.stubs.row_files import LEVELS, TASK, write_delimited, write_json_array, write_json_lines, write_parquet
@@ -204,7 +205,7 @@ def test_a_sheet_to_label_keeps_its_texts(folder: Path, said: list[str]) -> None
 @given(spoilt("店の主人\n学生\n# 注\n\n医者\r\n犬と話す人\n".encode()))
 def test_persons_are_read_or_the_line_is_named(folder: Path, content: bytes) -> None:
     path = write(folder / "persons.txt", content)
-    found = tried(lambda: read_personas(str(path)), DataError, str(path))
+    found = tried(lambda: read_lines("personas", str(path), JAPANESE), DataError, str(path))
     if found is None:
         return
     assert len(found.values) >= 2

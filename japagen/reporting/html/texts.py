@@ -16,7 +16,7 @@ from japagen.curation.dataset import ANNOTATED
 from japagen.prompts.replies import QUOTES_GOLD, normalise
 from japagen.store.files import read_json
 from japagen.store.store import Store
-from japagen.tasks import PERSONA, Example, Task
+from japagen.tasks import PERSONA, STYLE, Example, Task
 
 PER_LABEL = 30
 LEAST_PER_LABEL = 2
@@ -37,7 +37,7 @@ class Text:
     id: str
     """LABEL/INDEX of the stream: the label that was asked for, which a judge may have replaced."""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    """What the request drew; personas are the user's and left out."""
+    """What the request drew; personas and style texts are the user's and left out."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class Prompts:
         self.folder = None if stream is None else store.find("stream", stream)
         identity = {} if self.folder is None else read_json(self.folder / "meta.json")["identity"]
         exemplars = [text for rows in identity.get("exemplars", {}).values() for texts in rows for text in texts]
+        exemplars += identity.get("prompt", {}).get(STYLE, {}).get("values", [])
         self._parts = {part for text in exemplars for part in _parts(text)}
         self._whole = [normalise(text) for text in exemplars if text.strip()]
 
@@ -79,7 +80,7 @@ class Prompts:
             for row in _rows_with_attributes(path):
                 id_ = f"{row['label']}/{row['index']}"
                 if row["turn"] == turn and id_ in wanted and id_ not in found:
-                    found[id_] = {name: str(value) for name, value in row["attributes"].items() if name != PERSONA}
+                    found[id_] = {name: str(value) for name, value in row["attributes"].items() if name not in (PERSONA, STYLE)}
         return found
 
 

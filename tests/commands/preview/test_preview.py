@@ -193,7 +193,7 @@ def test_no_projection_where_nothing_was_accepted(stub_llm: StubLLM, tmp_path: P
 
 def test_exemplars_are_shown_with_shots(stub_llm: StubLLM, tmp_path: Path) -> None:
     output = show(stub_llm, tmp_path, "task=jcola", "shots=1", "data=sample")
-    assert output.count("例:\n") == 2
+    assert output.count("assistant") == 2
     with pytest.raises(DataError, match=r"set data=files data\.train_file=FILE"):
         show(stub_llm, tmp_path, "task=jcola", "shots=1", "data=files")
 
