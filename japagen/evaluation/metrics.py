@@ -21,7 +21,7 @@ import numpy as np
 
 from japagen.tasks import Example, Task
 
-METRICS_VERSION = 1
+METRICS_VERSION = 2
 """Enters results' keys; raised when a number's meaning changes."""
 
 Predictions = Sequence[str] | Sequence[float]

@@ -13,9 +13,9 @@ from functools import lru_cache
 
 from japagen.prompts.replies import normalise
 
-VERSION = 1
+VERSION = 2
 """Enters the keys of what written answers become; raised when a rule of this module changes, English ones apart."""
-ENGLISH_VERSION = 1
+ENGLISH_VERSION = 2
 """The same of rules for tasks that are not Japanese."""
 
 _LONGEST = 10_000

@@ -76,7 +76,7 @@ REASONS = {
 QUOTES_GOLD = ("contamination", "copies an exemplar", "first sentence")
 """Reasons whose rejected text is, or may be, a gold text, and is therefore never shown."""
 
-VERSION = 1
+VERSION = 2
 """Enters the keys of data sets; raised when a rule of this module, or a Japanese one of `reply_rules`, changes."""
 
 UNFINISHED = {
