@@ -3,16 +3,19 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from japagen.commands.artifacts.verification import differences
 from japagen.commands.artifacts.verify import main
+from japagen.curation.label_noise import write_noise
 from japagen.errors import StoreError
+from japagen.quality.label_sheets import Sheet, dataset_rows, measure_noise
 from japagen.store.store import Store
 from launch.execute import execute
-from tests.conftest import Compose
+from tests.conftest import Compose, load_task
 from tests.stubs.stub_llm import StubLLM, serving
 
 Verify = Callable[..., tuple[int, list[str]]]
@@ -78,6 +81,18 @@ def test_what_was_left_alone_is_the_same_and_stays_so(store: Store, verify: Veri
     ):
         assert what in same
     assert before == {path: path.read_bytes() for path in store.root.rglob("*") if path.is_file()}
+
+
+def test_label_noise_is_computed_again_from_what_people_wrote(store: Store, verify: Verify) -> None:
+    key, task = the(store, "datasets/*").name, load_task("jcola")
+    rows = dataset_rows(store, key, task)
+    found = measure_noise(task, key, rows, [Sheet("anna.csv", {row.id: "acceptable" for row in rows})])
+    write_noise(store, found)
+    assert any("label noise" in line for line in starting(verify()[1], "same"))
+    write_noise(store, replace(found, answers={**found.answers, rows[0].id: ["unclear"]}))
+    assert any("label noise" in line and "is now" in line for line in starting(verify()[1], "differs"))
+    write_noise(store, replace(found, answers={"acceptable/999999": ["acceptable"]}))
+    assert any("label noise" in line for line in starting(verify()[1], "differs"))
 
 
 def test_a_reply_that_was_changed_comes_out_in_all_that_follows(store: Store, verify: Verify) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from japagen.curation.label_noise import noise_path, write_noise
 from japagen.experiments.result import Result
+from japagen.quality.label_sheets import Sheet, dataset_rows, measure_noise
 from japagen.reporting.html import tables
 from japagen.reporting.html.page import render, write_page
 from japagen.reporting.pivots import Cell, Column, Pivot, PivotRow
@@ -246,3 +248,19 @@ def test_many_labels_are_pairs_and_a_grid_that_scrolls(composed: Compose, tmp_pa
     assert "Never predicted, of 77 labels: " in elements.text
     assert [attributes for tag, attributes in elements.found if attributes.get("class") == "scroll tall"] != []
     assert {attributes["lang"] for tag, attributes in elements.found if tag == "tbody" and "lang" in attributes} == {"ja", "en"}
+
+
+def test_label_noise_by_people_is_shown_beside_the_quality(composed: Compose, tmp_path: Path) -> None:
+    store, config, rng = Store(tmp_path), composed("task=jcola", "num_per_label=20"), random.Random(0)
+    result = result_for(config, 0.4, rng)
+    fill_store(store, config, result, rng)
+    report, key = Report((sweep_named(),), (Run("methods", config, result),)), result.keys["dataset"]
+    assert "Label noise by people" not in render(report, store)
+    rows = dataset_rows(store, key, config.task)
+    sheets = [Sheet(name, {row.id: row.label for row in rows[:9]} | {rows[9].id: "unclear"}) for name in ("<b>anna</b>.csv", "ben.csv")]
+    write_noise(store, measure_noise(config.task, key, rows, sheets))
+    text = Elements(render(report, store)).text
+    for part in ("Label noise by people", "<b>anna</b>.csv: 9 labelled, 1 unclear, 0 empty.", "Two people", "Cohen's kappa"):
+        assert part in text, part
+    noise_path(store, key).write_text("{", encoding="utf-8")
+    assert "Label noise by people" not in render(report, store), "a broken file hides no page"
