@@ -16,7 +16,7 @@ from japagen.store import keys
 from japagen.store.stages import STAGES
 from japagen.tasks import Attribute, Example
 from tests.conftest import Compose
-from tests.stubs.setting_keys import ALL, CHANGES, DATASET, EXEMPLARS, MODEL, NONE, changed, stage_keys, with_change
+from tests.stubs.setting_keys import ALL, CHANGES, DATASET, EXEMPLARS, MODEL, changed, stage_keys, with_change
 
 
 def settings(node: Any, prefix: str = "") -> list[str]:

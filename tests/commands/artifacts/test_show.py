@@ -87,7 +87,8 @@ def test_a_data_set_is_shown_by_the_beginning_of_its_key(show: Show, store: Stor
     assert (code, err) == (0, "")
     for part in (
         f"data set {key}", "package:demo/llm at r1, prompt base", "300 texts a label", "sample (smoke data) (split valid, n=120)",
-        "too short 2", "83.3% of 12", "taken off, heading: entailment 4", "Kolmogorov-Smirnov", "Self-BLEU-4", "of 120, by cosine", "label from one sentence alone",
+        "too short 2", "83.3% of 12",
+        "taken off, heading: entailment 4", "Kolmogorov-Smirnov", "Self-BLEU-4", "of 120, by cosine", "label from one sentence alone",
         "python run.py task=jnli method=gold", "これも", "too short: under the task's min_chars", "contamination", "quality.json",
     ):  # fmt: skip
         assert part in out, part
