@@ -303,3 +303,17 @@ def test_many_probabilities_are_shortened() -> None:
     probs = {f"label {number}": (number + 1) / 3003 for number in range(77)}
     assert listed(probs) == "label 76 0.03, label 75 0.03, label 74 0.02, label 73 0.02, label 72 0.02, 72 others"
     assert listed({"a": 0.25, "b": 0.75}) == "a 0.25, b 0.75"
+
+
+def test_accepted_texts_are_held_against_their_labels_descriptions(stub_llm: StubLLM, tmp_path: Path) -> None:
+    toy = show(stub_llm, tmp_path, "task=jcola")
+    assert "not done: model=demo is a toy" in toy
+    found = show(stub_llm, tmp_path, "task=jcola", "model.demo=false", "device=cpu")
+    assert "share of accepted texts whose nearest label description is their label's, by demo without training" in found
+    weakest = re.search(r"weakest: (\w+), (\d) of (\d) texts agree; .*curate\.judging=drop", found)
+    assert weakest is not None
+    assert weakest[1] in ("acceptable", "unacceptable")
+    absent = show(stub_llm, tmp_path, "task=jcola", "model=ruri-v3-30m")
+    assert "not done: model=ruri-v3-30m isn't on this machine" in absent
+    assert "japagen fetch model=ruri-v3-30m" in absent
+    assert "descriptions" not in show(stub_llm, tmp_path, "task=jnli"), "a pair's label is a relation"
