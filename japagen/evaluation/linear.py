@@ -9,31 +9,27 @@ from japagen.evaluation.metrics import Array, Predictions, gold_value
 from japagen.tasks import Example, Task
 
 
-def fit_predict(task: Task, rows: Sequence[Example], features: Array, gold_features: Array) -> Predictions:
+def fit_predict(task: Task, rows: Sequence[Example], features: Array, gold_features: Array, prior_variance: float = 1.0) -> Predictions:
     """What a linear model fitted to `rows` predicts: logistic regression, or ridge regression within the levels' range.
 
-    features: (rows, F) dense; gold_features: (gold, F). Both are standardised by the training rows' mean and deviation. With one label
-    only among the rows, that label.
+    features: (rows, F) dense; gold_features: (gold, F). Both are standardised by the training rows' mean and deviation. prior_variance:
+    how much all features together move a prediction beforehand; each weight's share of it is one over their number, so that hundreds
+    of them don't learn few rows by heart. With one label only among the rows, that label.
     """
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    inverse_penalty = prior_variance / features.shape[1]
     if not task.is_regression:
         labels = [row.label for row in rows]
         if len(set(labels)) < 2:
             return [labels[0]] * len(gold_features)
-        classifier = make_pipeline(StandardScaler(), LogisticRegression(C=_penalty(features), max_iter=1000)).fit(features, labels)
+        classifier = make_pipeline(StandardScaler(), LogisticRegression(C=inverse_penalty, max_iter=1000)).fit(features, labels)
         return [str(label) for label in classifier.predict(gold_features)]
-    ridge = make_pipeline(StandardScaler(), Ridge(alpha=1 / _penalty(features))).fit(features, [gold_value(task, row) for row in rows])
+    ridge = make_pipeline(StandardScaler(), Ridge(alpha=1 / inverse_penalty)).fit(features, [gold_value(task, row) for row in rows])
     levels = task.label_scores()
     return [float(value) for value in ridge.predict(gold_features).clip(min(levels), max(levels))]
-
-
-def _penalty(features: Array) -> float:
-    """scikit-learn's C, the variance that a weight has beforehand: one over the number of features, so that all of them together, which
-    are standardised, move a prediction by about 1. Vectors of hundreds of numbers then don't learn few rows by heart."""
-    return 1.0 / features.shape[1]
 
 
 def fit_classifier(features: Any, labels: Sequence[str]) -> Any:

@@ -89,7 +89,7 @@ _CANDIDATE = re.compile(
 )
 ENGLISH = Rules(
     language="en",
-    version=1,
+    version=2,
     outer=(
         *FIRST_STRIPS,
         *WRAPPERS,

@@ -127,6 +127,20 @@ def test_what_the_llm_does_not_answer_counts_as_wrong(composed: Compose, tmp_pat
     assert not {"ece", "nll", "brier", "squared_calibration_error"} & set(result.metrics)
 
 
+def test_a_students_encoder_is_scored_untrained_and_holds_texts_against_descriptions(composed: Compose, tmp_path: Path) -> None:
+    store, experiment = Store(tmp_path), plan_experiment(composed(*SMALL, "train.fixed_steps=2", "train.epochs=1", "device=cpu"))
+    make(experiment, store)
+    result = make_result(experiment, store, say=lambda line: None)
+    assert list(result.baselines) == ["majority", "tfidf", "frozen", "nearest_description"]
+    rows = training_rows(experiment, store)
+    assert {name: found.n for name, found in result.label_agreement.items()} == {
+        name: sum(row.label == name for row in (*rows.train, *rows.valid)) for name in experiment.task.label_names
+    }
+    assert all(0 <= found.agreeing <= found.n for found in result.label_agreement.values())
+    assert result.seconds["baselines"] > 0
+    assert {"nll", "brier", "squared_calibration_error"} <= set(result.metrics)
+
+
 @needs_mirror
 def test_unanswered_rows_are_counted_split_by_split(composed: Compose, tmp_path: Path) -> None:
     overrides = ["task=jcola", "data=published", f"data.mirror={MIRROR}", "method=prompting", "method.answer=free"]

@@ -313,3 +313,17 @@ def test_cut_replies_are_warned_of(stub_llm: StubLLM, tmp_path: Path, task: str,
     longest = round(1.2 * config_of(stub_llm, tmp_path, f"task={task}").task.max_chars) + 32
     assert output.count(f"replies were cut at llm.sampling.max_tokens={longest}") == lines
     assert "100% of" in output
+
+
+def test_accepted_texts_are_held_against_their_labels_descriptions(stub_llm: StubLLM, tmp_path: Path) -> None:
+    toy = show(stub_llm, tmp_path, "task=jcola")
+    assert "not done: model=demo is a toy" in toy
+    found = show(stub_llm, tmp_path, "task=jcola", "model.demo=false", "device=cpu")
+    assert "share of accepted texts whose nearest label description is their label's, by demo without training" in found
+    weakest = re.search(r"weakest: (\w+), (\d) of (\d) texts agree; .*curate\.judging=drop", found)
+    assert weakest is not None
+    assert weakest[1] in ("acceptable", "unacceptable")
+    absent = show(stub_llm, tmp_path, "task=jcola", "model=ruri-v3-30m")
+    assert "not done: model=ruri-v3-30m isn't on this machine" in absent
+    assert "japagen fetch model=ruri-v3-30m" in absent
+    assert "descriptions" not in show(stub_llm, tmp_path, "task=jnli"), "a pair's label is a relation"
