@@ -83,7 +83,20 @@ def _without_preamble_line(text: str) -> str:
     return rest.strip() if rest.strip() and _PREAMBLE.match(f"{first.strip().strip('*').strip()}\n") else text
 
 
-REFUSAL_RULES = (Refuse("refusal", "refusal", holds(_REFUSAL, re.I | re.M), "I'm sorry, but I can't assist with that."),)
+REFUSAL_RULES = (
+    Refuse("refusal", "refusal", holds(_REFUSAL, re.I | re.M), "I'm sorry, but I can't assist with that."),
+    Refuse(
+        "refusal of nothing named",
+        "refusal",
+        holds(
+            r"\A(?:i(?:['’]m| am) )?(?:so |very )?(?:sorry\s*[,.!]?\s*)?(?:but )?i (?:can(?:no|['’])t|can not|am unable to)"
+            r"(?: do)?(?: this| that)?[.!]?\Z",
+            re.I,
+        ),
+        "I'm sorry, I can't do that.",
+        unless=(MESSAGES,),
+    ),
+)
 _CANDIDATE = re.compile(
     r"\s*\**(?:(?:text|example|sample|sentence|message|review|option|version|query|tweet)\s*#?\d{1,2}|option [a-d])\**\s*[:.)]", re.I
 )

@@ -190,6 +190,7 @@ REFUSED = [
     ("covid19", "私は医療に関する情報を提供することはできません。", "refusal"),
     ("marcja", "私はAIですので、商品を買うことはありません。", "refusal"),
     ("banking77", "I'm sorry, but I can't assist with that request.", "refusal"),
+    ("jcola", "I cannot.", "refusal"),
     ("jcola", "もちろんです。彼女が昨日映画を見るた。", "preamble"),
     ("jnli", "この仮説は前提と矛盾しています。", "about the task"),
     ("jcola", "「彼女が昨日映画を見るた」は文法的に誤りです。", "about the task"),
