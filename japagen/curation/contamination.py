@@ -3,8 +3,9 @@
 Two texts match where they are equal (as `normalise` compares texts), where the Jaccard similarity of their sets of character 3-grams is 0.8
 or more, or where 0.8 of a contained text's 3-grams occur in the other one; a contained text has 30 Japanese characters (60 Latin ones) or
 more, since whole captions are contained in others by chance. A pair matches where either of its texts does. Characters in common alone are
-no match: 13 in a row, the rule of GPT-3 (Brown et al. 2020, appendix C; there: words), hit a fifth of JSTS's train rows by common phrases, and News by site
-(benchmarks/contamination.py); 13 that cover half of the shorter text still hit 14% of JNLI's, since captions share their predicates.
+no match: 13 in a row, the rule of GPT-3 (Brown et al. 2020, appendix C; there: words), hit a fifth of JSTS's train rows by common phrases,
+and News by site (benchmarks/contamination.py); 13 that cover half of the shorter text still hit 14% of JNLI's, since captions share their
+predicates.
 
 Only the evaluation texts are read, never their labels. Dropped rows are not replaced, so the stream and the selection do not depend on the
 evaluation data.
