@@ -101,23 +101,23 @@ def main() -> None:
     for name in SOURCES:
         task, rows, splits = read(name, mirror)
         texts = [text for split in splits for row in split.examples for text in row.texts]
-        began = time.perf_counter()
+        began = time.process_time()
         matches = EvaluationTexts(texts).matches([row.texts for row in rows])
-        seconds = time.perf_counter() - began
+        seconds = time.process_time() - began
         result[name] = {
             "rows": len(rows),
             "scored texts": len(set(texts)),
             "old rule, % of rows": shares(task, rows, old_matches(texts, rows)),
             "rule, % of rows": shares(task, rows, matches),
-            "seconds": round(seconds, 2),
+            "CPU seconds": round(seconds, 2),
         }
         print(name, result[name], flush=True)
     _, rows, (scored,) = read("news", mirror)
     made = [(f"{row.texts[0][number % 50 :]}{number}",) for number in range(-(-SCALE_ROWS // len(rows))) for row in rows][:SCALE_ROWS]
-    began = time.perf_counter()
+    began = time.process_time()
     EvaluationTexts(text for row in scored.examples for text in row.texts).matches(made)
-    result["seconds for a large data set"] = {"rows": len(made), "seconds": round(time.perf_counter() - began, 1)}
-    print(result["seconds for a large data set"], flush=True)
+    result["a large data set"] = {"rows": len(made), "CPU seconds": round(time.process_time() - began, 1)}
+    print(result["a large data set"], flush=True)
     result["news, TF-IDF accuracy"] = news_accuracies(mirror)
     print(result["news, TF-IDF accuracy"], flush=True)
     write_result("contamination", {"machine": machine(), **result})

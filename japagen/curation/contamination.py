@@ -1,10 +1,11 @@
 """Which training texts match evaluation texts: one rule for written and annotated texts, gold rows and exemplars.
 
 Two texts match where they are equal (as `normalise` compares texts), where the Jaccard similarity of their sets of character 3-grams is 0.8
-or more, or where 0.8 of a contained text's 3-grams occur in the other one; a contained text has 30 characters or more, since whole captions
-are contained in others by chance. A pair matches where either of its texts does. Characters in common alone are no match: 13 in a row, the
-rule of GPT-3 (Brown et al. 2020, appendix C; there: words), hit a fifth of JSTS's train rows by common phrases, and News by site
-(benchmarks/contamination.py); 13 that cover half of the shorter text still hit 14% of JNLI's, since captions share their predicates.
+or more, or where 0.8 of a contained text's 3-grams occur in the other one; a contained text has 30 Japanese characters (60 Latin ones) or
+more, since whole captions are contained in others by chance. A pair matches where either of its texts does. Characters in common alone are
+no match: 13 in a row, the rule of GPT-3 (Brown et al. 2020, appendix C; there: words), hit a fifth of JSTS's train rows by common phrases,
+and News by site (benchmarks/contamination.py); 13 that cover half of the shorter text still hit 14% of JNLI's, since captions share their
+predicates.
 
 Only the evaluation texts are read, never their labels. Dropped rows are not replaced, so the stream and the selection do not depend on the
 evaluation data.
@@ -21,8 +22,10 @@ from japagen.prompts.replies import normalise
 
 SIMILARITY = 0.8
 """Jaccard similarity of 3-grams, and share of a contained text's 3-grams, from which on texts match."""
-LEAST_CONTAINED = 30
-"""Characters of a contained text."""
+LEAST_WIDTH = 60
+"""Of a contained text, in columns: 30 Japanese characters, or 60 Latin letters, of which 30 are a phrase of five words."""
+FIRST_WIDE = "\u2e80"
+"""From here on nearly all characters take two columns (CJK and kana; half-width kana are full-width ones under NFKC)."""
 _CHUNK = 512
 """Texts compared at a time: bounds memory."""
 
@@ -38,7 +41,7 @@ class EvaluationTexts:
         sets = [frozenset(grams_of(text)) for text in different]
         self._columns = {gram: column for column, gram in enumerate(dict.fromkeys(chain.from_iterable(sets)))}
         self._sizes = np.array([len(grams) for grams in sets])
-        self._may_be_contained = np.array([len(text) >= LEAST_CONTAINED for text in different], dtype=bool)
+        self._may_be_contained = np.array([may_be_contained(text) for text in different], dtype=bool)
         self._index: Any = self._matrix(sets).T.tocsr() if sets else None
         """(grams, texts) sparse float32, 1 where the text has the gram."""
 
@@ -59,7 +62,7 @@ class EvaluationTexts:
         shared = (self._matrix(sets) @ self._index).tocoo()
         own = np.array([len(grams) for grams in sets])[shared.row]
         theirs = self._sizes[shared.col]
-        can_be_contained = np.array([len(text) >= LEAST_CONTAINED for text in texts], dtype=bool)[shared.row]
+        can_be_contained = np.array([may_be_contained(text) for text in texts], dtype=bool)[shared.row]
         both = shared.data
         matching = (
             (both >= SIMILARITY * (own + theirs - both))
@@ -76,3 +79,10 @@ class EvaluationTexts:
         ends = np.cumsum([0, *map(len, columns)])
         flat = np.fromiter(chain.from_iterable(columns), dtype=np.int64, count=int(ends[-1]))
         return csr_matrix((np.ones(len(flat), dtype=np.float32), flat, ends), shape=(len(sets), len(self._columns)))
+
+
+def may_be_contained(text: str) -> bool:
+    """Whether the text is so long that most of its 3-grams occur in another text by no chance."""
+    if len(text) >= LEAST_WIDTH:
+        return True
+    return 2 * len(text) >= LEAST_WIDTH and sum(1 + (character >= FIRST_WIDE) for character in text) >= LEAST_WIDTH

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from japagen.config.llm import Sampling
 from japagen.config.schema import Curate
-from japagen.curation.contamination import EvaluationTexts
+from japagen.curation.contamination import EvaluationTexts, may_be_contained
 from japagen.curation.near import NearDuplicates, grams_of, similarity
 from japagen.curation.select import Selector
 from japagen.errors import ServerError
@@ -172,7 +172,7 @@ def test_evaluation_texts_match_by_the_rule(evaluation: list[str], other: str) -
 def match(first: str, second: str) -> bool:
     """The rule of japagen.curation.contamination, for two texts, written as it is said."""
     grams, others = frozenset(grams_of(first)), frozenset(grams_of(second))
-    contained = [len(grams & others) >= 0.8 * len(own) for text, own in ((first, grams), (second, others)) if len(text) >= 30]
+    contained = [len(grams & others) >= 0.8 * len(own) for text, own in ((first, grams), (second, others)) if may_be_contained(text)]
     return first == second or similarity(grams, others) >= 0.8 or any(contained)
 
 

@@ -204,7 +204,7 @@ def test_exemplars_are_those_of_the_run_where_train_rows_are_scored_too(stub_llm
         (tmp_path / f"{name}.csv").write_text("\n".join(["sentence,label", *chosen, ""]), encoding="utf-8")
     files = ("data=files", f"data.train_file={tmp_path}/train.csv", f"data.eval_file={tmp_path}/scored.csv")
     overrides = ("task=jcola", "shots=2", *files)
-    assert "2 of 6 train rows (files: train.csv) are also scored rows (files: scored.csv)" in show(stub_llm, tmp_path, *overrides)
+    assert "2 of 6 train rows (files: train.csv) match scored rows (files: scored.csv)" in show(stub_llm, tmp_path, *overrides)
     config = config_of(stub_llm, tmp_path, *overrides)
     assert plan_llm_part(config).keys["stream"] == plan_experiment(config).keys["stream"]
 
