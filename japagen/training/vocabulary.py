@@ -61,7 +61,9 @@ class Vocabulary:
         """The whole table again: trained rows as they are in `model`, the others scaled by `decay` (1: none)."""
         if self._whole is None:
             return
-        trained = model.get_input_embeddings().weight.detach()
+        reduced = model.get_input_embeddings()
+        assert isinstance(reduced, UsedEmbedding)
+        trained = reduced.weight.detach()
         with torch.no_grad():
             self._whole.weight.mul_(decay)
             self._whole.weight[self._used] = trained.to(self._whole.weight.device)
