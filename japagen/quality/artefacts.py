@@ -37,13 +37,13 @@ def partial_reading(task: Task, rows: Sequence[Example]) -> dict[str, Any] | Non
     Parts of a pair are its fields, read by a linear TF-IDF model. Parts of a single text are its `length` in characters, by a tree of few
     leaves, and its `last 5 characters`, by the TF-IDF model. Cross-validated on `rows`; rows that share a text, directly or through
     others, stay in one fold, so that none is known by heart. None where nothing can be held out, since such groups are fewer than two or
-    labels have fewer than two rows on average, and where all labels are the same.
+    labels have fewer than four rows on average, and where all labels are the same.
     """
     sample = draw(rows, MOST_ROWS)
     groups = sharing(sample)
     num_groups = len(set(groups))
     num_labels = len({row.label for row in sample})
-    if num_groups < 2 or (not task.is_regression and not 2 <= num_labels <= len(sample) / 2):
+    if num_groups < 2 or (not task.is_regression and not 2 <= num_labels <= len(sample) / 4):
         return None
     num_folds = min(NUM_FOLDS, num_groups)
     fold_of = np.random.default_rng(SEED).permutation(num_groups) % num_folds
