@@ -8,28 +8,48 @@ import numpy as np
 from japagen.evaluation.metrics import Array, Predictions, gold_value
 from japagen.tasks import Example, Task
 
+_PRIOR_VARIANCES = (1.0, 10.0, 100.0)
+"""How much all features together may move a prediction beforehand: tried on training rows."""
+_FOLDS = 3
+_LEAST_CHOSEN_ON = 30
+"""With fewer training rows nothing is chosen: the strongest penalty."""
 
-def fit_predict(task: Task, rows: Sequence[Example], features: Array, gold_features: Array, prior_variance: float = 1.0) -> Predictions:
+
+def fit_predict(task: Task, rows: Sequence[Example], features: Array, gold_features: Array) -> Predictions:
     """What a linear model fitted to `rows` predicts: logistic regression, or ridge regression within the levels' range.
 
-    features: (rows, F) dense; gold_features: (gold, F). Both are standardised by the training rows' mean and deviation. prior_variance:
-    how much all features together move a prediction beforehand; each weight's share of it is one over their number, so that hundreds
-    of them don't learn few rows by heart. With one label only among the rows, that label.
+    features: (rows, F) dense; gold_features: (gold, F). Both are standardised by the training rows' mean and deviation. The penalty is
+    chosen by cross-validation on the training rows; each weight's share of the prior variance is one over the number of features, so that
+    hundreds of them don't learn few rows by heart. With one label only among the rows, that label.
     """
     from sklearn.linear_model import LogisticRegression, Ridge
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    inverse_penalty = prior_variance / features.shape[1]
+    inverse_penalties = [variance / features.shape[1] for variance in _PRIOR_VARIANCES]
     if not task.is_regression:
         labels = [row.label for row in rows]
         if len(set(labels)) < 2:
             return [labels[0]] * len(gold_features)
-        classifier = make_pipeline(StandardScaler(), LogisticRegression(C=inverse_penalty, max_iter=1000)).fit(features, labels)
-        return [str(label) for label in classifier.predict(gold_features)]
-    ridge = make_pipeline(StandardScaler(), Ridge(alpha=1 / inverse_penalty)).fit(features, [gold_value(task, row) for row in rows])
+        classifiers = [LogisticRegression(C=inverse_penalty, max_iter=1000) for inverse_penalty in inverse_penalties]
+        return [str(label) for label in _best(classifiers, features, np.array(labels)).predict(gold_features)]
+    ridges = [Ridge(alpha=1 / inverse_penalty) for inverse_penalty in inverse_penalties]
     levels = task.label_scores()
-    return [float(value) for value in ridge.predict(gold_features).clip(min(levels), max(levels))]
+    fitted = _best(ridges, features, np.array([gold_value(task, row) for row in rows]))
+    return [float(value) for value in fitted.predict(gold_features).clip(min(levels), max(levels))]
+
+
+def _best(models: Sequence[Any], features: Array, targets: Array) -> Any:
+    """The model with the best accuracy (ridge: R squared) on held-out training rows, fitted to all; of equals the first."""
+    from sklearn.model_selection import KFold, cross_val_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    candidates = [make_pipeline(StandardScaler(), model) for model in models]
+    scores = [0.0]
+    if len(targets) >= _LEAST_CHOSEN_ON:
+        folds = KFold(_FOLDS, shuffle=True, random_state=0)
+        if all(len(np.unique(targets[train])) > 1 for train, _ in folds.split(features)):
+            scores = [cross_val_score(candidate, features, targets, cv=folds).mean() for candidate in candidates]
+    return candidates[int(np.argmax(scores))].fit(features, targets)
 
 
 def fit_classifier(features: Any, labels: Sequence[str]) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from japagen.evaluation.metrics import NUM_BINS, Array, classes_of, draw_counts, top_answers
+from japagen.evaluation.metrics import NUM_BINS, Array, classes_of, clusters_of, draw_counts, top_answers
 from japagen.tasks import Example, Task
 
 _LEAST = 1e-7
@@ -29,7 +29,8 @@ def probability_scores(
     brier: mean over rows of the squared distance between probabilities and the gold label's one-hot vector, summed over labels
     (Brier 1950): 0 to 2. Some libraries halve it for two labels.
     squared_calibration_error: mean over rows of the squared calibration error, debiased (`squared_error`); it may fall below 0.
-    Intervals: percentile bootstrap over rows; for the last one the basic bootstrap. Raises ValueError where a row is no distribution.
+    Intervals: percentile bootstrap over rows (clusters of them); the last has
+    the basic bootstrap. Raises ValueError where a row is no distribution.
     """
     if task.is_regression or not gold:
         return dict.fromkeys(("nll", "brier", "squared_calibration_error"))
@@ -40,7 +41,7 @@ def probability_scores(
     rows = np.stack([-np.log(of_gold.clip(_LEAST, 1)), ((probabilities - one_hot) ** 2).sum(axis=1)], axis=1)  # (N, 2)
     sums = _bin_sums(right - top, top)  # (N, 3 B)
     means, squared = [rows.mean(axis=0)[None]], [_squared(np.ones((1, len(gold))) @ sums, debiased=True)]
-    for counts in draw_counts(len(gold), num_resamples, seed) if num_resamples else ():
+    for counts in draw_counts(len(gold), num_resamples, seed, clusters_of(gold)) if num_resamples else ():
         means.append(counts @ rows / counts.sum(axis=1, keepdims=True))
         squared.append(_squared(counts @ sums, debiased=True))
     drawn_means, drawn_squared = np.concatenate(means), np.concatenate(squared)
