@@ -19,7 +19,7 @@ from japagen.curation.dataset import Dataset
 from japagen.evaluation.baselines import baselines
 from japagen.evaluation.metrics import Predictions, calibration_error, count_clusters, decide, evaluate
 from japagen.evaluation.probabilities import probability_scores
-from japagen.evaluation.vectors import Encode, label_agreement
+from japagen.evaluation.vectors import Encode, LabelAgreement, label_agreement
 from japagen.experiments.answers import Answered, answered, read_answers
 from japagen.experiments.cards import model_card, model_sources
 from japagen.experiments.experiment import Experiment, Say, encoder_location
@@ -287,7 +287,7 @@ def _describe(
         also_scored={split.name: split.entry for split in further},
         **_contamination(experiment, dataset.get("contaminated", {})),
         num_steps=model.get("training", {}).get("num_steps"),
-        verdict=_verdict(experiment, model, primary),
+        verdict=_verdict(experiment, model, primary, agreement),
         keys=experiment.keys,
         seconds=_seconds(experiment, store, model, seconds),
         tokens=tokens,
@@ -303,13 +303,16 @@ def _describe(
     )
 
 
-def _verdict(experiment: Experiment, model: Mapping[str, Any], primary: SplitScores) -> dict[str, Any] | None:
-    """The student's verdict with what gold rows add; None without a student."""
+def _verdict(
+    experiment: Experiment, model: Mapping[str, Any], primary: SplitScores, agreement: Mapping[str, Mapping[str, int]]
+) -> dict[str, Any] | None:
+    """The student's verdict with what gold rows and label descriptions add; None without a student."""
     verdict = stored_verdict(model)
     if verdict is None:
         return None
     found = (primary.metrics.get(experiment.task.metric) or {}).get("value")
-    return asdict(with_baselines(experiment.config, verdict, found, primary.baselines))
+    counts = {name: LabelAgreement(**of_label) for name, of_label in agreement.items()}
+    return asdict(with_baselines(experiment.config, verdict, found, primary.baselines, counts))
 
 
 def _contamination(experiment: Experiment, in_dataset: Mapping[str, int]) -> dict[str, Any]:

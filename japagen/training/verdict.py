@@ -21,6 +21,7 @@ import numpy as np
 
 from japagen.config.schema import Config
 from japagen.evaluation.metrics import Predictions, gold_value, score
+from japagen.evaluation.vectors import LabelAgreement, weakest
 from japagen.store.files import from_json
 from japagen.tasks import Example, Task
 
@@ -53,6 +54,9 @@ class Verdict:
     """Labels without a training row."""
     below: tuple[str, ...] = ()
     """Baselines that score higher on the gold rows."""
+    agreement: str = ""
+    """How many texts are nearest to their own label's description by the untrained encoder, with the weakest label; empty where that
+    says nothing (pairs, regressions, no data set)."""
     advice: str = ""
     """The next settings to try; empty where nothing is amiss."""
 
@@ -82,6 +86,7 @@ class Verdict:
         if self.empty:
             more = f" and {len(self.empty) - SHOWN_LABELS} more" if len(self.empty) > SHOWN_LABELS else ""
             facts.append(f"no training row of {', '.join(self.empty[:SHOWN_LABELS])}{more}")
+        facts += [self.agreement] if self.agreement else []
         return f"{self.status}: {'; '.join(facts)}"
 
     @property
@@ -101,11 +106,22 @@ def judge(config: Config, rows: Sequence[Example], valid: Sequence[Example], pre
     return _advised(config, Verdict(learned, num_steps, len(valid), task.metric, own, constant, p, empty))
 
 
-def with_baselines(config: Config, verdict: Verdict, primary: float | None, baselines: Mapping[str, Any]) -> Verdict:
-    """The verdict, once gold rows were scored: `primary` is the student's metric on them, `baselines` as in a Result."""
+def with_baselines(
+    config: Config, verdict: Verdict, primary: float | None, baselines: Mapping[str, Any], agreement: Mapping[str, LabelAgreement]
+) -> Verdict:
+    """The verdict, once gold rows were scored: `primary` is the student's metric on them, `baselines` and `agreement` as in a Result."""
     values = {name: scores.get(verdict.metric) for name, scores in baselines.items()}
     below = tuple(name for name, found in values.items() if primary is not None and found is not None and primary < found["value"])
-    return _advised(config, replace(verdict, below=below))
+    return _advised(config, replace(verdict, below=below, agreement=_agreement_text(agreement)))
+
+
+def _agreement_text(agreement: Mapping[str, LabelAgreement]) -> str:
+    found = weakest(agreement)
+    if found is None:
+        return ""
+    name, of_label = found
+    agreeing, num = (sum(getattr(counts, field) for counts in agreement.values()) for field in ("agreeing", "n"))
+    return f"{agreeing} of {num} texts are nearest to their label's description, of {name} {of_label.agreeing} of {of_label.n}"
 
 
 def stored_verdict(content: Mapping[str, Any]) -> Verdict | None:

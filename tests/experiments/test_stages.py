@@ -128,7 +128,7 @@ def test_what_the_llm_does_not_answer_counts_as_wrong(composed: Compose, tmp_pat
 
 
 def test_a_students_encoder_is_scored_untrained_and_holds_texts_against_descriptions(composed: Compose, tmp_path: Path) -> None:
-    store, experiment = Store(tmp_path), plan_experiment(composed(*SMALL, "train.fixed_steps=2", "train.epochs=1", "device=cpu"))
+    store, experiment = Store(tmp_path), plan_experiment(composed(*SMALL, "train.min_steps=2", "train.epochs=1", "device=cpu"))
     make(experiment, store)
     result = make_result(experiment, store, say=lambda line: None)
     assert list(result.baselines) == ["majority", "tfidf", "frozen", "nearest_description"]

@@ -57,7 +57,7 @@ def explained(store: Store, experiment: Experiment, stage: str) -> list[str]:
         ("num_per_label=50", "dataset", ["num_per_label 300 -> 50"]),
         ("curate.near_duplicates=0.7", "dataset", ["curate.near_duplicates 0.8 -> 0.7"]),
         ("task.min_chars=3", "dataset", ["task.min_chars 4 -> 3"]),
-        ("curate.contamination=exact", "dataset", ["curate.contamination ngram -> exact"]),
+        ("curate.contamination=report", "dataset", ["curate.contamination drop -> report"]),
         ("curate.prior=uniform", "dataset", ["curate.prior none -> uniform", "label frequencies of curate.prior: added"]),
         ("train.epochs=9", "model", ["train.epochs 4 -> 9"]),
         ("model.max_length=64", "model", ["model.max_length 128 -> 64"]),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from japagen.evaluation.vectors import LabelAgreement
 from japagen.tasks import Example
 from japagen.training.verdict import Verdict, empty_labels, judge, p_value, stored_verdict, with_baselines
 from tests.conftest import Compose, load_task
@@ -82,11 +83,14 @@ def test_the_advice_is_for_the_method(composed: Compose, overrides: list[str], l
 def test_baselines_that_score_higher_are_named(composed: Compose) -> None:
     config, labels = composed("task=jnli"), LABELS * 10
     baselines = {"majority": {"accuracy": {"value": 0.5}}, "tfidf": {"accuracy": {"value": 0.7}}, "overlap": {"accuracy": None}}
-    found = with_baselines(config, judged(composed, labels, labels), 0.6, baselines)
+    found = with_baselines(config, judged(composed, labels, labels), 0.6, baselines, {})
     assert (found.below, found.status, found.is_amiss) == (("tfidf",), "below tfidf", True)
     assert found.advice == "num_per_label=600"
-    assert with_baselines(config, found, 0.7, baselines).status == "learned"
-    assert with_baselines(config, found, None, baselines).below == ()
+    assert with_baselines(config, found, 0.7, baselines, {}).status == "learned"
+    assert with_baselines(config, found, None, baselines, {}).below == ()
+    agreement = {"positive": LabelAgreement(9, 10), "negative": LabelAgreement(3, 12)}
+    told = with_baselines(config, found, None, baselines, agreement).line
+    assert told.endswith("; 12 of 22 texts are nearest to their label's description, of negative 3 of 12")
 
 
 def test_mcc_is_held_against_shuffled_predictions(composed: Compose) -> None:
