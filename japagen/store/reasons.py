@@ -60,6 +60,7 @@ _NAMES = {
     **{f"filters.{name}": f"task.{name}" for name in ("language", "min_chars", "max_chars", "several_lines")},
     "contamination": "curate.contamination", "judging": "curate.judging", "judge_threshold": "curate.judge_threshold",
     "prior": "curate.prior", "prior_values": "label frequencies of curate.prior", "keep_likeliest": "curate.keep_likeliest",
+    "filters.genre": "task.genre", "filters.label_words": "task.label_words", "exemplars_as": "form of exemplars",
     "encoder": "model", "how.answer": "method.answer", "how.calibrate": "method.calibrate", "how.max_tokens": "method.max_tokens",
     "how.wording": "method.template", "how.order": "seed", "how.stop": "llm.stop", "texts": "texts asked about",
 }  # fmt: skip

@@ -14,7 +14,7 @@ from japagen.store.reasons import Identity, StoredIdentities, compare, describe_
 from japagen.store.store import Store, artifact_meta
 from tests.conftest import Compose
 
-PLAIN = ("task=jcola", "logger=none")
+PLAIN = ("draw=0", "task=jcola", "logger=none")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def explained(store: Store, experiment: Experiment, stage: str) -> list[str]:
 @pytest.mark.parametrize(
     ("override", "stage", "lines"),
     [
-        ("shots=3", "stream", ["exemplars 0 -> 6"]),
+        ("shots=3", "stream", ["exemplars 0 -> 6", "form of exemplars none -> turns"]),
         ("synthesis.seed=1", "stream", ["synthesis.seed 0 -> 1"]),
         ("synthesis.texts_per_request=4", "stream", ["synthesis.texts_per_request 8 -> 4"]),
         ("synthesis.temperatures=[0.7,1.3]", "stream", ["synthesis.temperatures none -> [0.7, 1.3]"]),
