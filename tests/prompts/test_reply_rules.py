@@ -1,5 +1,7 @@
 """The tables of rules for replies: each rule does what its example shows, and replies of each kind become what people make of them."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -235,8 +237,7 @@ def test_a_reply_that_did_not_end_normally_is_cut(finish_reason: str) -> None:
 def test_a_label_may_be_refused_anywhere() -> None:
     text = "ITライフハック読者に人気の小技を紹介する。まずは画面の明るさを下げ、使わないアプリの通知を切ろう。"
     news = load_task("news")
-    assert clean_reply(news, text, "stop") == text
-    news.label_words = "anywhere"
+    assert clean_reply(replace(news, label_words="ends"), text, "stop") == text
     assert clean_reply(news, text, "stop") == Reject("names its label")
     assert clean_reply(news, text.replace("ITライフハック", "雑誌"), "stop") == text.replace("ITライフハック", "雑誌")
 
