@@ -63,7 +63,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     "task=jcola llm=gemma-3-12b llm.HUB": ("", "shots=3"),
     "task=jcola llm=llm-jp-4-32b-a3b-thinking llm.HUB": ("", "method.name=prompting method.answer=free method.max_tokens=2048"),
     "task=jcola model=demo": (
-        "model.max_length=64", "model.min_steps=50", "model.bf16=false", "model.word_splitter=jumanpp", "model.learning_rate=1e-4",
+        "model.max_length=64", "model.min_steps=60", "model.bf16=false", "model.word_splitter=jumanpp", "model.learning_rate=1e-4",
     ),
     "task=jcola model=deberta-v2-base-japanese model.HUB": ("", "method.name=gold"),
     # how a student is trained

@@ -33,7 +33,8 @@ Keys = dict[str, dict[str, str]]
 BY_WHAT_THEY_LEAD_TO = [
     "shots", "shots_seed", "gold_per_label", "judge", "data.source", "data.split", "data.train_file", "data.eval_file",
     "data.unlabelled_file", "task.gold_chars", "task.published.also_scored", "task.label_map", "task.question", "task.attributes",
-    "task.labels.described", "task.labels.meaning", "task.labels.variants", "prompt.personas", "model.learning_rate", "method.name",
+    "task.labels.described", "task.labels.meaning", "task.labels.variants", "prompt.personas", "prompt.style", "model.learning_rate",
+    "method.name",
     "method.answer", "method.template", "method.calibrate", "method.max_tokens", "method.gold_weight", "method.num_texts",
     "curate.judging", "curate.judge_answer", "curate.judge_threshold", "curate.keep_likeliest", "curate.prior_values",
     "train.ensemble_threshold", "llm.revision", "model.revision", "llm.base_url", "llm.chat_template",

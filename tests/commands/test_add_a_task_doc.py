@@ -27,7 +27,7 @@ COMMANDS = [shlex.split(line) for block in blocks("bash") for line in block.spli
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    for name, another in (("mails.csv", ""), ("more.csv", "先日、"), ("texts.csv", "本日、")):
+    for name, another in (("mails.csv", ""), ("more.csv", "先日そちらのお店にうかがったときのことですが、"), ("texts.csv", "本日、")):
         (tmp_path / name).write_text(re.sub(r"\n(?=.)", rf"\n{another}", blocks("csv")[0]), encoding="utf-8")
     assert COMMANDS[0][:2] == ["japagen", "new-task"]
     assert new_task.main(COMMANDS[0][2:]) == 0

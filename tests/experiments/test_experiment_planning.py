@@ -21,7 +21,7 @@ def test_zero_shot_reads_no_training_row(composed: Compose) -> None:
 def test_few_shot_sees_its_exemplars_only(composed: Compose) -> None:
     experiment = plan_experiment(composed("shots=2"))
     assert {label: len(rows) for label, rows in experiment.exemplars.items()} == {"entailment": 2, "contradiction": 2, "neutral": 2}
-    shown = experiment.stream.second_ask("neutral", 0, "犬が走る。").messages
+    shown = [*experiment.stream.ask("", 0).messages, *experiment.stream.second_ask("neutral", 0, "犬が走る。").messages]
     texts = {row.texts[0] for rows in experiment.exemplars.values() for row in rows}
     assert experiment.train_gold is not None
     for row in experiment.train_gold.examples:

@@ -111,7 +111,10 @@ def test_options_of_the_text_generation_enter_only_where_they_are_on(composed: C
 def test_persons_enter_by_what_they_are(composed: Compose) -> None:
     config = composed()
     others = [None, PERSONAS, replace(PERSONAS, values=["学生", "店の主人"]), replace(PERSONAS, phrase="人: {value}")]
-    found = {keys.stage_key("stream", identities.stream_identity(config, "r1", EXEMPLARS, personas)) for personas in others}
+    found = {
+        keys.stage_key("stream", identities.stream_identity(config, "r1", EXEMPLARS, {"personas": personas} if personas else {}))
+        for personas in others
+    }
     assert len(found) == len(others)
 
 

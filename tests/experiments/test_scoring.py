@@ -48,7 +48,9 @@ ALSO_SCORED = """{"ood": {
  "num_clusters": 680, "gold_source": "JCoLA 1.0 ood", "num_failed": 0
 }}"""
 NO_VALUE: dict[str, Scores] = {"majority": {"mcc": None}}
-PRIMARY = SplitScores("valid", "JCoLA 1.0 valid", 865, {"mcc": {"value": 0.5, "low": 0.25, "high": 0.75}}, NO_VALUE, 3, True, 865)
+PRIMARY = SplitScores(
+    "valid", "JCoLA 1.0 valid", 865, {"mcc": {"value": 0.5, "low": 0.25, "high": 0.75}}, NO_VALUE, 3, is_primary=True, num_clusters=865
+)
 FURTHER = SplitScores("ood", "JCoLA 1.0 ood", 685, {"mcc": {"value": 0.25, "low": 0.0, "high": 0.5}}, NO_VALUE, 0, num_clusters=680)
 
 

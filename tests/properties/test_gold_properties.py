@@ -192,7 +192,7 @@ def test_a_sheet_to_label_keeps_its_texts(folder: Path, said: list[str]) -> None
         assert not any(text.strip() for text in said)
         return
     sheet = folder / "sheet.csv"
-    sample_to_label.write_sheet(TASK, drawn.rows, sheet)
+    sample_to_label.write_sheet([*TASK.fields, TASK.label_field], [[*sample_to_label._texts(TASK, row), ""] for row in drawn.rows], sheet)
     with sheet.open(encoding="utf-8-sig", newline="") as file:
         lines = list(csv.reader(file))
     with sheet.open("w", encoding="utf-8", newline="") as file:

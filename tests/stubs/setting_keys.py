@@ -21,7 +21,7 @@ CHANGES: dict[str, set[str]] = {
     "llm.id": ALL, "llm.dtype": ALL, "llm.quantization": ALL, "llm.system_role": ALL, "llm.chat_template_args": ALL,
     "llm.sampling.temperature": ALL, "llm.sampling.top_p": ALL, "llm.sampling.top_k": ALL, "llm.sampling.repetition_penalty": ALL,
     "llm.sampling.max_tokens": ALL, "llm.reasoning_parser": ALL, "llm.stop": ALL,
-    "task.language": ALL,  # the words around exemplars, which this one shows, and the filters
+    "task.language": DATASET,  # the filters
     # which texts are kept
     "num_per_label": DATASET, "task.max_chars": DATASET, "task.min_chars": DATASET, "task.fields": DATASET,
     "task.label_field": DATASET, "task.labels.word": DATASET, "task.labels.score": DATASET, "curate.max_same_first": DATASET,
@@ -57,7 +57,7 @@ CHANGES: dict[str, set[str]] = {
     "train.ensemble_momentum": MODEL, "train.ensemble_threshold": NONE, "train.robust_q": MODEL,  # a threshold of what is off says nothing
     # what is drawn for a request
     "synthesis.temperatures": ALL, "synthesis.verbalized": ALL, "prompt.variants": ALL,
-    "prompt.personas": NONE,
+    "prompt.personas": NONE, "prompt.style": NONE,
     # other methods, and judging: enter by the keys of the LLM's answers, where there are any
     **dict.fromkeys([f"method.{name}" for name in ("answer", "template", "calibrate", "max_tokens", "gold_weight", "num_texts")], NONE),
     **dict.fromkeys(["judge", "curate.judging", "curate.judge_answer", "curate.judge_threshold", "curate.keep_likeliest"], NONE),

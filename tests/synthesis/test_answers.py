@@ -78,7 +78,7 @@ def test_many_labels_take_several_requests(tmp_path: Path) -> None:
 
 def test_channel_scores_the_text_alone(tmp_path: Path) -> None:
     def rule(prompt: list[Message], said: str) -> float:
-        return -0.2 if "誤って" in prompt[-1]["content"] else -0.7
+        return -0.2 if "誤り" in prompt[-1]["content"] else -0.7
 
     client = AnsweringClient(rule)
     texts = ("文である。", "次の文。")

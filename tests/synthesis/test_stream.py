@@ -45,27 +45,28 @@ def test_another_key_gives_other_seeds_and_orders(composed: Compose) -> None:
 
 
 def test_the_first_turn_is_the_same_for_every_label_and_gives_none_away(stream: Stream) -> None:
-    opening = stream.ask("", 5).messages
+    bare = Stream("key", stream.task, Prompting(), {}, 8)
+    opening = bare.ask("", 5).messages
     for label in stream.task.labels:
-        second = stream.second_ask(label.name, 5, "犬が走る。").messages
+        second = bare.second_ask(label.name, 5, "犬が走る。").messages
         assert second[: len(opening)] == opening
         assert second[-2] == {"role": "assistant", "content": "犬が走る。"}
         assert label.instruction in second[-1]["content"]
-        assert all(label.instruction not in message["content"] for message in opening)
-    shown = opening[-1]["content"]
+    shown = [message["content"] for message in stream.ask("", 5).messages]
+    assert not any(label.instruction in content for content in shown for label in stream.task.labels)
     assert all(example.texts[0] in shown and example.texts[1] not in shown for examples in EXEMPLARS.values() for example in examples)
 
 
 def test_the_second_turn_shows_its_labels_pairs_only(stream: Stream) -> None:
-    shown = stream.second_ask("neutral", 0, "犬が走る。").messages[-1]["content"]
-    assert all(example.texts[1] in shown for example in EXEMPLARS["neutral"])
-    assert not any(example.texts[1] in shown for example in EXEMPLARS["entailment"])
+    shown = [message["content"] for message in stream.second_ask("neutral", 0, "犬が走る。").messages]
+    assert all(text in shown for example in EXEMPLARS["neutral"] for text in example.texts)
+    assert not any(text in shown for example in EXEMPLARS["entailment"] for text in example.texts)
 
 
 def test_the_order_of_exemplars_varies_and_the_set_does_not(stream: Stream) -> None:
-    contents = [stream.second_ask("neutral", i, "犬が走る。").messages[-1]["content"] for i in range(20)]
-    assert len(set(contents)) > 1
-    assert len({tuple(sorted(content.splitlines())) for content in contents}) == 1
+    chats = [[message["content"] for message in stream.second_ask("neutral", i, "犬が走る。").messages] for i in range(20)]
+    assert len({tuple(chat) for chat in chats}) > 1
+    assert len({tuple(sorted(chat)) for chat in chats}) == 1
 
 
 def test_without_a_system_role_its_text_opens_the_first_turn(composed: Compose) -> None:

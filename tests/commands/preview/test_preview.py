@@ -169,12 +169,12 @@ def test_gold_has_nothing_to_preview(stub_llm: StubLLM, tmp_path: Path) -> None:
 def test_pairs_show_turn_one_once_and_why_a_first_sentence_fell(stub_llm: StubLLM, tmp_path: Path) -> None:
     def write(messages: Messages, seed: int) -> str:
         if messages[-1]["content"].startswith("ある画像") and seed % 2:
-            return "犬が" * 60
+            return "公園の広場で子供たちが楽しそうに走り回り、その横で白い犬がのんびりと昼寝をし、遠くの池では水鳥が静かに泳いでいます。"
         return some_text(seed)
 
     stub_llm.write = write
     output = show(stub_llm, tmp_path, "task=jnli", n=4)
-    assert output.count("ある画像の内容を説明する日本語の文を") == 1
+    assert output.count("ある画像に写っているものを説明する日本語の文を") == 1
     assert output.count("(the first sentence, as the LLM wrote it)") == 3
     assert "first sentence: the pair's first sentence was rejected (too long: over the task's max_chars)" in output
     assert "turn 2: mean " in output
@@ -186,7 +186,7 @@ def test_pairs_show_turn_one_once_and_why_a_first_sentence_fell(stub_llm: StubLL
 def test_no_projection_where_nothing_was_accepted(stub_llm: StubLLM, tmp_path: Path) -> None:
     stub_llm.write = lambda messages, seed: "申し訳ありませんが、お答えできません。"
     output = show(stub_llm, tmp_path, "task=jcola")
-    assert "refusal: the LLM declines or speaks of itself" in output
+    assert "refusal: the LLM declines" in output
     assert "No projection: not one reply was accepted for " in output
     assert "texts per label" not in output
 
@@ -240,7 +240,7 @@ def test_a_second_turn_is_shown_with_the_first_one_that_asked_for_no_list(stub_l
     output = show(stub_llm, tmp_path, "task=jnli", "synthesis.verbalized=true", n=2)
     assert "(2 first sentences a reply)" in output
     assert output.count(list_phrase(2)) == 1, "in turn 1 only"
-    assert output.count("ある画像の内容を説明する日本語の文を") == 4
+    assert output.count("ある画像に写っているものを説明する日本語の文を") == 4
     assert output.count("2 of 2 accepted") == 3
 
 
