@@ -2,10 +2,11 @@
 
 Mirror folder -> corpus (overlap rule applied) -> tokenizers -> LM -> encoder; `--out` gets `llm/`, `encoder/` and
 `build.json` with the counts and the training records. Each model replaces its old folder by rename when it is finished. The same command
-resumes a build that was interrupted, from `--out`'s checkpoint.
+resumes a build that was interrupted: its vocabulary and checkpoint are kept in `--out`.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -23,7 +24,7 @@ from demo_models.corpus import Corpus, load_corpus
 from demo_models.grammar import caption
 from demo_models.reviews import review
 from demo_models.texts import LABEL_WEIGHTS, kinds, text_stream
-from demo_models.tokenizer import encoder_tokenizer, llm_tokenizer, prompt_phrases, train_pieces
+from demo_models.tokenizer import Pieces, encoder_tokenizer, llm_tokenizer, prompt_phrases, train_pieces
 from demo_models.train_encoder import train_encoder
 from demo_models.train_llm import train_llm
 from demo_models.tweets import tweet
@@ -54,7 +55,7 @@ def main() -> None:
 def build(mirror: Path, out: Path, minutes_llm: float, minutes_encoder: float, seed: int) -> None:
     """Trains what has minutes, LM first, and writes `out/build.json`."""
     corpus, tasks = load_corpus(mirror), load_tasks(CONF)
-    pieces = train_pieces(tokenizer_texts(corpus, tasks, seed))
+    pieces = kept_pieces(out / ".pieces.json", tokenizer_texts(corpus, tasks, seed))
     report: dict[str, object] = {"seed": seed, "rows kept and read": corpus.counts}
     if minutes_llm:
         tokenizer = llm_tokenizer(pieces, prompt_phrases(tasks.values()))
@@ -69,7 +70,19 @@ def build(mirror: Path, out: Path, minutes_llm: float, minutes_encoder: float, s
             asked, state = kinds({name: tasks[name] for name in LABEL_WEIGHTS}), out / ".encoder.checkpoint"
             report["encoder"] = asdict(train_encoder(texts, tokenizer, asked, folder, minutes_encoder, seed, state))
         state.unlink(missing_ok=True)
+    (out / ".pieces.json").unlink()
     (out / "build.json").write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def kept_pieces(path: Path, texts: list[str]) -> Pieces:
+    """The vocabulary of `texts`, kept in `path` while a build is under way: learned anew it differs, and a checkpoint would not fit it."""
+    source = hashlib.sha256("\n".join(texts).encode()).hexdigest()
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if found.get("source") != source:
+        found = {"source": source, "pieces": train_pieces(texts)}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+    return [(piece, score) for piece, score in found["pieces"]]
 
 
 def tokenizer_texts(corpus: Corpus, tasks: dict[str, Task], seed: int) -> list[str]:

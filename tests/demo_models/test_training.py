@@ -9,7 +9,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from demo_models import train_encoder, train_llm
+from demo_models import build, train_encoder, train_llm
 from demo_models.loop import WIDTHS, Checkpoint, bucketed, loss_at, pad, train
 from demo_models.texts import Passage, kinds
 from demo_models.tokenizer import END, id_of
@@ -141,3 +141,12 @@ def test_an_interrupted_run_resumes_at_its_checkpoint(tmp_path: Path, monkeypatc
     seen.clear()
     run("second")
     assert seen[0] == 0.0
+
+
+def test_a_resumed_build_has_the_vocabulary_of_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vocabulary that is learned anew from the same texts has other numbers."""
+    learned = iter([[("犬", -1.0)], [("猫", -2.0)]])
+    monkeypatch.setattr(build, "train_pieces", lambda texts: next(learned))
+    path = tmp_path / "demo" / ".pieces.json"
+    assert build.kept_pieces(path, ["犬が走る。"]) == build.kept_pieces(path, ["犬が走る。"]) == [("犬", -1.0)]
+    assert build.kept_pieces(path, ["猫が眠る。"]) == [("猫", -2.0)]
