@@ -66,7 +66,7 @@ def close_standard_input(process: "subprocess.Popen[bytes]") -> None:
 @pytest.mark.slow
 def test_interrupted_in_any_way_it_goes_on_from_its_checkpoint(composed: Compose, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    training = ["method=gold", f"train.epochs={NUM_EPOCHS}", f"train.patience={NUM_EPOCHS}"]
+    training = ["method=gold", *(f"train.{name}={NUM_EPOCHS}" for name in ("epochs", "min_steps", "patience"))]
     folder = make_folder(store, composed(f"store={store}", "logger=none", "task=jcola", *training))
     stops: list[tuple[Stop, str]] = [
         (lambda process: process.send_signal(signal.SIGTERM), "it was told to end (SIGTERM)"),
